@@ -1,0 +1,124 @@
+use std::{sync::Arc, time::Instant};
+
+use crate::{Catalog, ChatRequest, NanoUsd, Skipped, Target};
+
+/// Through which door a call came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// Native gRPC or gRPC-Web.
+    Grpc,
+    /// OpenAI's chat completions.
+    RestChat,
+}
+
+/// A call as it came in.
+pub struct Inbound {
+    /// What stood after `Bearer`; never logged.
+    pub credential: Arc<str>,
+    /// What is asked.
+    pub request: ChatRequest,
+    /// When the caller stops waiting.
+    pub deadline: Option<Instant>,
+    /// The door.
+    pub origin: Origin,
+    /// W3C trace context of the caller.
+    pub traceparent: Option<Arc<str>>,
+}
+
+/// What a key may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Everything, calling models included.
+    Admin,
+    /// Calls models, reads itself.
+    Caller,
+}
+
+/// A key's facts that the hot path needs; never its secret.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Key {
+    /// Public id.
+    pub id: Arc<str>,
+    /// For people.
+    pub name: Arc<str>,
+    /// What it may do.
+    pub roles: Vec<Role>,
+    /// Patterns of `provider/model` (`*` matches any run); empty: all.
+    pub allowed_models: Vec<Arc<str>>,
+    /// Applied to whatever model is asked for.
+    pub default_policy: Option<Arc<str>>,
+    /// What an absent `auto_cache` means.
+    pub auto_cache: bool,
+    /// Regions allowed; empty: all.
+    pub regions: Vec<Arc<str>>,
+    /// Most that may be spent, in all.
+    pub budget: Option<NanoUsd>,
+    /// Show clients the provider's own error text.
+    pub show_upstream_errors: bool,
+}
+
+/// Who pays.
+pub type Tenant = Key;
+
+/// Every billable kind of work takes the same way.
+#[derive(Clone, Debug)]
+pub enum Work {
+    /// A chat, unary or streamed.
+    Chat(Arc<ChatRequest>),
+}
+
+impl Work {
+    /// The chat.
+    pub fn chat(&self) -> &Arc<ChatRequest> {
+        match self {
+            Work::Chat(request) => request,
+        }
+    }
+}
+
+/// A call whose payer is known.
+#[derive(Clone)]
+pub struct Call {
+    /// Identifies it in records.
+    pub id: Arc<str>,
+    /// Who pays.
+    pub tenant: Arc<Tenant>,
+    /// What is asked.
+    pub work: Work,
+    /// When the caller stops waiting.
+    pub deadline: Option<Instant>,
+    /// Unix nanoseconds of its arrival.
+    pub arrived_unix_nanos: i64,
+    /// The door.
+    pub origin: Origin,
+    /// The catalogue in force when it arrived.
+    pub catalog: Arc<Catalog>,
+    /// W3C trace context of the caller.
+    pub traceparent: Option<Arc<str>>,
+}
+
+/// A call with its targets in order.
+#[derive(Clone)]
+pub struct Planned {
+    /// The call.
+    pub call: Call,
+    /// What to try, in order; never empty.
+    pub targets: Vec<Arc<Target>>,
+    /// What was left out.
+    pub skipped: Vec<Skipped>,
+    /// The policy applied.
+    pub policy: Option<Arc<str>>,
+    /// Things to tell the client about the plan.
+    pub notes: Vec<Arc<str>>,
+}
+
+/// One try at one target.
+#[derive(Clone)]
+pub struct Attempt {
+    /// The call.
+    pub call: Call,
+    /// Where.
+    pub target: Arc<Target>,
+    /// From 1.
+    pub ordinal: u32,
+}

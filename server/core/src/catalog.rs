@@ -1,0 +1,437 @@
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use crate::{Effort, Price};
+
+/// A provider and one of its models: `anthropic/claude-sonnet-4-5`.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ModelId {
+    /// The host's id in the catalogue.
+    pub provider: Arc<str>,
+    /// The model's name there; may hold slashes.
+    pub model: Arc<str>,
+}
+
+impl ModelId {
+    /// An id from its two names.
+    pub fn new(provider: impl Into<Arc<str>>, model: impl Into<Arc<str>>) -> Self {
+        Self { provider: provider.into(), model: model.into() }
+    }
+}
+
+impl fmt::Display for ModelId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.provider, self.model)
+    }
+}
+
+impl fmt::Debug for ModelId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The wire dialects, by the names used in configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DialectName {
+    /// OpenAI chat completions: `openai`.
+    OpenAi,
+    /// OpenAI responses: `openai-responses`.
+    OpenAiResponses,
+    /// Anthropic messages: `anthropic`.
+    Anthropic,
+    /// Gemini generateContent: `gemini`.
+    Gemini,
+    /// Google Vertex AI: `vertex`.
+    Vertex,
+    /// Amazon Bedrock Converse: `bedrock`.
+    Bedrock,
+    /// Azure OpenAI: `azure`.
+    Azure,
+    /// Cohere v2: `cohere`.
+    Cohere,
+    /// Voyage embeddings: `voyage`.
+    Voyage,
+}
+
+impl DialectName {
+    /// Every dialect that has a name.
+    pub const ALL: [DialectName; 9] = [
+        Self::OpenAi,
+        Self::OpenAiResponses,
+        Self::Anthropic,
+        Self::Gemini,
+        Self::Vertex,
+        Self::Bedrock,
+        Self::Azure,
+        Self::Cohere,
+        Self::Voyage,
+    ];
+
+    /// The name in configuration and catalogue.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::OpenAiResponses => "openai-responses",
+            Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
+            Self::Vertex => "vertex",
+            Self::Bedrock => "bedrock",
+            Self::Azure => "azure",
+            Self::Cohere => "cohere",
+            Self::Voyage => "voyage",
+        }
+    }
+
+    /// The dialect with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|dialect| dialect.as_str() == name)
+    }
+}
+
+/// Known to be so, known not to be so, or unknown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Capability {
+    /// The model has it.
+    Yes,
+    /// It has not: refuse or skip.
+    No,
+    /// No source says: pass on.
+    #[default]
+    Unknown,
+}
+
+/// How a model caches prompts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum CacheKind {
+    /// Not at all.
+    None,
+    /// By itself.
+    Automatic,
+    /// Where the request marks it.
+    Explicit,
+    /// No source says.
+    #[default]
+    Unknown,
+}
+
+/// What a model can do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Call tools.
+    pub tools: Capability,
+    /// Call several tools at once.
+    pub parallel_tools: Capability,
+    /// See pictures.
+    pub vision: Capability,
+    /// Read PDF files.
+    pub pdf: Capability,
+    /// Hear.
+    pub audio: Capability,
+    /// Follow a JSON Schema.
+    pub structured_output: Capability,
+    /// Think first.
+    pub reasoning: Capability,
+    /// Answer in a stream.
+    pub streaming: Capability,
+    /// Take `temperature` and `top_p`.
+    pub sampling: Capability,
+    /// Cache prompts.
+    pub caching: CacheKind,
+}
+
+/// How a model is told to think.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EffortRange {
+    /// The words it takes; empty: none or unknown.
+    pub efforts: Vec<Effort>,
+    /// It takes a token budget, at least and at most this much (0: no bound known).
+    pub budget: Option<(i64, i64)>,
+    /// It can be turned on and off.
+    pub toggle: bool,
+}
+
+/// A model's standing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// In use.
+    #[default]
+    Active,
+    /// Early.
+    Preview,
+    /// To be withdrawn.
+    Deprecated,
+    /// Withdrawn, no longer listed or never confirmed: for pricing and explicit use.
+    Hidden,
+}
+
+/// A model at a host: facts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// `provider/name`.
+    pub id: ModelId,
+    /// What the host calls it on the wire.
+    pub upstream_name: Arc<str>,
+    /// `chat`, `embedding`, `image`, `audio`, `rerank`.
+    pub mode: Arc<str>,
+    /// The dialect it is spoken to in; the host's unless it differs.
+    pub dialect: Option<DialectName>,
+    /// The catalogue's word for that dialect, where we have no name for it.
+    pub foreign_dialect: Option<Arc<str>>,
+    /// Tokens of input and output together; `None`: unknown.
+    pub context_window: Option<i64>,
+    /// Most tokens of input.
+    pub max_input_tokens: Option<i64>,
+    /// Most tokens of output.
+    pub max_output_tokens: Option<i64>,
+    /// What it costs; `None`: unknown, never free.
+    pub price: Option<Arc<Price>>,
+    /// What it can do.
+    pub capabilities: Capabilities,
+    /// How it is told to think.
+    pub reasoning: EffortRange,
+    /// Fewest tokens worth a cache breakpoint; `None`: unknown.
+    pub cache_min_tokens: Option<i64>,
+    /// Where it runs; empty: where its host does.
+    pub regions: Vec<Arc<str>>,
+    /// Its standing.
+    pub status: Status,
+    /// `YYYY-MM-DD` after which it may be gone.
+    pub deprecation_date: Option<Arc<str>>,
+    /// `YYYY-MM-DD` of its release.
+    pub release_date: Option<Arc<str>>,
+    /// Other full ids that mean the same.
+    pub aliases: Vec<Arc<str>>,
+    /// The full id of the model this host resells.
+    pub canonical: Option<Arc<str>>,
+}
+
+/// How a host wants to be shown its key. The key itself is not here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuthScheme {
+    /// No key needed.
+    None,
+    /// `authorization: Bearer KEY`.
+    Bearer,
+    /// `NAME: KEY`.
+    Header(Arc<str>),
+    /// A scheme that this build does not speak, by its name.
+    Unsupported(Arc<str>),
+}
+
+/// In what a host differs from its dialect's standard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quirks {
+    /// `max_tokens` or `max_completion_tokens`.
+    pub max_tokens_field: Arc<str>,
+    /// Streams report usage only when asked by `stream_options.include_usage`, and take that option.
+    pub stream_usage_option: bool,
+    /// `completion_tokens` leaves reasoning out (xAI).
+    pub reasoning_beside_completion: bool,
+    /// Assistant turns with tool calls must carry their reasoning back (`reasoning_content`).
+    pub echo_reasoning: bool,
+    /// Message content must be a string where it is only text.
+    pub plain_text_content: bool,
+    /// Top-level parameters this host rejects.
+    pub rejects: Vec<Arc<str>>,
+    /// Sent with every request: name and value.
+    pub headers: Vec<(Arc<str>, Arc<str>)>,
+}
+
+impl Default for Quirks {
+    fn default() -> Self {
+        Self {
+            max_tokens_field: "max_tokens".into(),
+            stream_usage_option: true,
+            reasoning_beside_completion: false,
+            echo_reasoning: false,
+            plain_text_content: false,
+            rejects: Vec::new(),
+            headers: Vec::new(),
+        }
+    }
+}
+
+/// A provider: data, with what configuration changed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Host {
+    /// Id in names: `groq`.
+    pub id: Arc<str>,
+    /// For people.
+    pub name: Arc<str>,
+    /// The dialect of its models unless they say otherwise; `None`: one this build has no name for.
+    pub dialect: Option<DialectName>,
+    /// The catalogue's own word for the dialect.
+    pub dialect_word: Arc<str>,
+    /// What stands before the dialect's own path; no slash at the end.
+    pub base_url: Arc<str>,
+    /// How it is shown its key.
+    pub auth: AuthScheme,
+    /// Environment variables that may hold the key, the usual one first.
+    pub key_env: Vec<Arc<str>>,
+    /// Where it processes; empty: not said.
+    pub regions: Vec<Arc<str>>,
+    /// It sells other makers' models: bare names never resolve to it.
+    pub reseller: bool,
+    /// In what it differs.
+    pub quirks: Quirks,
+    /// A key is there, or none is needed.
+    pub configured: bool,
+}
+
+/// A place an attempt can go: a host and a model there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    /// `provider/model`.
+    pub id: ModelId,
+    /// The host.
+    pub host: Arc<Host>,
+    /// The model's facts; `None`: the catalogue does not know it.
+    pub model: Option<Arc<Model>>,
+    /// The name on the wire.
+    pub upstream_name: Arc<str>,
+    /// The dialect on the wire; `None`: not spoken by this build.
+    pub dialect: Option<DialectName>,
+    /// The catalogue knows it: its name may be a metric label.
+    pub known: bool,
+}
+
+/// Every host and model the gateway knows: immutable, replaced as a whole.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    hosts: HashMap<Arc<str>, Arc<Host>>,
+    targets: HashMap<Arc<str>, Arc<Target>>,
+    bare: HashMap<Arc<str>, Vec<Arc<str>>>,
+}
+
+impl Catalog {
+    /// Indexes hosts and models. A later entry with the same id replaces an earlier one.
+    /// Models whose host is missing are left out.
+    pub fn new(hosts: impl IntoIterator<Item = Arc<Host>>, models: impl IntoIterator<Item = Arc<Model>>) -> Self {
+        let hosts: HashMap<_, _> = hosts.into_iter().map(|host| (host.id.clone(), host)).collect();
+        let mut catalog = Self { hosts, ..Self::default() };
+        for model in models {
+            let Some(host) = catalog.hosts.get(&model.id.provider).cloned() else { continue };
+            let full: Arc<str> = model.id.to_string().into();
+            let target = Arc::new(Target {
+                id: model.id.clone(),
+                upstream_name: model.upstream_name.clone(),
+                dialect: match &model.foreign_dialect {
+                    Some(_) => None,
+                    None => model.dialect.or(host.dialect),
+                },
+                known: true,
+                model: Some(model.clone()),
+                host: host.clone(),
+            });
+            if !host.reseller {
+                catalog.bare.entry(model.id.model.clone()).or_default().push(full.clone());
+            }
+            for alias in &model.aliases {
+                catalog.targets.entry(alias.clone()).or_insert_with(|| target.clone());
+                if let (false, Some((_, bare))) = (host.reseller, alias.split_once('/')) {
+                    let ids = catalog.bare.entry(bare.into()).or_default();
+                    if !ids.contains(&full) {
+                        ids.push(full.clone());
+                    }
+                }
+            }
+            catalog.targets.insert(full, target);
+        }
+        for ids in catalog.bare.values_mut() {
+            ids.sort();
+        }
+        catalog
+    }
+
+    /// All hosts, in no order.
+    pub fn hosts(&self) -> impl Iterator<Item = &Arc<Host>> {
+        self.hosts.values()
+    }
+
+    /// The host with this id.
+    pub fn host(&self, id: &str) -> Option<&Arc<Host>> {
+        self.hosts.get(id)
+    }
+
+    /// All targets the catalogue knows, once each, in no order.
+    pub fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
+        self.targets.iter().filter(|(name, target)| is_id(name, &target.id)).map(|(_, target)| target)
+    }
+
+    /// The target of `provider/model` (aliases included). A model the catalogue
+    /// does not know is made up on the spot where its provider is known.
+    pub fn target(&self, id: &str) -> Option<Arc<Target>> {
+        if let Some(target) = self.targets.get(id) {
+            return Some(target.clone());
+        }
+        let (provider, name) = id.split_once('/')?;
+        let host = self.hosts.get(provider)?;
+        if name.is_empty() {
+            return None;
+        }
+        let name: Arc<str> = name.into();
+        Some(Arc::new(Target {
+            id: ModelId { provider: host.id.clone(), model: name.clone() },
+            host: host.clone(),
+            model: None,
+            upstream_name: name,
+            dialect: host.dialect,
+            known: false,
+        }))
+    }
+
+    /// The target of a bare name: of the hosts that make the model themselves, a configured one first.
+    pub fn bare(&self, name: &str) -> Option<Arc<Target>> {
+        let ids = self.bare.get(name)?;
+        let targets = || ids.iter().filter_map(|id| self.targets.get(id));
+        targets().find(|target| target.host.configured).or_else(|| targets().next()).cloned()
+    }
+
+    /// Known ids closest to `name`, for an error message; at most three.
+    pub fn nearest(&self, name: &str) -> Vec<Arc<str>> {
+        let (provider, wanted) = name.split_once('/').map_or((None, name), |(p, m)| (Some(p), m));
+        let mut scored: Vec<(usize, &Arc<str>)> = self
+            .targets
+            .iter()
+            .filter(|(id, target)| provider.is_none_or(|p| p == &*target.id.provider) && is_id(id, &target.id))
+            .filter(|(_, target)| target.model.as_ref().is_none_or(|m| m.status != Status::Hidden))
+            .map(|(id, target)| (distance(wanted, &target.id.model), id))
+            .filter(|(score, _)| *score <= wanted.len() / 2)
+            .collect();
+        scored.sort();
+        scored.into_iter().take(3).map(|(_, id)| id.clone()).collect()
+    }
+}
+
+fn is_id(name: &str, id: &ModelId) -> bool {
+    name.split_once('/').is_some_and(|(provider, model)| provider == &*id.provider && model == &*id.model)
+}
+
+/// Levenshtein distance by bytes; long names are cut, since only close ones matter.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate().take(128) {
+        let mut previous = i;
+        let mut first = i + 1;
+        std::mem::swap(&mut row[0], &mut first);
+        for (j, y) in b.iter().enumerate() {
+            let here = row[j + 1];
+            row[j + 1] = (previous + usize::from(x != y)).min(here + 1).min(row[j] + 1);
+            previous = here;
+        }
+    }
+    row.last().copied().unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distance_counts_edits() {
+        for (a, b, d) in [("", "", 0), ("kitten", "sitting", 3), ("gpt-5", "gpt-5", 0), ("gpt5", "gpt-5", 1)] {
+            assert_eq!(distance(a, b), d, "{a} {b}");
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The vocabulary of the gateway: nouns that every other crate shares, and no verbs.
+//!
+//! Nothing here waits, reads a clock or opens anything. Times arrive as arguments.
+
+mod call;
+mod catalog;
+mod event;
+mod fault;
+mod json;
+mod message;
+mod money;
+mod price;
+mod reason;
+mod request;
+mod route;
+mod text;
+mod tokens;
+
+pub use call::{Attempt, Call, Inbound, Key, Origin, Planned, Role, Tenant, Work};
+pub use catalog::{
+    AuthScheme, CacheKind, Capabilities, Capability, Catalog, DialectName, EffortRange, Host,
+    Model, ModelId, Quirks, Status, Target,
+};
+pub use event::{Batch, Event, EventKind, EventStream, FinishReason, Frame, Reply};
+pub use fault::{Cause, Fault, Limit, UpstreamError, Violation};
+pub use json::Json;
+pub use message::{CacheMark, Message, Opaque, Part, PartKind, Role as MessageRole, Source};
+pub use money::{ATTOS_PER_NANO, NanoUsd, PriceError};
+pub use price::{Price, Rates, Tier};
+pub use reason::Reason;
+pub use request::{
+    ChatRequest, Effort, Member, Original, Output, Reasoning, Routing, Sampling, Tool, ToolChoice,
+};
+pub use route::{AttemptReport, Outcome, Receipt, Skipped, Timings};
+pub use text::Str;
+pub use tokens::Tokens;

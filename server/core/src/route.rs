@@ -1,0 +1,100 @@
+use std::{sync::Arc, time::Duration};
+
+use crate::{ModelId, NanoUsd, Rates, Reason, Tokens};
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// It served the whole answer.
+    Success,
+    /// It failed before any content.
+    Failed,
+    /// It broke after content.
+    FailedPartial,
+    /// The caller went away.
+    Cancelled,
+    /// Nobody knows: the gateway died under it.
+    Unknown,
+}
+
+/// Durations of an attempt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timings {
+    /// Unix nanoseconds when it began.
+    pub start_unix_nanos: i64,
+    /// Until its end.
+    pub total: Duration,
+    /// Until its first content.
+    pub first_token: Option<Duration>,
+}
+
+/// What became of one attempt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AttemptReport {
+    /// From 1.
+    pub ordinal: u32,
+    /// Where it went.
+    pub target: ModelId,
+    /// The host's own name for the model that served, where it said so.
+    pub served_model: Option<Arc<str>>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why, where it did not succeed.
+    pub reason: Option<Reason>,
+    /// HTTP status of the provider's answer; 0 if there was none.
+    pub status: u16,
+    /// What went wrong, for people.
+    pub message: Option<Arc<str>>,
+    /// When and how long.
+    pub timings: Timings,
+    /// What it used.
+    pub tokens: Tokens,
+    /// The counts are ours, not the provider's.
+    pub estimated: bool,
+    /// What it cost; `None` where the price is unknown.
+    pub cost: Option<NanoUsd>,
+    /// The rates used, nano-USD per million tokens, tiers and service tier applied.
+    pub rates: Option<Rates>,
+    /// The service tier served.
+    pub service_tier: Option<Arc<str>>,
+    /// What was held for it.
+    pub hold: NanoUsd,
+}
+
+/// A target that was not tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// The target.
+    pub target: ModelId,
+    /// Why.
+    pub reason: Reason,
+    /// Why, for people.
+    pub message: String,
+}
+
+/// The account of a whole call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Receipt {
+    /// Identifies the request in records.
+    pub request_id: Arc<str>,
+    /// The model as the client asked for it.
+    pub asked: Arc<str>,
+    /// The policy applied, where there was one.
+    pub policy: Option<Arc<str>>,
+    /// Every attempt, in order.
+    pub attempts: Vec<AttemptReport>,
+    /// Targets that were left out.
+    pub skipped: Vec<Skipped>,
+    /// Things done on the client's behalf, such as a `max_tokens` filled in.
+    pub notes: Vec<Arc<str>>,
+    /// Tokens of the attempt that served.
+    pub tokens: Tokens,
+    /// Sum over the attempts whose price is known.
+    pub cost: NanoUsd,
+    /// Every attempt that used tokens had a price.
+    pub cost_known: bool,
+    /// Some count is an estimate.
+    pub estimated: bool,
+    /// What the served attempt would have cost more without its cache; negative if caching cost more.
+    pub saved: NanoUsd,
+}

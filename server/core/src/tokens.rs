@@ -1,0 +1,72 @@
+use std::ops::AddAssign;
+
+/// Tokens of one attempt by kind. The kinds are disjoint, so that the cost is
+/// the plain sum over them; `reasoning` alone is a part of `output`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// Input that was neither read from nor written to a cache, and is not audio or image.
+    pub input: i64,
+    /// Input read from a prompt cache.
+    pub cache_read: i64,
+    /// Input written to a prompt cache for 5 minutes, or to a cache without a choice of lifetimes.
+    pub cache_write_5m: i64,
+    /// Input written to a prompt cache for 1 hour.
+    pub cache_write_1h: i64,
+    /// Input written to a prompt cache for 12 hours.
+    pub cache_write_12h: i64,
+    /// Uncached audio input.
+    pub input_audio: i64,
+    /// Audio input read from a prompt cache.
+    pub cache_read_audio: i64,
+    /// Image input where the provider counts it apart.
+    pub input_image: i64,
+    /// Text written, reasoning included.
+    pub output: i64,
+    /// The part of `output` that was reasoning.
+    pub reasoning: i64,
+    /// Audio written.
+    pub output_audio: i64,
+    /// Image tokens written.
+    pub output_image: i64,
+}
+
+impl Tokens {
+    /// Everything the model read.
+    pub fn prompt(&self) -> i64 {
+        self.input
+            + self.cache_read
+            + self.cache_write_5m
+            + self.cache_write_1h
+            + self.cache_write_12h
+            + self.input_audio
+            + self.cache_read_audio
+            + self.input_image
+    }
+
+    /// Everything the model wrote, reasoning included.
+    pub fn completion(&self) -> i64 {
+        self.output + self.output_audio + self.output_image
+    }
+
+    /// All cache writes, whatever their lifetime.
+    pub fn cache_write(&self) -> i64 {
+        self.cache_write_5m + self.cache_write_1h + self.cache_write_12h
+    }
+}
+
+impl AddAssign for Tokens {
+    fn add_assign(&mut self, other: Self) {
+        self.input += other.input;
+        self.cache_read += other.cache_read;
+        self.cache_write_5m += other.cache_write_5m;
+        self.cache_write_1h += other.cache_write_1h;
+        self.cache_write_12h += other.cache_write_12h;
+        self.input_audio += other.input_audio;
+        self.cache_read_audio += other.cache_read_audio;
+        self.input_image += other.input_image;
+        self.output += other.output;
+        self.reasoning += other.reasoning;
+        self.output_audio += other.output_audio;
+        self.output_image += other.output_image;
+    }
+}

@@ -1,0 +1,109 @@
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use headworks_core::{Batch, ChatRequest, DialectName, Fault, Target};
+
+/// A request ready for the wire, without credentials.
+#[derive(Debug)]
+pub struct Encoded {
+    /// Method, full URL, headers, body.
+    pub request: http::Request<Bytes>,
+    /// What was changed on the client's behalf (a parameter this target cannot
+    /// express and that was left out, a `max_tokens` filled in), for the route.
+    pub notes: Vec<Arc<str>>,
+}
+
+/// Status and headers of an upstream's answer.
+#[derive(Debug)]
+pub struct Head<'a> {
+    /// HTTP status.
+    pub status: http::StatusCode,
+    /// Headers.
+    pub headers: &'a http::HeaderMap,
+}
+
+/// A wire dialect towards upstreams.
+pub trait Dialect: Send + Sync + 'static {
+    /// Its name.
+    fn name(&self) -> DialectName;
+
+    /// Spells a request for a target. Fails with `CAPABILITY_MISSING` or
+    /// `INVALID_REQUEST` where the target cannot express it and leaving it out would change what it means.
+    fn encode(&self, target: &Target, request: &ChatRequest) -> Result<Encoded, Fault>;
+
+    /// A decoder for one successful answer; the content type says whether it is JSON or a stream.
+    fn decoder(&self, target: &Target, head: &Head<'_>) -> Box<dyn Decoder>;
+
+    /// Reads an answer that is not a success. Carries the cause for routing, the
+    /// provider's own error, and how long it asks to wait.
+    fn fault(&self, target: &Target, head: &Head<'_>, body: &[u8]) -> Fault;
+}
+
+/// Turns an upstream's bytes into events. Any split of the bytes gives the same events.
+pub trait Decoder: Send {
+    /// Reads the next bytes. After an error the decoder is not used again.
+    fn push(&mut self, chunk: &Bytes, out: &mut Batch) -> Result<(), Fault>;
+
+    /// The body ended cleanly. Fails with `Cause::Broken` where the answer is not complete.
+    fn end(&mut self, out: &mut Batch) -> Result<(), Fault>;
+
+    /// True once the answer is complete whatever else the body may hold.
+    fn is_done(&self) -> bool;
+}
+
+/// A wire dialect towards clients: a dialect read backwards.
+pub trait Door: Send + Sync + 'static {
+    /// Its name.
+    fn name(&self) -> DialectName;
+
+    /// Reads a request body. Errors name the field and say what would be right.
+    fn request(&self, headers: &http::HeaderMap, body: &Bytes) -> Result<ChatRequest, Fault>;
+
+    /// A writer for the answer to `request`, streamed or as one JSON body.
+    fn writer(&self, request: &ChatRequest) -> Box<dyn Writer>;
+
+    /// One error body.
+    fn fault(&self, fault: &Fault, face: &ErrorFace) -> Bytes;
+}
+
+/// How a reason looks in REST, from the edge's one table.
+#[derive(Clone, Debug)]
+pub struct ErrorFace {
+    /// HTTP status.
+    pub status: u16,
+    /// OpenAI's `error.type`.
+    pub kind: &'static str,
+    /// OpenAI's `error.code`, if any.
+    pub code: Option<&'static str>,
+    /// Whether trying again may help.
+    pub retryable: bool,
+    /// The request's id in our records, where it has one.
+    pub request_id: Option<Arc<str>>,
+}
+
+/// Turns events into bytes for a client.
+pub trait Writer: Send {
+    /// Writes what a batch gives. A unary writer writes only at the `Receipt`.
+    fn push(&mut self, batch: &Batch, out: &mut BytesMut) -> Result<(), Fault>;
+
+    /// Ends a stream that failed after it had begun: an error in the dialect's own form, and no good end.
+    fn fault(&mut self, fault: &Fault, face: &ErrorFace, out: &mut BytesMut);
+
+    /// A sign of life while nothing happens; empty for unary.
+    fn keep_alive(&self) -> Bytes;
+}
+
+/// The codec of a dialect; `None` where this build does not speak it.
+pub fn dialect(name: DialectName) -> Option<&'static dyn Dialect> {
+    match name {
+        DialectName::OpenAi => Some(&crate::openai::OpenAi),
+        DialectName::Anthropic => Some(&crate::anthropic::Anthropic),
+        DialectName::Gemini => Some(&crate::gemini::Gemini),
+        DialectName::OpenAiResponses
+        | DialectName::Vertex
+        | DialectName::Bedrock
+        | DialectName::Azure
+        | DialectName::Cohere
+        | DialectName::Voyage => None,
+    }
+}

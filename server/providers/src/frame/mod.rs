@@ -1,0 +1,3 @@
+//! How a body is cut into messages, below any dialect.
+
+pub mod sse;

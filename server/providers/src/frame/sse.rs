@@ -1,0 +1,1 @@
+//! Server-sent events, as the HTML standard defines them, over bytes that may be cut anywhere.

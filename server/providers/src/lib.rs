@@ -1,0 +1,16 @@
+//! Wire dialects as pure codecs, and the catalogue of hosts and models.
+//!
+//! Bytes go in, events come out, and the other way round. Nothing here waits,
+//! opens a socket, reads a clock or sees a secret.
+
+pub mod anthropic;
+pub mod catalog;
+pub mod frame;
+pub mod gemini;
+pub mod openai;
+
+mod dialect;
+mod scan;
+
+pub use dialect::{Decoder, Dialect, Door, Encoded, ErrorFace, Head, Writer, dialect};
+pub use scan::{ScanError, members};
