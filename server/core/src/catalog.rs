@@ -3,7 +3,7 @@ use std::{collections::HashMap, fmt, sync::Arc};
 use crate::{Effort, Price};
 
 /// A provider and one of its models: `anthropic/claude-sonnet-4-5`.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct ModelId {
     /// The host's id in the catalogue.
     pub provider: Arc<str>,
@@ -14,7 +14,10 @@ pub struct ModelId {
 impl ModelId {
     /// An id from its two names.
     pub fn new(provider: impl Into<Arc<str>>, model: impl Into<Arc<str>>) -> Self {
-        Self { provider: provider.into(), model: model.into() }
+        Self {
+            provider: provider.into(),
+            model: model.into(),
+        }
     }
 }
 
@@ -31,11 +34,14 @@ impl fmt::Debug for ModelId {
 }
 
 /// The wire dialects, by the names used in configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum DialectName {
     /// OpenAI chat completions: `openai`.
+    #[serde(rename = "openai")]
     OpenAi,
     /// OpenAI responses: `openai-responses`.
+    #[serde(rename = "openai-responses")]
     OpenAiResponses,
     /// Anthropic messages: `anthropic`.
     Anthropic,
@@ -306,11 +312,19 @@ pub struct Catalog {
 impl Catalog {
     /// Indexes hosts and models. A later entry with the same id replaces an earlier one.
     /// Models whose host is missing are left out.
-    pub fn new(hosts: impl IntoIterator<Item = Arc<Host>>, models: impl IntoIterator<Item = Arc<Model>>) -> Self {
+    pub fn new(
+        hosts: impl IntoIterator<Item = Arc<Host>>,
+        models: impl IntoIterator<Item = Arc<Model>>,
+    ) -> Self {
         let hosts: HashMap<_, _> = hosts.into_iter().map(|host| (host.id.clone(), host)).collect();
-        let mut catalog = Self { hosts, ..Self::default() };
+        let mut catalog = Self {
+            hosts,
+            ..Self::default()
+        };
         for model in models {
-            let Some(host) = catalog.hosts.get(&model.id.provider).cloned() else { continue };
+            let Some(host) = catalog.hosts.get(&model.id.provider).cloned() else {
+                continue;
+            };
             let full: Arc<str> = model.id.to_string().into();
             let target = Arc::new(Target {
                 id: model.id.clone(),
@@ -324,10 +338,17 @@ impl Catalog {
                 host: host.clone(),
             });
             if !host.reseller {
-                catalog.bare.entry(model.id.model.clone()).or_default().push(full.clone());
+                catalog
+                    .bare
+                    .entry(model.id.model.clone())
+                    .or_default()
+                    .push(full.clone());
             }
             for alias in &model.aliases {
-                catalog.targets.entry(alias.clone()).or_insert_with(|| target.clone());
+                catalog
+                    .targets
+                    .entry(alias.clone())
+                    .or_insert_with(|| target.clone());
                 if let (false, Some((_, bare))) = (host.reseller, alias.split_once('/')) {
                     let ids = catalog.bare.entry(bare.into()).or_default();
                     if !ids.contains(&full) {
@@ -355,7 +376,10 @@ impl Catalog {
 
     /// All targets the catalogue knows, once each, in no order.
     pub fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
-        self.targets.iter().filter(|(name, target)| is_id(name, &target.id)).map(|(_, target)| target)
+        self.targets
+            .iter()
+            .filter(|(name, target)| is_id(name, &target.id))
+            .map(|(_, target)| target)
     }
 
     /// The target of `provider/model` (aliases included). A model the catalogue
@@ -371,7 +395,10 @@ impl Catalog {
         }
         let name: Arc<str> = name.into();
         Some(Arc::new(Target {
-            id: ModelId { provider: host.id.clone(), model: name.clone() },
+            id: ModelId {
+                provider: host.id.clone(),
+                model: name.clone(),
+            },
             host: host.clone(),
             model: None,
             upstream_name: name,
@@ -384,7 +411,10 @@ impl Catalog {
     pub fn bare(&self, name: &str) -> Option<Arc<Target>> {
         let ids = self.bare.get(name)?;
         let targets = || ids.iter().filter_map(|id| self.targets.get(id));
-        targets().find(|target| target.host.configured).or_else(|| targets().next()).cloned()
+        targets()
+            .find(|target| target.host.configured)
+            .or_else(|| targets().next())
+            .cloned()
     }
 
     /// Known ids closest to `name`, for an error message; at most three.
@@ -393,7 +423,9 @@ impl Catalog {
         let mut scored: Vec<(usize, &Arc<str>)> = self
             .targets
             .iter()
-            .filter(|(id, target)| provider.is_none_or(|p| p == &*target.id.provider) && is_id(id, &target.id))
+            .filter(|(id, target)| {
+                provider.is_none_or(|p| p == &*target.id.provider) && is_id(id, &target.id)
+            })
             .filter(|(_, target)| target.model.as_ref().is_none_or(|m| m.status != Status::Hidden))
             .map(|(id, target)| (distance(wanted, &target.id.model), id))
             .filter(|(score, _)| *score <= wanted.len() / 2)
@@ -404,7 +436,8 @@ impl Catalog {
 }
 
 fn is_id(name: &str, id: &ModelId) -> bool {
-    name.split_once('/').is_some_and(|(provider, model)| provider == &*id.provider && model == &*id.model)
+    name.split_once('/')
+        .is_some_and(|(provider, model)| provider == &*id.provider && model == &*id.model)
 }
 
 /// Levenshtein distance by bytes; long names are cut, since only close ones matter.
@@ -430,7 +463,12 @@ mod tests {
 
     #[test]
     fn distance_counts_edits() {
-        for (a, b, d) in [("", "", 0), ("kitten", "sitting", 3), ("gpt-5", "gpt-5", 0), ("gpt5", "gpt-5", 1)] {
+        for (a, b, d) in [
+            ("", "", 0),
+            ("kitten", "sitting", 3),
+            ("gpt-5", "gpt-5", 0),
+            ("gpt5", "gpt-5", 1),
+        ] {
             assert_eq!(distance(a, b), d, "{a} {b}");
         }
     }

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use crate::{DialectName, Fault, Json, ModelId, Receipt, Str, Tokens};
 
 /// One thing that happened in an answer. A reply is the fold of its events.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Event {
     /// Which of the `n` answers, from 0.
     pub choice: u16,
@@ -16,7 +16,7 @@ pub struct Event {
 }
 
 /// Why an answer ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum FinishReason {
     /// The model was done, or met a stop text.
     Stop,
@@ -31,7 +31,7 @@ pub enum FinishReason {
 }
 
 /// What happened.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum EventKind {
     /// The answer exists; not content.
     Started {
@@ -114,7 +114,10 @@ impl EventKind {
             | EventKind::Hosted(_)
             | EventKind::Finished(_)
             | EventKind::Receipt(_) => true,
-            EventKind::Started { .. } | EventKind::Logprobs(_) | EventKind::Opaque { .. } | EventKind::Usage { .. } => false,
+            EventKind::Started { .. }
+            | EventKind::Logprobs(_)
+            | EventKind::Opaque { .. }
+            | EventKind::Usage { .. } => false,
         }
     }
 }
@@ -168,6 +171,16 @@ impl Batch {
 /// The events of an answer, as they come.
 pub type EventStream = Pin<Box<dyn Stream<Item = Result<Batch, Fault>> + Send>>;
 
+/// An upstream's answer that has begun, before anybody accounted for it.
+pub struct Begun {
+    /// HTTP status.
+    pub status: u16,
+    /// What was changed on the client's behalf to spell the request.
+    pub notes: Vec<Arc<str>>,
+    /// The answer.
+    pub events: EventStream,
+}
+
 /// An answer that has begun.
 pub struct Reply {
     /// Who serves it.
@@ -182,6 +195,9 @@ pub struct Reply {
 
 impl std::fmt::Debug for Reply {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reply").field("served_by", &self.served_by).field("request_id", &self.request_id).finish_non_exhaustive()
+        f.debug_struct("Reply")
+            .field("served_by", &self.served_by)
+            .field("request_id", &self.request_id)
+            .finish_non_exhaustive()
     }
 }

@@ -113,7 +113,11 @@ impl Fault {
     /// A request with one wrong field.
     pub fn invalid(field: impl Into<String>, description: impl Into<String>) -> Self {
         let (field, description) = (field.into(), description.into());
-        let message = if field.is_empty() { description.clone() } else { format!("{field}: {description}") };
+        let message = if field.is_empty() {
+            description.clone()
+        } else {
+            format!("{field}: {description}")
+        };
         let mut fault = Self::new(Reason::InvalidRequest, message);
         fault.violations.push(Violation { field, description });
         fault
@@ -147,7 +151,10 @@ impl Fault {
 
     /// The first wrong field's path.
     pub fn field(&self) -> Option<&str> {
-        self.violations.first().map(|v| v.field.as_str()).filter(|f| !f.is_empty())
+        self.violations
+            .first()
+            .map(|v| v.field.as_str())
+            .filter(|f| !f.is_empty())
     }
 }
 

@@ -2,7 +2,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// Prices by kind of token, in nano-USD per million tokens. `None` means that
 /// the kind has no price of its own (see `headworks_policy::cost` for what then applies).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Rates {
     /// Plain input.
     pub input: Option<i64>,

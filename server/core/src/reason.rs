@@ -2,8 +2,8 @@ macro_rules! reasons {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
         /// Why something was refused or failed: the public names of `headworks.v1.Reason`.
         /// The list grows; names never change.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Reason { $($(#[$doc])* $variant,)* }
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+        pub enum Reason { $($(#[$doc])* #[serde(rename = $name)] $variant,)* }
 
         impl Reason {
             /// Every reason, in the order of the public schema.

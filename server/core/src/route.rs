@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{ModelId, NanoUsd, Rates, Reason, Tokens};
 
 /// How an attempt ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Outcome {
     /// It served the whole answer.
     Success,
@@ -18,7 +18,7 @@ pub enum Outcome {
 }
 
 /// Durations of an attempt.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Timings {
     /// Unix nanoseconds when it began.
     pub start_unix_nanos: i64,
@@ -29,7 +29,7 @@ pub struct Timings {
 }
 
 /// What became of one attempt.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct AttemptReport {
     /// From 1.
     pub ordinal: u32,
@@ -62,7 +62,7 @@ pub struct AttemptReport {
 }
 
 /// A target that was not tried.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Skipped {
     /// The target.
     pub target: ModelId,
@@ -73,7 +73,7 @@ pub struct Skipped {
 }
 
 /// The account of a whole call.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Receipt {
     /// Identifies the request in records.
     pub request_id: Arc<str>,

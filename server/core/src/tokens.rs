@@ -2,7 +2,8 @@ use std::ops::AddAssign;
 
 /// Tokens of one attempt by kind. The kinds are disjoint, so that the cost is
 /// the plain sum over them; `reasoning` alone is a part of `output`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Tokens {
     /// Input that was neither read from nor written to a cache, and is not audio or image.
     pub input: i64,
