@@ -13,6 +13,8 @@ pub enum Origin {
 
 /// A call as it came in.
 pub struct Inbound {
+    /// Identifies it in records, answers and logs.
+    pub id: Arc<str>,
     /// What stood after `Bearer`; never logged.
     pub credential: Arc<str>,
     /// What is asked.
@@ -55,6 +57,41 @@ pub struct Key {
     pub budget: Option<NanoUsd>,
     /// Show clients the provider's own error text.
     pub show_upstream_errors: bool,
+}
+
+impl Key {
+    /// Whether the key holds this role; an admin holds every role.
+    pub fn is(&self, role: Role) -> bool {
+        self.roles
+            .iter()
+            .any(|held| *held == role || *held == Role::Admin)
+    }
+
+    /// Whether the key may use `provider/model` or `policy/NAME`.
+    pub fn may_use(&self, id: &str) -> bool {
+        self.allowed_models.is_empty() || self.allowed_models.iter().any(|pattern| matches(pattern, id))
+    }
+}
+
+/// Whether `text` is what `pattern` says, where `*` stands for any run of characters.
+fn matches(pattern: &str, text: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(mut left) = text.strip_prefix(head) else {
+        return false;
+    };
+    let mut pieces = rest.split('*').peekable();
+    while let Some(piece) = pieces.next() {
+        if pieces.peek().is_none() {
+            return left.len() >= piece.len() && left.ends_with(piece);
+        }
+        match left.find(piece) {
+            Some(at) => left = left.get(at + piece.len()..).unwrap_or_default(),
+            None => return false,
+        }
+    }
+    true
 }
 
 /// Who pays.
@@ -121,4 +158,25 @@ pub struct Attempt {
     pub target: Arc<Target>,
     /// From 1.
     pub ordinal: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn patterns_match_as_said() {
+        for (pattern, text, holds) in [
+            ("openai/gpt-5", "openai/gpt-5", true),
+            ("openai/gpt-5", "openai/gpt-5-mini", false),
+            ("openai/*", "openai/gpt-5", true),
+            ("openai/*", "groq/openai/gpt-5", false),
+            ("*", "a/b", true),
+            ("*/gpt-*-mini", "openai/gpt-5-mini", true),
+            ("*/gpt-*-mini", "openai/gpt-5-minix", false),
+            ("a*a", "a", false),
+        ] {
+            assert_eq!(matches(pattern, text), holds, "{pattern} {text}");
+        }
+    }
 }

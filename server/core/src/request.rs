@@ -190,6 +190,8 @@ pub struct Routing {
     pub max_price: Option<(NanoUsd, NanoUsd)>,
     /// Free labels for analytics.
     pub tags: Vec<Arc<str>>,
+    /// What clients said in headers (`X-Title`, `X-Headworks-*`): kept with the record, not sent on.
+    pub labels: BTreeMap<String, String>,
     /// The application's user.
     pub user_id: Option<Arc<str>>,
     /// The application's trace.
@@ -229,5 +231,25 @@ impl ChatRequest {
     /// Forgets the client's bytes: something was edited.
     pub fn edited(&mut self) {
         self.original = None;
+    }
+}
+
+impl ChatRequest {
+    /// What a writer needs to know of the request: not its messages.
+    pub fn clone_for_writer(&self) -> ChatRequest {
+        ChatRequest {
+            model: self.model.clone(),
+            stream: self.stream,
+            include_usage: self.include_usage,
+            ..ChatRequest::default()
+        }
+    }
+
+    /// Keeps something the client said beside the body, without sending it to a provider.
+    pub fn metadata_note(&mut self, name: &str, said: &str) {
+        self.routing
+            .labels
+            .entry(name.to_owned())
+            .or_insert_with(|| said.to_owned());
     }
 }

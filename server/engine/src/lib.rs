@@ -1,1 +1,67 @@
-//! placeholder
+//! Verbs in time: the tower stack that a call passes through.
+//!
+//! `Inbound -> admit -> once -> Call -> route -> Booked -> failover -> Trial ->
+//! meter -> limit -> breaker -> observe -> timed -> Attempt -> upstream`.
+//! A layer out of place does not compile.
+
+mod admit;
+mod book;
+mod breaker;
+mod budget;
+mod clock;
+mod config;
+mod control;
+mod failover;
+mod health;
+mod id;
+mod limit;
+mod meter;
+mod metrics;
+mod observe;
+mod once;
+pub mod ports;
+mod route;
+mod stack;
+mod stage;
+mod timed;
+
+use std::sync::{Arc, atomic::AtomicBool};
+
+use arc_swap::ArcSwap;
+pub use budget::{Balance, Budgets, Reserved};
+pub use clock::{unix_nanos, unix_seconds};
+pub use config::{Config, Timeouts};
+pub use control::{Cancel, Running};
+use headworks_core::Catalog;
+pub use health::{Board, Standing};
+pub use id::request as request_id;
+pub use metrics::Metrics;
+pub use stack::{Gateway, Leaf, gateway};
+
+/// What the layers share: built once, at start.
+pub struct Shared {
+    /// How calls are driven.
+    pub config: Config,
+    /// Who may call.
+    pub keys: Arc<dyn ports::Keys>,
+    /// Named policies.
+    pub policies: Arc<dyn ports::Policies>,
+    /// The durable account.
+    pub ledger: Arc<dyn ports::Ledger>,
+    /// Durable memory of idempotency keys.
+    pub memory: Arc<dyn ports::Memory>,
+    /// When a record has to be on disk.
+    pub ack: ports::Ack,
+    /// Hosts and models, replaced as a whole.
+    pub catalog: ArcSwap<Catalog>,
+    /// Standing of targets.
+    pub board: Board,
+    /// Money held and spent.
+    pub budgets: Budgets,
+    /// Calls under way.
+    pub running: Arc<Running>,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Set when the gateway shuts down: no new calls.
+    pub draining: AtomicBool,
+}

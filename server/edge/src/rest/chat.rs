@@ -1,0 +1,140 @@
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
+use bytes::BytesMut;
+use futures_util::StreamExt;
+use headworks_core::{ChatRequest, EventKind, Fault, Inbound, Origin, Receipt, Reply};
+use headworks_providers::{Door, openai::OpenAiDoor};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use tower::ServiceExt;
+
+use super::{ATTEMPTS, CACHE, COST, MODEL, PROVIDER, REQUEST_ID, body, json, refuse, sse::Sse, text, value};
+use crate::{App, app::bearer};
+
+/// `POST /v1/chat/completions`.
+pub(crate) async fn complete(State(app): State<App>, request: Request) -> Response {
+    let id = headworks_engine::request_id();
+    match answer(app, request, id.clone()).await {
+        Ok(response) => response,
+        Err(fault) => refuse(&fault, Some(id)),
+    }
+}
+
+async fn answer(app: App, request: Request, id: Arc<str>) -> Result<Response, Fault> {
+    let headers = request.headers().clone();
+    let credential = bearer(&headers).or_else(|| text(&headers, "x-api-key"));
+    app.authenticate(credential)?;
+    let body = body::read(request, app.config.max_body_bytes).await?;
+    let mut chat = OpenAiDoor.request(&headers, &body)?;
+    from_headers(&headers, &mut chat)?;
+    let chat_shape = chat.clone_for_writer();
+    let streamed = chat.stream;
+    let inbound = Inbound {
+        id: id.clone(),
+        credential: credential.unwrap_or_default().into(),
+        request: chat,
+        deadline: deadline(&headers)?,
+        origin: Origin::RestChat,
+        traceparent: text(&headers, "traceparent").map(Arc::from),
+    };
+    let call = app.gateway.clone().oneshot(inbound);
+    let writer = OpenAiDoor.writer(&chat_shape);
+    if !streamed {
+        return unary(call.await?, writer).await;
+    }
+    let mut call = Box::pin(call);
+    // The headers wait for content, so that a failure before it can still be an HTTP status.
+    let begun = tokio::time::timeout(app.hold_headers(), &mut call).await;
+    let mut response = match begun {
+        Ok(reply) => {
+            let reply = reply?;
+            let mut response = Response::new(axum::body::Body::empty());
+            route_headers(response.headers_mut(), &reply);
+            *response.body_mut() = axum::body::Body::new(Sse::begun(reply, writer, id.clone(), app.keep_alive()));
+            response
+        }
+        Err(_) => Response::new(axum::body::Body::new(Sse::waiting(call, writer, id.clone(), app.keep_alive()))),
+    };
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, value(&id));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // nginx and its kin buffer answers unless told not to.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+async fn unary(mut reply: Reply, mut writer: Box<dyn headworks_providers::Writer>) -> Result<Response, Fault> {
+    let mut out = BytesMut::new();
+    let mut receipt: Option<Arc<Receipt>> = None;
+    while let Some(batch) = reply.events.next().await {
+        let batch = batch?;
+        if let Some(EventKind::Receipt(account)) = batch.events.last().map(|event| &event.kind) {
+            receipt = Some(account.clone());
+        }
+        writer.push(&batch, &mut out)?;
+    }
+    let mut response = json(StatusCode::OK, out.freeze());
+    let headers = response.headers_mut();
+    route_headers(headers, &reply);
+    headers.insert(REQUEST_ID, value(&reply.request_id));
+    if let Some(receipt) = receipt {
+        let cache = match (&receipt.estimated, receipt.tokens.cache_read, receipt.tokens.cache_write()) {
+            (_, 1.., _) => "hit",
+            (_, _, 1..) => "miss",
+            _ => "off",
+        };
+        headers.insert(CACHE, HeaderValue::from_static(cache));
+        if receipt.cost_known {
+            headers.insert(COST, value(&receipt.cost.to_string()));
+        }
+    }
+    Ok(response)
+}
+
+fn route_headers(headers: &mut HeaderMap, reply: &Reply) {
+    headers.insert(PROVIDER, value(&reply.served_by.provider));
+    headers.insert(MODEL, value(&reply.served_by.to_string()));
+    headers.insert(ATTEMPTS, HeaderValue::from(reply.attempts));
+}
+
+/// `grpc-timeout` is for gRPC; REST clients say `x-headworks-timeout-ms`.
+fn deadline(headers: &HeaderMap) -> Result<Option<Instant>, Fault> {
+    let Some(said) = text(headers, "x-headworks-timeout-ms") else { return Ok(None) };
+    let millis: u64 = said
+        .parse()
+        .ok()
+        .filter(|millis| *millis > 0)
+        .ok_or_else(|| Fault::invalid("x-headworks-timeout-ms", format!("\"{said}\" is not a number of milliseconds above 0")))?;
+    Ok(Instant::now().checked_add(Duration::from_millis(millis)))
+}
+
+/// What clients say in headers rather than in the body.
+fn from_headers(headers: &HeaderMap, chat: &mut ChatRequest) -> Result<(), Fault> {
+    if let Some(id) = text(headers, "idempotency-key") {
+        if id.len() > 255 {
+            return Err(Fault::invalid("Idempotency-Key", "longer than 255 characters"));
+        }
+        chat.routing.request_id.get_or_insert_with(|| id.into());
+    }
+    for (header, name) in [("http-referer", "referer"), ("x-title", "title")] {
+        if let Some(said) = text(headers, header) {
+            chat.metadata_note(name, said);
+        }
+    }
+    for (name, value) in headers {
+        let own = name.as_str().strip_prefix("x-headworks-").or_else(|| name.as_str().strip_prefix("x-requesty-"));
+        if let (Some(own), Ok(said)) = (own, value.to_str()) {
+            if own != "timeout-ms" {
+                chat.metadata_note(own, said);
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,76 @@
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// How calls are driven. `[engine]` in the configuration file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Most attempts one call may cause, over all targets: the worst case of upstream calls per client call. Default 4.
+    pub max_attempts: u32,
+    /// Milliseconds until the first content of a streamed attempt. Default 60000.
+    pub first_token_timeout_ms: u64,
+    /// Milliseconds between two pieces of content. Default 60000.
+    pub between_tokens_timeout_ms: u64,
+    /// Milliseconds for an attempt as a whole. Default 600000.
+    pub total_timeout_ms: u64,
+    /// Most attempts under way at one target; more are answered OVERLOADED or go to the next target. Default 4096.
+    pub max_concurrent_per_target: usize,
+    /// Failures in a row that open a target's circuit breaker. Default 5.
+    pub breaker_failures: u32,
+    /// Milliseconds a circuit stays open before one probe is let through. Default 15000.
+    pub breaker_open_ms: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_attempts: 4,
+            first_token_timeout_ms: 60_000,
+            between_tokens_timeout_ms: 60_000,
+            total_timeout_ms: 600_000,
+            max_concurrent_per_target: 4096,
+            breaker_failures: 5,
+            breaker_open_ms: 15_000,
+        }
+    }
+}
+
+/// Time limits of one attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until the first content of a streamed attempt.
+    pub first_token: Duration,
+    /// Between two pieces of content.
+    pub between_tokens: Duration,
+    /// For the attempt as a whole.
+    pub total: Duration,
+}
+
+impl Config {
+    /// The limits an attempt has when no policy says otherwise.
+    pub fn timeouts(&self) -> Timeouts {
+        Timeouts {
+            first_token: Duration::from_millis(self.first_token_timeout_ms),
+            between_tokens: Duration::from_millis(self.between_tokens_timeout_ms),
+            total: Duration::from_millis(self.total_timeout_ms),
+        }
+    }
+
+    /// Says which field cannot work.
+    pub fn check(&self) -> Result<(), String> {
+        for (field, value) in [
+            ("max_attempts", u64::from(self.max_attempts)),
+            ("first_token_timeout_ms", self.first_token_timeout_ms),
+            ("between_tokens_timeout_ms", self.between_tokens_timeout_ms),
+            ("total_timeout_ms", self.total_timeout_ms),
+            ("max_concurrent_per_target", self.max_concurrent_per_target as u64),
+            ("breaker_failures", u64::from(self.breaker_failures)),
+        ] {
+            if value == 0 {
+                return Err(format!("engine.{field} must be 1 or more"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,284 @@
+//! Money around one attempt: held before it starts, settled exactly once when it ends.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use futures_core::{Stream, future::BoxFuture};
+use headworks_core::{
+    AttemptReport, Batch, Begun, Cause, ChatRequest, EventKind, EventStream, Fault, NanoUsd, Outcome, PartKind, Rates, Reason,
+    Str, Timings, Tokens,
+};
+use headworks_policy as policy;
+use tower::{Layer, Service};
+
+use crate::{Shared, budget::Reserved, clock, metrics::TargetMetrics, ports::Intent, stage::Trial};
+
+/// Makes [`Meter`]s.
+#[derive(Clone)]
+pub struct MeterLayer {
+    /// Ledger, budgets.
+    pub shared: Arc<Shared>,
+    /// The target's counters.
+    pub metrics: Arc<TargetMetrics>,
+}
+
+impl<S> Layer<S> for MeterLayer {
+    type Service = Meter<S>;
+    fn layer(&self, inner: S) -> Meter<S> {
+        Meter { inner, shared: self.shared.clone(), metrics: self.metrics.clone() }
+    }
+}
+
+/// Holds, records the intent, calls, and settles.
+#[derive(Clone)]
+pub struct Meter<S> {
+    inner: S,
+    shared: Arc<Shared>,
+    metrics: Arc<TargetMetrics>,
+}
+
+impl<S> Service<Trial> for Meter<S>
+where
+    S: Service<Trial, Response = Begun, Error = Fault> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = EventStream;
+    type Error = Fault;
+    type Future = BoxFuture<'static, Result<EventStream, Fault>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, trial: Trial) -> Self::Future {
+        let ready = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, ready);
+        let (shared, metrics) = (self.shared.clone(), self.metrics.clone());
+        Box::pin(async move {
+            let mut account = Account::open(&shared, metrics, &trial)?;
+            let intent = shared.ledger.intent(account.intent());
+            // Under a hard budget the hold must survive a crash before the provider can bill for it.
+            let intent = if trial.attempt.call.tenant.budget.is_some() {
+                intent.await?;
+                None
+            } else {
+                Some(intent)
+            };
+            account.sent = true;
+            match inner.call(trial).await {
+                Ok(begun) => {
+                    account.report.status = begun.status;
+                    account.trial.book.note(begun.notes);
+                    if let Some(intent) = intent {
+                        intent.await?;
+                    }
+                    Ok(Box::pin(Metered { events: begun.events, account }) as EventStream)
+                }
+                Err(fault) => {
+                    account.fail(&fault, Outcome::Failed);
+                    Err(fault)
+                }
+            }
+        })
+    }
+}
+
+/// The running account of one attempt; closes itself when dropped.
+struct Account {
+    trial: Trial,
+    metrics: Arc<TargetMetrics>,
+    hold: Option<Reserved>,
+    report: AttemptReport,
+    started: Instant,
+    /// The request has left, or may have.
+    sent: bool,
+    /// Bytes of output seen, for an estimate where the provider's own count never comes.
+    output_bytes: usize,
+    reported: bool,
+    outcome: Outcome,
+}
+
+impl Account {
+    fn open(shared: &Shared, metrics: Arc<TargetMetrics>, trial: &Trial) -> Result<Self, Fault> {
+        let attempt = &trial.attempt;
+        let hold = policy::hold(&attempt.target, attempt.call.work.chat());
+        let reserved = shared.budgets.reserve(&attempt.call.tenant, &hold).map_err(|fault| {
+            trial.book.skip(&attempt.target.id, Reason::BudgetWouldExceed, fault.message.clone());
+            fault
+        })?;
+        Ok(Self {
+            report: AttemptReport {
+                ordinal: attempt.ordinal,
+                target: attempt.target.id.clone(),
+                served_model: None,
+                outcome: Outcome::Cancelled,
+                reason: None,
+                status: 0,
+                message: None,
+                timings: Timings { start_unix_nanos: clock::unix_nanos(), total: Duration::ZERO, first_token: None },
+                tokens: Tokens::default(),
+                estimated: false,
+                cost: None,
+                rates: None,
+                service_tier: None,
+                hold: hold.amount,
+            },
+            trial: trial.clone(),
+            metrics,
+            hold: Some(reserved),
+            started: Instant::now(),
+            sent: false,
+            output_bytes: 0,
+            reported: false,
+            outcome: Outcome::Cancelled,
+        })
+    }
+
+    fn intent(&self) -> Intent {
+        Intent {
+            request_id: self.trial.attempt.call.id.clone(),
+            ordinal: self.report.ordinal,
+            key_id: self.trial.attempt.call.tenant.id.clone(),
+            target: self.report.target.clone(),
+            hold: self.report.hold,
+            start_unix_nanos: self.report.timings.start_unix_nanos,
+        }
+    }
+
+    fn see(&mut self, batch: &Batch) {
+        for event in &batch.events {
+            match &event.kind {
+                EventKind::Usage { tokens, service_tier } => {
+                    self.report.tokens = *tokens;
+                    self.reported = true;
+                    if let Some(tier) = service_tier {
+                        self.report.service_tier = Some(tier.as_str().into());
+                    }
+                }
+                EventKind::Started { model: Some(model), .. } if self.report.served_model.is_none() => {
+                    self.report.served_model = Some(model.as_str().into());
+                }
+                EventKind::Text(piece)
+                | EventKind::Reasoning(piece)
+                | EventKind::Refusal(piece)
+                | EventKind::ToolCallArguments { piece, .. } => self.output_bytes += piece.len(),
+                _ => {}
+            }
+            if self.report.timings.first_token.is_none() && event.kind.is_content() {
+                let after = self.started.elapsed();
+                self.report.timings.first_token = Some(after);
+                self.metrics.first_token(after);
+            }
+        }
+    }
+
+    fn fail(&mut self, fault: &Fault, outcome: Outcome) {
+        self.outcome = if fault.reason == Reason::Cancelled { Outcome::Cancelled } else { outcome };
+        self.report.reason = Some(fault.reason);
+        self.report.message = Some(fault.message.as_str().into());
+        if let Some(upstream) = &fault.upstream {
+            self.report.status = upstream.status;
+        }
+        // Providers do not bill what they refused; what may have been consumed in vain is counted.
+        let consumed = matches!(outcome, Outcome::FailedPartial)
+            || matches!(fault.cause, Cause::Timeout(limit) if limit != headworks_core::Limit::Connect)
+            || fault.cause == Cause::Cancelled;
+        self.sent &= consumed;
+        self.close();
+    }
+
+    fn close(&mut self) {
+        let Some(hold) = self.hold.take() else { return };
+        let attempt = &self.trial.attempt;
+        let lacking = !self.reported || (self.outcome != Outcome::Success && self.output_bytes > 0);
+        if self.sent && lacking {
+            estimate(&mut self.report.tokens, attempt.call.work.chat(), self.output_bytes);
+            self.report.estimated = true;
+        }
+        let mut saved = NanoUsd::ZERO;
+        let price = attempt.target.model.as_ref().and_then(|m| m.price.as_deref());
+        if let Some(price) = price {
+            let priced = policy::price(price, &self.report.tokens, self.report.service_tier.as_deref(), self.report.timings.start_unix_nanos / 1_000_000_000);
+            self.report.cost = Some(priced.cost);
+            self.report.rates = Some::<Rates>(priced.rates);
+            saved = priced.saved;
+        } else if self.report.tokens == Tokens::default() {
+            self.report.cost = Some(NanoUsd::ZERO);
+        }
+        let cost = self.report.cost.unwrap_or_default();
+        hold.settle(cost);
+        self.report.outcome = self.outcome;
+        self.report.timings.total = self.started.elapsed();
+        self.metrics.used(&self.report.tokens, cost);
+        match (self.outcome, self.report.reason) {
+            (Outcome::Success, _) => self.metrics.served(self.report.timings.total),
+            (_, reason) => {
+                let id = crate::health::shared_id(&attempt.target);
+                self.trial.book.attempt_failed(&id, reason.unwrap_or(Reason::Cancelled));
+            }
+        }
+        self.trial.book.report(self.report.clone(), saved);
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        if self.hold.is_some() {
+            self.report.reason = Some(Reason::Cancelled);
+            self.close();
+        }
+    }
+}
+
+struct Metered {
+    // Dropped first, so that the upstream is cancelled before the account closes.
+    events: EventStream,
+    account: Account,
+}
+
+impl Stream for Metered {
+    type Item = Result<Batch, Fault>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = std::task::ready!(self.events.as_mut().poll_next(cx));
+        match &next {
+            Some(Ok(batch)) => self.account.see(batch),
+            Some(Err(fault)) => self.account.fail(fault, Outcome::FailedPartial),
+            None => {
+                self.account.outcome = Outcome::Success;
+                self.account.close();
+            }
+        }
+        Poll::Ready(next)
+    }
+}
+
+/// Fills in counts the provider did not give: four bytes a token, which is near
+/// the truth for English and too few for most other scripts, and flagged as an estimate.
+fn estimate(tokens: &mut Tokens, request: &ChatRequest, output_bytes: usize) {
+    let count = |bytes: usize| i64::try_from(bytes.div_ceil(4)).unwrap_or(i64::MAX);
+    if tokens.prompt() == 0 {
+        tokens.input = count(input_bytes(request));
+    }
+    tokens.output = tokens.output.max(count(output_bytes));
+}
+
+fn input_bytes(request: &ChatRequest) -> usize {
+    fn part(kind: &PartKind) -> usize {
+        let len = |text: &Str| text.len();
+        match kind {
+            PartKind::Text(text) | PartKind::Refusal(text) => len(text),
+            PartKind::Reasoning { text, .. } => len(text),
+            PartKind::ToolCall { name, arguments, .. } => len(name) + len(arguments),
+            PartKind::ToolResult { parts, .. } => parts.iter().map(|p| part(&p.kind)).sum(),
+            // Pictures, files and sound: a flat figure, since their base64 says nothing of their tokens.
+            PartKind::Image { .. } | PartKind::File { .. } | PartKind::Audio { .. } => 4 * 1024,
+            PartKind::Opaque(opaque) => opaque.json.as_str().len(),
+        }
+    }
+    request.messages.iter().flat_map(|m| &m.parts).map(|p| part(&p.kind)).sum()
+}

@@ -1,0 +1,334 @@
+//! A request id is called once: a repeat joins the running call or gets what was recorded.
+
+use std::{
+    sync::{Arc, Weak},
+    task::{Context, Poll},
+};
+
+use dashmap::{DashMap, Entry};
+use futures_core::future::BoxFuture;
+use futures_util::StreamExt;
+use headworks_core::{Batch, Call, EventKind, Fault, ModelId, Reason, Receipt, Reply};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, watch};
+use tower::{Layer, Service};
+
+use crate::{
+    Shared,
+    ports::{Pending, Remembered},
+};
+
+/// The largest answer that is kept for a repeat, bytes of its encoded events.
+const KEEP_MOST: usize = 4 << 20;
+
+/// Makes [`Once`]s.
+#[derive(Clone)]
+pub struct OnceLayer {
+    /// Durable memory.
+    pub shared: Arc<Shared>,
+}
+
+impl<S> Layer<S> for OnceLayer {
+    type Service = Once<S>;
+    fn layer(&self, inner: S) -> Once<S> {
+        Once { inner, shared: self.shared.clone(), running: Arc::default() }
+    }
+}
+
+type Running = DashMap<(Arc<str>, Arc<str>), Weak<Tape>>;
+
+/// Lets calls without a request id through; plays back the others.
+#[derive(Clone)]
+pub struct Once<S> {
+    inner: S,
+    shared: Arc<Shared>,
+    running: Arc<Running>,
+}
+
+impl<S> Service<Call> for Once<S>
+where
+    S: Service<Call, Response = Reply, Error = Fault> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Reply;
+    type Error = Fault;
+    type Future = BoxFuture<'static, Result<Reply, Fault>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, call: Call) -> Self::Future {
+        let Some(id) = call.work.chat().routing.request_id.clone() else {
+            return Box::pin(self.inner.call(call));
+        };
+        let ready = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, ready);
+        let (shared, running) = (self.shared.clone(), self.running.clone());
+        Box::pin(async move {
+            let fingerprint = fingerprint(&call);
+            let key = (call.tenant.id.clone(), id.clone());
+            let (tape, first) = match running.entry(key.clone()) {
+                Entry::Occupied(mut entry) => match entry.get().upgrade() {
+                    Some(tape) => (tape, false),
+                    None => {
+                        let tape = Tape::new(fingerprint);
+                        entry.insert(Arc::downgrade(&tape));
+                        (tape, true)
+                    }
+                },
+                Entry::Vacant(entry) => {
+                    let tape = Tape::new(fingerprint);
+                    entry.insert(Arc::downgrade(&tape));
+                    (tape, true)
+                }
+            };
+            if tape.fingerprint != fingerprint {
+                return Err(differs(&id));
+            }
+            if !first {
+                return tape.join().await;
+            }
+            let slot = Slot { running, key: key.clone() };
+            if let Some(past) = shared.memory.claim(key.0.clone(), key.1.clone(), fingerprint).await? {
+                return recall(&past, fingerprint, &id);
+            }
+            let job = drive(tape.clone(), shared, key, slot, async move { inner.call(call).await });
+            tape.started(tokio::spawn(job).abort_handle());
+            tape.join().await
+        })
+    }
+}
+
+fn differs(id: &str) -> Fault {
+    Fault::invalid("request_id", format!("\"{id}\" was used for another request in the last 24 hours; use a new id"))
+}
+
+/// The answer that an earlier call under this id got.
+fn recall(past: &Remembered, fingerprint: [u8; 32], id: &str) -> Result<Reply, Fault> {
+    if past.fingerprint != fingerprint {
+        return Err(differs(id));
+    }
+    let gone = |why: &str| Fault::new(Reason::Conflict, format!("the call under request_id \"{id}\" {why}; its record has the details, use a new id to call again"));
+    let Some(outcome) = &past.outcome else {
+        return Err(gone("was cut off when the gateway stopped and its outcome is unknown"));
+    };
+    match serde_json::from_slice::<Kept>(outcome) {
+        Ok(Kept::Answer { served_by, request_id, attempts, events, receipt }) => {
+            let mut batch = Batch { events: events.into(), ..Batch::default() };
+            batch.push(EventKind::Receipt(receipt));
+            let events = futures_util::stream::iter([Ok(batch)]);
+            Ok(Reply { served_by, request_id, attempts, events: Box::pin(events) })
+        }
+        Ok(Kept::Failed { reason, message }) => Err(Fault::new(reason, message)),
+        Ok(Kept::TooLarge) => Err(gone("was answered, but the answer was too large to keep")),
+        Err(_) => Err(gone("was answered by another version of the gateway whose notes cannot be read")),
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+enum Kept {
+    Answer { served_by: ModelId, request_id: Arc<str>, attempts: u32, events: Vec<headworks_core::Event>, receipt: Arc<Receipt> },
+    Failed { reason: Reason, message: String },
+    TooLarge,
+}
+
+/// Takes the call off the list of running ones.
+struct Slot {
+    running: Arc<Running>,
+    key: (Arc<str>, Arc<str>),
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.running.remove(&self.key);
+    }
+}
+
+/// Everything a running call has said so far, for any number of readers.
+struct Tape {
+    fingerprint: [u8; 32],
+    head: watch::Sender<Option<Result<Head, Fault>>>,
+    said: Mutex<Vec<Batch>>,
+    end: Mutex<Option<Result<(), Fault>>>,
+    more: Notify,
+    job: Mutex<Option<tokio::task::AbortHandle>>,
+}
+
+#[derive(Clone)]
+struct Head {
+    served_by: ModelId,
+    request_id: Arc<str>,
+    attempts: u32,
+}
+
+impl Drop for Tape {
+    fn drop(&mut self) {
+        // The last reader is gone: nobody wants the rest.
+        if let Some(job) = self.job.get_mut().take() {
+            job.abort();
+        }
+    }
+}
+
+impl Tape {
+    fn new(fingerprint: [u8; 32]) -> Arc<Self> {
+        Arc::new(Self {
+            fingerprint,
+            head: watch::Sender::new(None),
+            said: Mutex::default(),
+            end: Mutex::default(),
+            more: Notify::new(),
+            job: Mutex::default(),
+        })
+    }
+
+    fn started(&self, job: tokio::task::AbortHandle) {
+        *self.job.lock() = Some(job);
+    }
+
+    async fn join(self: Arc<Self>) -> Result<Reply, Fault> {
+        let mut seen = self.head.subscribe();
+        let head = match seen.wait_for(Option::is_some).await {
+            Ok(head) => head.clone(),
+            Err(_) => None,
+        };
+        let head = head.unwrap_or_else(|| Err(Fault::internal("the call under this request_id ended without an answer")))?;
+        let reader = futures_util::stream::unfold((self, 0, false), |(tape, at, over)| async move {
+            if over {
+                return None;
+            }
+            loop {
+                let more = tape.more.notified();
+                tokio::pin!(more);
+                more.as_mut().enable();
+                let next = tape.said.lock().get(at).cloned();
+                if let Some(batch) = next {
+                    return Some((Ok(batch), (tape, at + 1, false)));
+                }
+                let end = tape.end.lock().clone();
+                match end {
+                    Some(Ok(())) => return None,
+                    Some(Err(fault)) => return Some((Err(fault), (tape, at, true))),
+                    None => more.await,
+                }
+            }
+        });
+        Ok(Reply { served_by: head.served_by, request_id: head.request_id, attempts: head.attempts, events: Box::pin(reader) })
+    }
+}
+
+/// Keeps a word about a call whose readers all left, so that a repeat is told.
+struct Unfinished {
+    shared: Arc<Shared>,
+    key: (Arc<str>, Arc<str>),
+    fingerprint: [u8; 32],
+    open: bool,
+}
+
+impl Unfinished {
+    fn keep(&mut self, kept: &Kept) -> Pending {
+        self.open = false;
+        let remembered = Remembered { fingerprint: self.fingerprint, outcome: serde_json::to_vec(kept).ok() };
+        self.shared.memory.keep(self.key.0.clone(), self.key.1.clone(), remembered)
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if self.open {
+            let message = "the caller of this request_id went away before its answer was complete".to_owned();
+            drop(self.keep(&Kept::Failed { reason: Reason::Cancelled, message }));
+        }
+    }
+}
+
+/// Runs the call onto the tape and keeps its outcome. The tape is held weakly,
+/// so that it ends with its last reader.
+async fn drive(
+    tape: Arc<Tape>,
+    shared: Arc<Shared>,
+    key: (Arc<str>, Arc<str>),
+    slot: Slot,
+    call: impl Future<Output = Result<Reply, Fault>> + Send,
+) {
+    let fingerprint = tape.fingerprint;
+    let weak = Arc::downgrade(&tape);
+    drop(tape);
+    let mut unfinished = Unfinished { shared: shared.clone(), key: key.clone(), fingerprint, open: true };
+    match call.await {
+        Err(fault) => {
+            // Nothing was delivered: the same id may try again, unless an attempt was made and may have cost money.
+            let kept = if fault.attempts == 0 {
+                unfinished.open = false;
+                shared.memory.release(key.0.clone(), key.1.clone()).await
+            } else {
+                unfinished.keep(&Kept::Failed { reason: fault.reason, message: fault.message.clone() }).await
+            };
+            log_lost(kept);
+            drop(slot);
+            if let Some(tape) = weak.upgrade() {
+                tape.head.send_replace(Some(Err(fault)));
+            }
+        }
+        Ok(mut reply) => {
+            let head = Head { served_by: reply.served_by.clone(), request_id: reply.request_id.clone(), attempts: reply.attempts };
+            if let Some(tape) = weak.upgrade() {
+                tape.head.send_replace(Some(Ok(head.clone())));
+            }
+            let mut events = Vec::new();
+            let mut end = Ok(());
+            let mut receipt = None;
+            while let Some(next) = reply.events.next().await {
+                let Some(tape) = weak.upgrade() else { return };
+                match next {
+                    Ok(mut batch) => {
+                        batch.edited();
+                        for event in &batch.events {
+                            match &event.kind {
+                                EventKind::Receipt(account) => receipt = Some(account.clone()),
+                                _ => events.push(event.clone()),
+                            }
+                        }
+                        tape.said.lock().push(batch);
+                        tape.more.notify_waiters();
+                    }
+                    Err(fault) => end = Err(fault),
+                }
+            }
+            let kept = match (&end, receipt) {
+                (Err(fault), _) => Kept::Failed { reason: fault.reason, message: fault.message.clone() },
+                (Ok(()), Some(receipt)) => {
+                    Kept::Answer { served_by: head.served_by, request_id: head.request_id, attempts: head.attempts, events, receipt }
+                }
+                (Ok(()), None) => Kept::TooLarge,
+            };
+            let large = serde_json::to_vec(&kept).map_or(true, |bytes| bytes.len() > KEEP_MOST);
+            log_lost(unfinished.keep(if large { &Kept::TooLarge } else { &kept }).await);
+            drop(slot);
+            if let Some(tape) = weak.upgrade() {
+                *tape.end.lock() = Some(end);
+                tape.more.notify_waiters();
+            }
+        }
+    }
+}
+
+fn log_lost(kept: Result<(), Fault>) {
+    if let Err(fault) = kept {
+        tracing::error!(message = %fault.message, "the outcome of an idempotent call could not be kept");
+    }
+}
+
+/// What makes two requests the same: everything the client said.
+fn fingerprint(call: &Call) -> [u8; 32] {
+    let request = call.work.chat();
+    let mut hash = blake3::Hasher::new();
+    match &request.original {
+        Some(original) => hash.update(&original.body),
+        // A typed request has no bytes of its own; its debug form names every field.
+        None => hash.update(format!("{request:?}").as_bytes()),
+    };
+    *hash.finalize().as_bytes()
+}

@@ -1,0 +1,40 @@
+//! How far a call has got, by type.
+
+use std::{sync::Arc, time::Duration};
+
+use headworks_core::{Attempt, Planned};
+
+use crate::{Timeouts, book::Book};
+
+/// A planned call whose account is open.
+pub struct Booked {
+    /// The call and its targets.
+    pub planned: Planned,
+    /// Its account.
+    pub book: Arc<Book>,
+    /// Most attempts it may cause.
+    pub max_attempts: u32,
+    /// Time limits of each attempt, by the place of its target in the plan.
+    pub timeouts: Vec<Timeouts>,
+}
+
+/// One attempt with what it is measured against.
+#[derive(Clone)]
+pub struct Trial {
+    /// Call and target.
+    pub attempt: Attempt,
+    /// Its time limits.
+    pub timeouts: Timeouts,
+    /// Where it is accounted for.
+    pub book: Arc<Book>,
+}
+
+impl Trial {
+    /// The time limit of the whole attempt: its own or the caller's, whichever ends first.
+    pub fn total(&self) -> Duration {
+        match self.attempt.call.deadline {
+            Some(deadline) => self.timeouts.total.min(deadline.saturating_duration_since(std::time::Instant::now())),
+            None => self.timeouts.total,
+        }
+    }
+}
