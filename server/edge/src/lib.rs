@@ -1,1 +1,11 @@
-//! placeholder
+//! The doors: gRPC, gRPC-Web and REST on one port.
+
+mod app;
+mod cors;
+pub mod fault;
+mod grpc;
+mod rest;
+mod serve;
+
+pub use app::{App, Config};
+pub use serve::{BindError, admin, bind, public, serve};
