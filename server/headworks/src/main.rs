@@ -1,1 +1,66 @@
-fn main() {}
+//! The gateway: `headworks serve`, and a few commands around its state.
+
+mod config;
+mod run;
+mod telemetry;
+mod wire;
+
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A gRPC-first gateway to language models.
+#[derive(Parser)]
+#[command(name = "headworks", version, about, long_about = None)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Configuration file; default: HEADWORKS_CONFIG, then ./headworks.toml if it is there.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve calls (what headworks alone does too).
+    Serve,
+    /// Say whether a configuration file can be used.
+    CheckConfig {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Write all state to a file that any store can import. The gateway must not be running.
+    Export {
+        /// The file to write; it must not exist.
+        file: PathBuf,
+    },
+    /// Read state written by export into an empty store. The gateway must not be running.
+    Import {
+        /// The file to read.
+        file: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let env: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let result = match cli.command {
+        Some(Command::CheckConfig { file }) => run::check_config(&file, &env),
+        Some(Command::Export { file }) => run::export(cli.config.as_deref(), &file, &env),
+        Some(Command::Import { file }) => run::import(cli.config.as_deref(), &file, &env),
+        None | Some(Command::Serve) => run::serve(cli.config.as_deref(), &env),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("headworks: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
