@@ -27,8 +27,8 @@ impl Str {
     }
 
     /// As [`Str::within`], taking over the text if the parser had to build it.
-    pub fn from_cow(whole: &Bytes, part: Cow<'_, str>) -> Self {
-        match part {
+    pub fn from_cow<'a>(whole: &Bytes, part: impl Into<Cow<'a, str>>) -> Self {
+        match part.into() {
             Cow::Borrowed(part) => Self::within(whole, part),
             Cow::Owned(part) => part.into(),
         }

@@ -7,7 +7,10 @@ pub mod anthropic;
 pub mod catalog;
 pub mod frame;
 pub mod gemini;
+pub mod fault;
 pub mod openai;
+pub mod spell;
+pub mod text;
 
 mod dialect;
 mod scan;

@@ -1,10 +1,19 @@
-//! The `openai` dialect.
+//! The `openai` dialect: chat completions, towards upstreams and towards clients.
 
-use headworks_core::{ChatRequest, DialectName, Fault, Reason, Target};
+mod decode;
+mod door;
+mod encode;
+mod error;
+mod extension;
+mod wire;
+mod writer;
+
+pub use door::OpenAiDoor;
+use headworks_core::{ChatRequest, DialectName, Fault, Target};
 
 use crate::{Decoder, Dialect, Encoded, Head};
 
-/// The codec.
+/// The codec towards upstreams.
 #[derive(Debug)]
 pub struct OpenAi;
 
@@ -12,13 +21,16 @@ impl Dialect for OpenAi {
     fn name(&self) -> DialectName {
         DialectName::OpenAi
     }
-    fn encode(&self, _: &Target, _: &ChatRequest) -> Result<Encoded, Fault> {
-        Err(Fault::new(Reason::NotImplemented, "being written"))
+
+    fn encode(&self, target: &Target, request: &ChatRequest) -> Result<Encoded, Fault> {
+        encode::encode(target, request)
     }
-    fn decoder(&self, _: &Target, _: &Head<'_>) -> Box<dyn Decoder> {
-        todo!()
+
+    fn decoder(&self, target: &Target, head: &Head<'_>) -> Box<dyn Decoder> {
+        Box::new(decode::OpenAiDecoder::new(target, head))
     }
-    fn fault(&self, _: &Target, _: &Head<'_>, _: &[u8]) -> Fault {
-        Fault::internal("being written")
+
+    fn fault(&self, target: &Target, head: &Head<'_>, body: &[u8]) -> Fault {
+        error::fault(target, head, body)
     }
 }

@@ -1,0 +1,124 @@
+//! What OpenAI's body says to the gateway itself: `headworks` (or `requesty`),
+//! and OpenRouter's `models` and `provider`.
+
+use std::{sync::Arc, time::Duration};
+
+use headworks_core::{CacheMark, ChatRequest, Fault, Json, NanoUsd};
+use serde::Deserialize;
+
+/// Top-level members that are for the gateway and never sent on.
+pub(super) const GATEWAY_MEMBERS: &[&str] = &["headworks", "requesty", "models", "provider", "route", "transforms", "auto_cache"];
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Headworks {
+    auto_cache: Option<bool>,
+    cache_ttl: Option<String>,
+    tags: Option<Vec<Arc<str>>>,
+    user_id: Option<Arc<str>>,
+    trace_id: Option<Arc<str>>,
+    request_id: Option<Arc<str>>,
+    extra: Option<std::collections::BTreeMap<Arc<str>, Json>>,
+    route: Option<Route>,
+    resume_window: Option<f64>,
+    timeout_ms: Option<u64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Route {
+    models: Option<Vec<Arc<str>>>,
+    only: Option<Vec<Arc<str>>>,
+    ignore: Option<Vec<Arc<str>>>,
+    order: Option<Vec<Arc<str>>>,
+    allow_fallbacks: Option<bool>,
+    require_parameters: Option<bool>,
+    regions: Option<Vec<Arc<str>>>,
+    max_price: Option<MaxPrice>,
+}
+
+/// OpenRouter's `provider`; what we have no use for is taken and left.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Provider {
+    order: Option<Vec<Arc<str>>>,
+    only: Option<Vec<Arc<str>>>,
+    ignore: Option<Vec<Arc<str>>>,
+    allow_fallbacks: Option<bool>,
+    require_parameters: Option<bool>,
+    max_price: Option<MaxPrice>,
+}
+
+/// US dollars per million tokens, as number or string.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct MaxPrice {
+    prompt: Option<Json>,
+    completion: Option<Json>,
+}
+
+impl MaxPrice {
+    fn read(&self, path: &str) -> Result<(NanoUsd, NanoUsd), Fault> {
+        let one = |json: &Option<Json>, name: &str| match json {
+            None => Ok(NanoUsd(i64::MAX)),
+            Some(json) => NanoUsd::from_decimal(json.as_str().trim_matches('"'))
+                .map_err(|error| Fault::invalid(format!("{path}.{name}"), format!("{error}, in US dollars per million tokens"))),
+        };
+        Ok((one(&self.prompt, "prompt")?, one(&self.completion, "completion")?))
+    }
+}
+
+/// Puts what `headworks` says into the request.
+pub(super) fn headworks(request: &mut ChatRequest, said: Headworks, name: &str) -> Result<(), Fault> {
+    let routing = &mut request.routing;
+    request.auto_cache = said.auto_cache.or(request.auto_cache);
+    if let Some(ttl) = said.cache_ttl {
+        request.cache_ttl = match ttl.as_str() {
+            "5m" => CacheMark::FiveMinutes,
+            "1h" => CacheMark::OneHour,
+            other => return Err(Fault::invalid(format!("{name}.cache_ttl"), format!("\"{other}\" is neither \"5m\" nor \"1h\""))),
+        };
+    }
+    routing.tags = said.tags.unwrap_or_default();
+    routing.user_id = said.user_id;
+    routing.trace_id = said.trace_id;
+    if let Some(id) = &said.request_id {
+        if id.is_empty() || id.len() > 255 {
+            return Err(Fault::invalid(format!("{name}.request_id"), "must have 1 to 255 characters"));
+        }
+    }
+    routing.request_id = said.request_id;
+    if let Some(seconds) = said.resume_window {
+        let window = Duration::try_from_secs_f64(seconds).map_err(|_| Fault::invalid(format!("{name}.resume_window"), "must be a number of seconds, 0 or more"))?;
+        routing.resume_window = Some(window);
+    }
+    routing.timeout = said.timeout_ms.map(Duration::from_millis);
+    for (key, value) in said.extra.unwrap_or_default() {
+        routing.labels.insert(key.to_string(), value.as_str().trim_matches('"').to_owned());
+    }
+    if let Some(route) = said.route {
+        routing.models = route.models.unwrap_or_default();
+        routing.only = route.only.unwrap_or_default();
+        routing.ignore = route.ignore.unwrap_or_default();
+        routing.order = route.order.unwrap_or_default();
+        routing.allow_fallbacks = route.allow_fallbacks;
+        routing.require_parameters = route.require_parameters.unwrap_or(false);
+        routing.regions = route.regions.unwrap_or_default();
+        routing.max_price = route.max_price.map(|price| price.read(&format!("{name}.route.max_price"))).transpose()?;
+    }
+    Ok(())
+}
+
+/// Puts what OpenRouter's `provider` says into the request.
+pub(super) fn provider(request: &mut ChatRequest, said: Provider) -> Result<(), Fault> {
+    let routing = &mut request.routing;
+    routing.order = said.order.unwrap_or_default();
+    routing.only = said.only.unwrap_or_default();
+    routing.ignore = said.ignore.unwrap_or_default();
+    routing.allow_fallbacks = said.allow_fallbacks.or(routing.allow_fallbacks);
+    routing.require_parameters |= said.require_parameters.unwrap_or(false);
+    if let Some(price) = said.max_price {
+        routing.max_price = Some(price.read("provider.max_price")?);
+    }
+    Ok(())
+}
