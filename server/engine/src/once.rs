@@ -200,18 +200,26 @@ impl Tape {
                 return None;
             }
             loop {
-                let more = tape.more.notified();
-                tokio::pin!(more);
-                more.as_mut().enable();
-                let next = tape.said.lock().get(at).cloned();
-                if let Some(batch) = next {
-                    return Some((Ok(batch), (tape, at + 1, false)));
-                }
-                let end = tape.end.lock().clone();
-                match end {
-                    Some(Ok(())) => return None,
-                    Some(Err(fault)) => return Some((Err(fault), (tape, at, true))),
-                    None => more.await,
+                let next = {
+                    let more = tape.more.notified();
+                    tokio::pin!(more);
+                    // Registered before looking, so that nothing said in between is missed.
+                    more.as_mut().enable();
+                    let said = tape.said.lock().get(at).cloned();
+                    let end = tape.end.lock().clone();
+                    match (said, end) {
+                        (Some(batch), _) => Some(Ok(batch)),
+                        (None, Some(Ok(()))) => return None,
+                        (None, Some(Err(fault))) => Some(Err(fault)),
+                        (None, None) => {
+                            more.await;
+                            None
+                        }
+                    }
+                };
+                if let Some(item) = next {
+                    let over = item.is_err();
+                    return Some((item, (tape, at + 1, over)));
                 }
             }
         });

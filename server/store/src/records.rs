@@ -1,0 +1,222 @@
+//! Reads records, and makes them of what the engine knows.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use headworks_api::storage::{AttemptRecord, RequestRecord, SkippedRecord};
+use headworks_core::{AttemptReport, Call, Fault, Origin, Outcome, Rates, Receipt, Tokens};
+
+use crate::{
+    Store, StoreError,
+    ledger::{WINDOWS, decode, place, time_of},
+};
+
+/// Which records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only of this key; empty: all.
+    pub key_id: String,
+    /// Only served by this `provider/model` or provider; empty: all.
+    pub served_by: String,
+    /// Only with this outcome, by its number; 0: all.
+    pub outcome: i32,
+    /// Only from here on, Unix nanoseconds; 0: all.
+    pub from: i64,
+    /// Only before this, Unix nanoseconds; 0: all.
+    pub before: i64,
+    /// Only with this tag; empty: all.
+    pub tag: String,
+}
+
+/// Some records, newest first.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// The records.
+    pub records: Vec<RequestRecord>,
+    /// Where the next page begins; `None`: there is none.
+    pub next: Option<String>,
+}
+
+/// The records.
+#[derive(Clone)]
+pub struct Records {
+    store: Arc<dyn Store>,
+}
+
+impl Filter {
+    fn takes(&self, r: &RequestRecord) -> bool {
+        let served = || r.attempts.last().is_some_and(|a| a.provider == self.served_by || format!("{}/{}", a.provider, a.model) == self.served_by);
+        (self.key_id.is_empty() || r.key_id == self.key_id)
+            && (self.served_by.is_empty() || served())
+            && (self.outcome == 0 || r.outcome == self.outcome)
+            && (self.from == 0 || r.start_unix_nanos >= self.from)
+            && (self.before == 0 || r.start_unix_nanos < self.before)
+            && (self.tag.is_empty() || r.tags.contains(&self.tag))
+    }
+}
+
+/// The time in a request's id, Unix nanoseconds: see the engine's `request_id`.
+fn arrived(id: &str) -> Option<u64> {
+    const DIGITS: &str = "0123456789abcdefghjkmnpqrstvwxyz";
+    let digits = id.strip_prefix("req_").filter(|d| d.len() == 24)?;
+    let value = digits.chars().try_fold(0u128, |sum, c| DIGITS.find(c).map(|d| (sum << 5) | d as u128))?;
+    u64::try_from(value >> 72).ok()?.checked_mul(1_000_000)
+}
+
+impl Records {
+    /// Over a store.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store }
+    }
+
+    /// Whether new records can be expected to land.
+    pub fn healthy(&self) -> Result<(), Fault> {
+        Ok(self.store.healthy()?)
+    }
+
+    /// One record. Looked for from the time in its id on: a record lands after its call began.
+    pub async fn get(&self, id: &str) -> Result<Option<RequestRecord>, StoreError> {
+        let Some(from) = arrived(id) else { return Ok(None) };
+        let mut after = Some(place(from.saturating_sub(1)));
+        loop {
+            let page = self.store.scan(WINDOWS, after.as_deref(), 100).await?;
+            let Some(last) = page.last() else { return Ok(None) };
+            after = Some(last.0.clone());
+            for (key, _, value) in page {
+                // Ids are plain text in the value: most windows need no decoding.
+                if !holds(&value, id) {
+                    continue;
+                }
+                if let Some(found) = decode(&key, value)?.records.into_iter().find(|record| record.id == id) {
+                    return Ok(Some(found));
+                }
+            }
+        }
+    }
+
+    /// Records, newest first by the time they landed. `token` is a page's `next`.
+    pub async fn list(&self, filter: &Filter, size: usize, token: Option<&str>) -> Result<Page, StoreError> {
+        // A token names the last record given: window and place in it, counted from the end.
+        let (mut before, mut skip) = match token.and_then(|t| t.split_once('.')).and_then(|(w, s)| Some((w.parse::<u64>().ok()?, s.parse::<usize>().ok()?))) {
+            Some((window, given)) => (Some(place(window.saturating_add(1))), given),
+            None => (None, 0),
+        };
+        let mut page = Page::default();
+        loop {
+            let windows = self.store.scan_back(WINDOWS, before.as_deref(), 50).await?;
+            let Some(last) = windows.last() else { return Ok(page) };
+            before = Some(last.0.clone());
+            for (key, _, value) in windows {
+                let window = time_of(&key).unwrap_or(0);
+                // A window is committed after its calls began: nothing older can be new enough.
+                if filter.from > 0 && window < u64::try_from(filter.from).unwrap_or(0) {
+                    return Ok(page);
+                }
+                for (given, record) in decode(&key, value)?.records.into_iter().rev().enumerate().skip(std::mem::take(&mut skip)) {
+                    if !filter.takes(&record) {
+                        continue;
+                    }
+                    page.records.push(record);
+                    if page.records.len() == size {
+                        page.next = Some(format!("{window}.{}", given + 1));
+                        return Ok(page);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn holds(value: &Bytes, id: &str) -> bool {
+    value.windows(id.len()).any(|window| window == id.as_bytes())
+}
+
+/// Number of an outcome in the public schema.
+fn outcome(outcome: Outcome) -> i32 {
+    match outcome {
+        Outcome::Success => 1,
+        Outcome::Failed => 2,
+        Outcome::FailedPartial => 3,
+        Outcome::Cancelled => 4,
+        Outcome::Unknown => 5,
+    }
+}
+
+/// The record of a call.
+pub fn request_record(call: &Call, receipt: &Receipt, ended: Outcome, now_unix_nanos: i64) -> RequestRecord {
+    let request = call.work.chat();
+    let metadata = request.metadata.iter().chain(&request.routing.labels).map(|(k, v)| (k.clone(), v.clone())).collect();
+    RequestRecord {
+        id: receipt.request_id.to_string(),
+        key_id: call.tenant.id.to_string(),
+        model: receipt.asked.to_string(),
+        policy: receipt.policy.as_deref().unwrap_or_default().to_owned(),
+        start_unix_nanos: call.arrived_unix_nanos,
+        latency_nanos: now_unix_nanos.saturating_sub(call.arrived_unix_nanos),
+        outcome: outcome(ended),
+        attempts: receipt.attempts.iter().map(attempt).collect(),
+        skipped: receipt
+            .skipped
+            .iter()
+            .map(|s| SkippedRecord { target: s.target.to_string(), reason: s.reason.name().to_owned(), message: s.message.clone() })
+            .collect(),
+        notes: receipt.notes.iter().map(ToString::to_string).collect(),
+        cost_nano_usd: receipt.cost.0,
+        cost_known: receipt.cost_known,
+        saved_nano_usd: receipt.saved.0,
+        tags: request.routing.tags.iter().map(ToString::to_string).collect(),
+        user_id: request.routing.user_id.as_deref().or(request.user.as_deref()).unwrap_or_default().to_owned(),
+        trace_id: request.routing.trace_id.as_deref().unwrap_or_default().to_owned(),
+        metadata,
+        streamed: request.stream,
+        door: match call.origin {
+            Origin::Grpc => "grpc",
+            Origin::RestChat => "rest-chat",
+        }
+        .to_owned(),
+    }
+}
+
+fn attempt(a: &AttemptReport) -> AttemptRecord {
+    AttemptRecord {
+        ordinal: i32::try_from(a.ordinal).unwrap_or(i32::MAX),
+        provider: a.target.provider.to_string(),
+        model: a.target.model.to_string(),
+        served_model: a.served_model.as_deref().unwrap_or_default().to_owned(),
+        outcome: outcome(a.outcome),
+        reason: a.reason.map(|r| r.name().to_owned()).unwrap_or_default(),
+        status: i32::from(a.status),
+        message: a.message.as_deref().unwrap_or_default().to_owned(),
+        start_unix_nanos: a.timings.start_unix_nanos,
+        latency_nanos: nanos(a.timings.total),
+        first_token_nanos: a.timings.first_token.map(nanos),
+        tokens: tokens(&a.tokens),
+        rates: a.rates.as_ref().map(rates).unwrap_or_default(),
+        cost_nano_usd: a.cost.map(|c| c.0),
+        estimated: a.estimated,
+        hold_nano_usd: a.hold.0,
+        service_tier: a.service_tier.as_deref().unwrap_or_default().to_owned(),
+    }
+}
+
+fn nanos(duration: std::time::Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
+fn trimmed(mut list: Vec<i64>) -> Vec<i64> {
+    while list.last() == Some(&0) {
+        list.pop();
+    }
+    list
+}
+
+fn tokens(t: &Tokens) -> Vec<i64> {
+    let Tokens { input, cache_read, cache_write_5m, cache_write_1h, cache_write_12h, input_audio, cache_read_audio, input_image, output, reasoning, output_audio, output_image } = *t;
+    trimmed(vec![input, cache_read, cache_write_5m, cache_write_1h, cache_write_12h, input_audio, cache_read_audio, input_image, output, reasoning, output_audio, output_image])
+}
+
+fn rates(r: &Rates) -> Vec<i64> {
+    let Rates { input, output, cache_read, cache_write_5m, cache_write_1h, cache_write_12h, reasoning, input_audio, output_audio, cache_read_audio, input_image, output_image } = *r;
+    let all = [input, output, cache_read, cache_write_5m, cache_write_1h, cache_write_12h, reasoning, input_audio, output_audio, cache_read_audio, input_image, output_image];
+    trimmed(all.into_iter().map(|rate| rate.map_or(0, |rate| rate.saturating_add(1))).collect())
+}

@@ -1,0 +1,350 @@
+//! The embedded store. One writer commits for everybody: at once when idle, and
+//! together what arrived while the last commit was on its way to disk.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use crate::{
+    Change, Changes, Entry, Key, Revision, Store, StoreError, Version,
+    changes::Log,
+    store::{after_prefix, apply},
+};
+
+/// The last revision, so that versions go on growing after a restart. Not visible: keys of users never begin with 0.
+const REVISION: &[u8] = b"\0revision";
+
+/// Most callers' changes in one commit.
+const MOST: usize = 1024;
+
+/// The store.
+#[derive(Clone)]
+pub struct SledStore {
+    tree: sled::Tree,
+    jobs: mpsc::Sender<Job>,
+    log: Arc<Log>,
+    failed: Arc<AtomicBool>,
+    // Keeps the folder locked for as long as any clone lives.
+    _db: sled::Db,
+}
+
+struct Job {
+    changes: Vec<Change>,
+    reply: oneshot::Sender<Result<Revision, StoreError>>,
+}
+
+impl SledStore {
+    /// Opens a folder, or makes it.
+    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        let name = folder.display().to_string();
+        let damaged = |detail: String| StoreError::Damaged { folder: name.clone(), detail };
+        // sled panics on some damage; that must be an error like the others.
+        let opened = std::panic::catch_unwind(|| {
+            sled::Config::new()
+                .path(folder)
+                .cache_capacity(16 << 20)
+                // Our writer flushes; a second flusher would only wake up.
+                .flush_every_ms(None)
+                .open()
+        });
+        let db = match opened {
+            Err(_) => return Err(damaged("opening it panicked".to_owned())),
+            Ok(Err(sled::Error::Io(error))) if is_lock(&error) => return Err(StoreError::Locked(name)),
+            Ok(Err(sled::Error::Io(error))) => return Err(StoreError::Unavailable(format!("the data folder {name}: {error}"))),
+            Ok(Err(error)) => return Err(damaged(error.to_string())),
+            Ok(Ok(db)) => db,
+        };
+        let file = File::open(folder.join("db")).map_err(|error| StoreError::Unavailable(format!("{name}/db: {error}")))?;
+        let tree = db.open_tree("state").map_err(|error| damaged(error.to_string()))?;
+        let revision = match tree.get(REVISION).map_err(|error| damaged(error.to_string()))? {
+            Some(bytes) => u64::from_be_bytes(bytes.as_ref().try_into().map_err(|_| damaged("the revision is not a number".to_owned()))?),
+            None => 0,
+        };
+        let (jobs, queue) = mpsc::channel();
+        let log = Log::at(revision);
+        let failed = Arc::new(AtomicBool::new(false));
+        let writer = Writer { db: db.clone(), tree: tree.clone(), file, folder: folder.to_path_buf(), revision, log: log.clone(), failed: failed.clone() };
+        std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || writer.run(&queue))
+            .map_err(|error| StoreError::Unavailable(format!("no thread for the writer: {error}")))?;
+        Ok(Self { tree, jobs, log, failed, _db: db })
+    }
+
+    /// Bytes of the folder's file, for measurements.
+    pub fn size_on_disk(&self) -> u64 {
+        self._db.size_on_disk().unwrap_or(0)
+    }
+}
+
+fn is_lock(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::WouldBlock || error.to_string().contains("could not acquire lock")
+}
+
+fn split(bytes: &[u8]) -> Option<(Version, Bytes)> {
+    let (version, value) = bytes.split_at_checked(8)?;
+    Some((u64::from_be_bytes(version.try_into().ok()?), Bytes::copy_from_slice(value)))
+}
+
+struct Writer {
+    db: sled::Db,
+    tree: sled::Tree,
+    file: File,
+    folder: PathBuf,
+    revision: Revision,
+    log: Arc<Log>,
+    failed: Arc<AtomicBool>,
+}
+
+type Overlay = HashMap<Key, Option<Bytes>>;
+
+impl Writer {
+    fn run(mut self, queue: &mpsc::Receiver<Job>) {
+        while let Ok(first) = queue.recv() {
+            let mut jobs = vec![first];
+            while jobs.len() < MOST {
+                match queue.try_recv() {
+                    Ok(job) => jobs.push(job),
+                    Err(_) => break,
+                }
+            }
+            self.commit(jobs);
+        }
+    }
+
+    fn commit(&mut self, jobs: Vec<Job>) {
+        if self.failed.load(Ordering::Acquire) {
+            for job in jobs {
+                let _ = job.reply.send(Err(StoreError::Unavailable("an earlier write failed; restart the gateway once the disk is well".to_owned())));
+            }
+            return;
+        }
+        let revision = self.revision + 1;
+        let mut overlay = Overlay::new();
+        let mut winners = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            match self.check(&job.changes, &overlay, revision) {
+                Ok(made) => {
+                    overlay.extend(made);
+                    winners.push(job.reply);
+                }
+                // A loser alone is turned away; the others go on.
+                Err(error) => {
+                    let _ = job.reply.send(Err(error));
+                }
+            }
+        }
+        if winners.is_empty() {
+            return;
+        }
+        match self.write(&overlay, revision) {
+            Ok(()) => {
+                self.revision = revision;
+                self.log.tell(revision, overlay);
+                for reply in winners {
+                    let _ = reply.send(Ok(revision));
+                }
+            }
+            Err(error) => {
+                // What is on disk now is unknown: no more promises until a restart has looked.
+                self.failed.store(true, Ordering::Release);
+                tracing::error!(folder = %self.folder.display(), %error, "the store cannot write; the gateway takes no more calls");
+                for reply in winners {
+                    let _ = reply.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    fn check(&self, changes: &[Change], overlay: &Overlay, revision: Revision) -> Result<Overlay, StoreError> {
+        let mut made = Overlay::with_capacity(changes.len());
+        for change in changes {
+            let key = change.key();
+            let current = match made.get(key).or_else(|| overlay.get(key)) {
+                Some(value) => value.clone().map(|value| (revision, value)),
+                // A blind put needs no read.
+                None if matches!(change, Change::Put { expect: crate::Expect::Any, .. }) => None,
+                None => self.tree.get(key).map_err(unavailable)?.as_deref().and_then(split),
+            };
+            let value = apply(change, current)?;
+            made.insert(key.clone(), value);
+        }
+        Ok(made)
+    }
+
+    /// One atomic batch, sled's flush, and our own fdatasync: sled's flush alone
+    /// reaches neither the disk's write cache nor the file's metadata.
+    fn write(&self, overlay: &Overlay, revision: Revision) -> Result<(), StoreError> {
+        let mut batch = sled::Batch::default();
+        for (key, value) in overlay {
+            match value {
+                Some(value) => {
+                    let mut bytes = Vec::with_capacity(value.len() + 8);
+                    bytes.extend_from_slice(&revision.to_be_bytes());
+                    bytes.extend_from_slice(value);
+                    batch.insert(&key[..], bytes);
+                }
+                None => batch.remove(&key[..]),
+            }
+        }
+        batch.insert(REVISION, &revision.to_be_bytes());
+        self.tree.apply_batch(batch).map_err(unavailable)?;
+        self.db.flush().map_err(unavailable)?;
+        self.file.sync_data().map_err(|error| StoreError::Unavailable(format!("fdatasync: {error}")))
+    }
+}
+
+#[allow(clippy::needless_pass_by_value)]
+fn unavailable(error: sled::Error) -> StoreError {
+    StoreError::Unavailable(error.to_string())
+}
+
+/// Runs a read where it may block.
+async fn blocking<T: Send + 'static>(read: impl FnOnce() -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(read).await.map_err(|error| StoreError::Unavailable(error.to_string()))?
+}
+
+fn entry(item: Result<(sled::IVec, sled::IVec), sled::Error>) -> Result<Option<Entry>, StoreError> {
+    let (key, value) = item.map_err(unavailable)?;
+    if key.starts_with(b"\0") {
+        return Ok(None);
+    }
+    Ok(split(&value).map(|(version, value)| (key.to_vec(), version, value)))
+}
+
+#[async_trait]
+impl Store for SledStore {
+    async fn get(&self, key: &[u8]) -> Result<Option<(Version, Bytes)>, StoreError> {
+        let (tree, key) = (self.tree.clone(), key.to_vec());
+        blocking(move || Ok(tree.get(key).map_err(unavailable)?.as_deref().and_then(split))).await
+    }
+
+    async fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        let (tree, prefix, after) = (self.tree.clone(), prefix.to_vec(), after.map(<[u8]>::to_vec));
+        blocking(move || {
+            let start = match after {
+                // The next key there can be.
+                Some(mut after) if after >= prefix => {
+                    after.push(0);
+                    after
+                }
+                _ => prefix.clone(),
+            };
+            let found = match after_prefix(&prefix) {
+                Some(end) if start >= end => return Ok(Vec::new()),
+                Some(end) => tree.range(start..end),
+                None => tree.range(start..),
+            };
+            found.filter_map(|item| entry(item).transpose()).take(limit).collect()
+        })
+        .await
+    }
+
+    async fn scan_back(&self, prefix: &[u8], before: Option<&[u8]>, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        let (tree, prefix, before) = (self.tree.clone(), prefix.to_vec(), before.map(<[u8]>::to_vec));
+        blocking(move || {
+            let end = match (before, after_prefix(&prefix)) {
+                (Some(before), Some(end)) => Some(before.min(end)),
+                (before, end) => before.or(end),
+            };
+            let found = match end {
+                Some(end) if prefix >= end => return Ok(Vec::new()),
+                Some(end) => tree.range(prefix..end),
+                None => tree.range(prefix..),
+            };
+            found.rev().filter_map(|item| entry(item).transpose()).take(limit).collect()
+        })
+        .await
+    }
+
+    async fn commit(&self, changes: Vec<Change>) -> Result<Revision, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let gone = || StoreError::Unavailable("the writer has stopped".to_owned());
+        self.jobs.send(Job { changes, reply }).map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    fn watch(&self, prefix: &[u8], from: Revision) -> Changes {
+        self.log.watch(prefix, from)
+    }
+
+    fn healthy(&self) -> Result<(), StoreError> {
+        if self.failed.load(Ordering::Acquire) {
+            return Err(StoreError::Unavailable("an earlier write failed".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[tokio::test]
+    async fn sled_is_a_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let count = std::sync::atomic::AtomicU32::new(0);
+        crate::suite::run(|| {
+            let path = folder.path().join(count.fetch_add(1, Ordering::Relaxed).to_string());
+            async move { Arc::new(SledStore::open(&path).unwrap()) as Arc<dyn Store> }
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_second_gateway_is_told_that_the_folder_is_in_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let _first = SledStore::open(folder.path()).unwrap();
+        let error = SledStore::open(folder.path()).err().unwrap();
+        assert!(matches!(error, StoreError::Locked(_)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_damaged_folder_is_told_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        {
+            let store = SledStore::open(folder.path()).unwrap();
+            let put = Change::Put { key: b"a".to_vec(), value: Bytes::from_static(b"b"), expect: crate::Expect::Any };
+            store.commit(vec![put]).await.unwrap();
+        }
+        std::fs::write(folder.path().join("conf"), b"not a configuration").unwrap();
+        // The writer's thread gives the lock back a moment after the last clone is gone.
+        for _ in 0..100 {
+            match SledStore::open(folder.path()).err().unwrap() {
+                StoreError::Locked(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+                error => {
+                    assert!(error.to_string().contains("headworks import"), "{error}");
+                    return;
+                }
+            }
+        }
+        panic!("the folder stayed locked");
+    }
+
+    #[tokio::test]
+    async fn versions_go_on_growing_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = || Change::Put { key: b"a".to_vec(), value: Bytes::from_static(b"b"), expect: crate::Expect::Any };
+        let first = SledStore::open(folder.path()).unwrap().commit(vec![put()]).await.unwrap();
+        for _ in 0..100 {
+            if let Ok(store) = SledStore::open(folder.path()) {
+                assert!(store.commit(vec![put()]).await.unwrap() > first);
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        panic!("the folder stayed locked");
+    }
+}
