@@ -73,8 +73,6 @@ fn relay(target: &Target, request: &ChatRequest, original: &Original, notes: &mu
                 if quirks.stream_usage_option {
                     asked_usage = true;
                     put(name, &with_usage(value));
-                } else {
-                    put(name, value);
                 }
             }
             "stream_options" => {}

@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+"""Writes the catalogue files beside it from the facts in ../shared/data/catalog.
+
+usage: refresh.py [FACTS_FOLDER]     (default: $HEADWORKS_SHARED_DATA/catalog or ../shared/data/catalog)
+
+One file per provider: what the host is, then one line per model. Prices stay decimal strings, US dollars per million tokens.
+"""
+import json, os, pathlib, sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+DIALECTS = {'openai-chat': 'openai', 'openai-responses': 'openai-responses', 'anthropic-messages': 'anthropic', 'gemini': 'gemini',
+            'azure-openai': 'azure', 'bedrock-converse': 'bedrock', 'cohere-v2': 'cohere', 'voyage': 'voyage'}
+# They make the models they serve: bare names resolve to them.
+MAKERS = {'ai21', 'alibaba', 'anthropic', 'cohere', 'deepseek', 'google', 'inception', 'meta', 'minimax', 'mistral', 'moonshot', 'openai',
+          'perplexity', 'stepfun', 'upstage', 'voyage', 'xai', 'xiaomi', 'zai'}
+VERSION_IN_PATH = {'anthropic': '/v1', 'gemini': '/v1beta', 'cohere': '/v2'}
+REGIONS = {'ovhcloud': ['eu'], 'scaleway': ['eu'], 'stackit': ['eu']}
+REJECTS = {'mistral': ['seed', 'logit_bias', 'user'], 'perplexity': ['tools', 'tool_choice', 'parallel_tool_calls']}
+NO_STREAM_OPTIONS = {'mistral', 'perplexity'}
+ECHO_REASONING = {'deepseek', 'moonshot'}
+PLAIN_TEXT = {'deepseek', 'moonshot', 'sambanova', 'deepinfra'}
+RATES = ['input', 'output', 'cache_read', 'cache_write_5m', 'cache_write_1h', 'cache_write_12h', 'reasoning', 'input_audio', 'output_audio',
+         'cache_read_audio', 'image', 'output_image']
+CAPABILITIES = ['tools', 'parallel_tools', 'vision', 'pdf', 'audio', 'structured_output', 'reasoning', 'streaming']
+
+
+def text(value): return json.dumps(value, ensure_ascii=False)
+
+
+def inline(pairs): return '{ ' + ', '.join(f'{k if k.replace("_", "").replace("-", "").isalnum() else text(k)} = {v}' for k, v in pairs) + ' }'
+
+
+def texts(values): return '[' + ', '.join(map(text, values)) + ']'
+
+
+def rates(prices):
+    names = {'image': 'input_image', 'cache_write': 'cache_write_5m'}
+    return [(names.get(k, k), text(prices[k])) for k in RATES + ['cache_write'] if isinstance(prices.get(k), str)]
+
+
+def price(prices):
+    out = rates(prices)
+    if prices.get('tiers'):
+        out.append(('tiers', '[' + ', '.join(inline([('above', t['above_input_tokens'])] + rates(t)) for t in prices['tiers']) + ']'))
+    tiers = [(name, inline(rates(t))) for name, t in sorted((prices.get('service_tiers') or {}).items()) if rates(t)]
+    if tiers: out.append(('service_tiers', inline(tiers)))
+    return inline(out) if out else None
+
+
+def model(m, host_word):
+    provider, name = m['id'].split('/', 1)
+    out = [('name', text(name))]
+    if m['upstream_model'] != name: out.append(('upstream', text(m['upstream_model'])))
+    if m['mode'] != 'chat': out.append(('mode', text(m['mode'])))
+    if m.get('wire_dialect') and m['wire_dialect'] != host_word:
+        known = DIALECTS.get(m['wire_dialect'])
+        out.append(('dialect', text(known)) if known else ('foreign', text(m['wire_dialect'])))
+    for key, short in (('context_window', 'context'), ('max_input_tokens', 'max_input'), ('max_output_tokens', 'max_output')):
+        if m.get(key): out.append((short, m[key]))
+    cost = price(m['prices'] or {})
+    if cost: out.append(('price', cost))
+    caps = m['capabilities'] or {}
+    for word, value in (('can', True), ('cannot', False)):
+        names = [c for c in CAPABILITIES if caps.get(c) is value]
+        if word == 'cannot' and m.get('temperature') is False: names.append('sampling')
+        if names: out.append((word, texts(names)))
+    if caps.get('prompt_caching'): out.append(('caching', text(caps['prompt_caching'])))
+    for option in m.get('reasoning_options') or []:
+        if option['type'] == 'effort' and option.get('values'):
+            out.append(('efforts', texts([v for v in option['values'] if isinstance(v, str) and v != 'default'])))
+        if option['type'] == 'budget_tokens': out.append(('thinking_budget', f"[{option.get('min') or 0}, {option.get('max') or 0}]"))
+        if option['type'] == 'toggle': out.append(('thinking_toggle', 'true'))
+    if m.get('cache_min_tokens'): out.append(('cache_min', m['cache_min_tokens']))
+    regions = m.get('regions') or (['eu'] if m.get('eu') is True else [])
+    if regions: out.append(('regions', texts(regions)))
+    if m['status'] != 'active': out.append(('status', text(m['status'] if m['status'] in ('preview', 'deprecated') else 'hidden')))
+    if m.get('deprecation_date'): out.append(('deprecation', text(m['deprecation_date'])))
+    if m.get('release_date'): out.append(('release', text(m['release_date'])))
+    if m.get('aliases'): out.append(('aliases', texts(m['aliases'])))
+    return inline(out)
+
+
+def host(p, models):
+    word = p['wire_dialect']
+    dialect = 'vertex' if p['id'] == 'vertex' else DIALECTS.get(word)
+    url = p['base_urls']['default']
+    if not url.startswith('http'): url = ''
+    suffix = VERSION_IN_PATH.get(dialect)
+    if suffix and url.rstrip('/').endswith(suffix): url = url.rstrip('/')[:-len(suffix)]
+    auth = p['auth']
+    scheme = {'bearer': 'bearer', 'none': 'none'}.get(auth['scheme'])
+    if auth['scheme'] == 'api-key-header': scheme = 'header:' + auth['header']
+    out = [f'# Facts about {p["name"]}; written by refresh.py.', f'name = {text(p["name"])}']
+    if dialect: out.append(f'dialect = {text(dialect)}')
+    out += [f'dialect_word = {text(word)}', f'base_url = {text(url.rstrip("/"))}', f'auth = {text(scheme or "unsupported:" + auth["scheme"])}']
+    keys = [e for e in p.get('env') or [] if e.endswith(('KEY', 'TOKEN'))]
+    if keys: out.append(f'key_env = {texts(keys)}')
+    if p['id'] in REGIONS: out.append(f'regions = {texts(REGIONS[p["id"]])}')
+    if p['id'] not in MAKERS: out.append('reseller = true')
+    quirks = []
+    if p['quirks'].get('max_tokens_param') == 'max_completion_tokens': quirks.append(('max_tokens_field', text('max_completion_tokens')))
+    if p['id'] in NO_STREAM_OPTIONS: quirks.append(('stream_usage_option', 'false'))
+    if p['id'] == 'xai': quirks.append(('reasoning_beside_completion', 'true'))
+    if p['id'] == 'deepinfra': quirks.append(('reasoning_beside_completion', 'true'))
+    if p['id'] in ECHO_REASONING: quirks.append(('echo_reasoning', 'true'))
+    if p['id'] in PLAIN_TEXT: quirks.append(('plain_text_content', 'true'))
+    if p['id'] in REJECTS: quirks.append(('rejects', texts(REJECTS[p['id']])))
+    if auth.get('extra_headers'): quirks.append(('headers', inline([(k, text(v)) for k, v in auth['extra_headers'].items()])))
+    if quirks: out += ['', '[quirks]'] + [f'{k} = {v}' for k, v in quirks]
+    for m in models: out.append(f'[[models]]\nm = {model(m, word)}')
+    body = '\n'.join(out)
+    # one array of inline tables reads better than a thousand headers
+    head, *rest = body.split('\n[[models]]\nm = ')
+    quirk = ''
+    if '\n\n[quirks]' in head: head, quirk = head.split('\n\n[quirks]'); quirk = '\n\n[quirks]' + quirk
+    return head + '\n\nmodels = [\n' + ''.join(f'  {line},\n' for line in rest) + ']' + quirk + '\n'
+
+
+def main():
+    shared = os.environ.get('HEADWORKS_SHARED_DATA') or HERE.parents[2].parent / 'shared' / 'data'
+    facts = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(shared) / 'catalog'
+    models = json.loads((facts / 'models.json').read_text())
+    for p in json.loads((facts / 'providers.json').read_text()):
+        mine = sorted((m for m in models if m['provider'] == p['id']), key=lambda m: m['id'])
+        (HERE / f'{p["id"]}.toml').write_text(host(p, mine))
+        print(f'{p["id"]}: {len(mine)} models')
+
+
+if __name__ == '__main__': main()

@@ -1,0 +1,290 @@
+//! One catalogue file.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use headworks_core::{
+    AuthScheme, CacheKind, Capabilities, Capability, DialectName, Effort, EffortRange, Model, ModelId, Price, Quirks, Rates, Status, Tier,
+};
+use serde::Deserialize;
+
+use super::{CatalogError, plain, rate, share};
+
+/// What a file says of the host.
+pub(super) struct HostFacts {
+    pub name: Arc<str>,
+    pub dialect: Option<DialectName>,
+    pub dialect_word: Arc<str>,
+    pub base_url: Arc<str>,
+    pub auth: AuthScheme,
+    pub key_env: Vec<Arc<str>>,
+    pub regions: Vec<Arc<str>>,
+    pub reseller: bool,
+    pub quirks: Quirks,
+}
+
+/// A file.
+pub(super) struct File {
+    pub host: HostFacts,
+    pub models: Vec<Model>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    name: String,
+    dialect: Option<String>,
+    dialect_word: String,
+    base_url: String,
+    auth: String,
+    #[serde(default)]
+    key_env: Vec<String>,
+    #[serde(default)]
+    regions: Vec<String>,
+    #[serde(default)]
+    reseller: bool,
+    #[serde(default)]
+    quirks: RawQuirks,
+    models: Vec<RawModel>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct RawQuirks {
+    max_tokens_field: Option<String>,
+    stream_usage_option: Option<bool>,
+    reasoning_beside_completion: bool,
+    echo_reasoning: bool,
+    plain_text_content: bool,
+    rejects: Vec<String>,
+    headers: BTreeMap<String, String>,
+}
+
+/// A model as files and configuration write it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawModel {
+    /// Its name at the host.
+    pub name: String,
+    /// What the host calls it on the wire, if not by its name.
+    pub upstream: Option<String>,
+    /// `chat` unless said otherwise.
+    pub mode: Option<String>,
+    /// Its dialect, if not the host's.
+    pub dialect: Option<String>,
+    /// A dialect that has no name here.
+    pub foreign: Option<String>,
+    /// Tokens of input and output together.
+    pub context: Option<i64>,
+    /// Most tokens of input.
+    pub max_input: Option<i64>,
+    /// Most tokens of output.
+    pub max_output: Option<i64>,
+    /// What it costs; absent: unknown.
+    pub price: Option<RawPrice>,
+    /// What it can do.
+    pub can: Vec<String>,
+    /// What it cannot.
+    pub cannot: Vec<String>,
+    /// `none`, `automatic` or `explicit`.
+    pub caching: Option<String>,
+    /// Words of effort it takes.
+    pub efforts: Vec<String>,
+    /// Least and most tokens of thinking; 0: no bound.
+    pub thinking_budget: Option<(i64, i64)>,
+    /// Thinking can be turned on and off.
+    pub thinking_toggle: bool,
+    /// Fewest tokens worth a cache breakpoint.
+    pub cache_min: Option<i64>,
+    /// Where it runs.
+    pub regions: Vec<String>,
+    /// `active`, `preview`, `deprecated`, `hidden`.
+    pub status: Option<String>,
+    /// `YYYY-MM-DD`.
+    pub deprecation: Option<String>,
+    /// `YYYY-MM-DD`.
+    pub release: Option<String>,
+    /// Other full ids.
+    pub aliases: Vec<String>,
+}
+
+/// Prices: decimal strings, US dollars per million tokens.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawPrice {
+    input: Option<String>,
+    output: Option<String>,
+    cache_read: Option<String>,
+    cache_write_5m: Option<String>,
+    cache_write_1h: Option<String>,
+    cache_write_12h: Option<String>,
+    reasoning: Option<String>,
+    input_audio: Option<String>,
+    output_audio: Option<String>,
+    cache_read_audio: Option<String>,
+    input_image: Option<String>,
+    output_image: Option<String>,
+    above: Option<i64>,
+    tiers: Vec<RawPrice>,
+    service_tiers: BTreeMap<String, RawPrice>,
+}
+
+/// Reads a file.
+pub(super) fn read(id: &str, text: &str) -> Result<File, CatalogError> {
+    let wrong = |what: String| CatalogError(format!("catalogue file {id}.toml: {what}"));
+    let raw: Raw = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
+    let dialect = match raw.dialect.as_deref() {
+        Some(name) => Some(DialectName::from_name(name).ok_or_else(|| wrong(format!("dialect \"{name}\" is not known")))?),
+        None => None,
+    };
+    let auth = match raw.auth.split_once(':') {
+        None if raw.auth == "none" => AuthScheme::None,
+        None if raw.auth == "bearer" => AuthScheme::Bearer,
+        Some(("header", name)) => AuthScheme::Header(name.to_lowercase().into()),
+        Some(("unsupported", name)) => AuthScheme::Unsupported(name.into()),
+        _ => return Err(wrong(format!("auth \"{}\" is not known", raw.auth))),
+    };
+    let arcs = |list: Vec<String>| list.into_iter().map(Arc::from).collect();
+    let base = plain();
+    let quirks = Quirks {
+        max_tokens_field: raw.quirks.max_tokens_field.map_or(base.max_tokens_field, Arc::from),
+        stream_usage_option: raw.quirks.stream_usage_option.unwrap_or(base.stream_usage_option),
+        reasoning_beside_completion: raw.quirks.reasoning_beside_completion,
+        echo_reasoning: raw.quirks.echo_reasoning,
+        plain_text_content: raw.quirks.plain_text_content,
+        rejects: arcs(raw.quirks.rejects),
+        headers: raw.quirks.headers.into_iter().map(|(k, v)| (k.into(), v.into())).collect(),
+    };
+    let provider: Arc<str> = id.into();
+    let mut prices = Vec::new();
+    let models = raw.models.into_iter().map(|m| model(&provider, m, &mut prices)).collect::<Result<_, _>>()?;
+    let host = HostFacts {
+        name: raw.name.into(),
+        dialect,
+        dialect_word: raw.dialect_word.into(),
+        base_url: raw.base_url.into(),
+        auth,
+        key_env: arcs(raw.key_env),
+        regions: arcs(raw.regions),
+        reseller: raw.reseller,
+        quirks,
+    };
+    Ok(File { host, models })
+}
+
+/// Checks a model and makes it ours.
+pub(super) fn model(provider: &Arc<str>, raw: RawModel, prices: &mut Vec<Arc<Price>>) -> Result<Model, CatalogError> {
+    let place = format!("{provider}/{}", raw.name);
+    let wrong = |field: &str, what: String| CatalogError(format!("{place}: {field}: {what}"));
+    if raw.name.is_empty() {
+        return Err(wrong("name", "is empty".to_owned()));
+    }
+    for (field, value) in [("context", raw.context), ("max_input", raw.max_input), ("max_output", raw.max_output), ("cache_min", raw.cache_min)] {
+        // Larger than any model's by far: a slip of units.
+        if value.is_some_and(|n| !(1..=1_000_000_000).contains(&n)) {
+            return Err(wrong(field, "must be a number of tokens above 0".to_owned()));
+        }
+    }
+    let dialect = match raw.dialect.as_deref() {
+        Some(name) => Some(DialectName::from_name(name).ok_or_else(|| wrong("dialect", format!("\"{name}\" is no dialect")))?),
+        None => None,
+    };
+    let mut capabilities = Capabilities::default();
+    for (list, value, field) in [(&raw.can, Capability::Yes, "can"), (&raw.cannot, Capability::No, "cannot")] {
+        for name in list {
+            *match name.as_str() {
+                "tools" => &mut capabilities.tools,
+                "parallel_tools" => &mut capabilities.parallel_tools,
+                "vision" => &mut capabilities.vision,
+                "pdf" => &mut capabilities.pdf,
+                "audio" => &mut capabilities.audio,
+                "structured_output" => &mut capabilities.structured_output,
+                "reasoning" => &mut capabilities.reasoning,
+                "streaming" => &mut capabilities.streaming,
+                "sampling" => &mut capabilities.sampling,
+                other => return Err(wrong(field, format!("\"{other}\" is no capability"))),
+            } = value;
+        }
+    }
+    capabilities.caching = match raw.caching.as_deref() {
+        None => CacheKind::Unknown,
+        Some("none") => CacheKind::None,
+        Some("automatic") => CacheKind::Automatic,
+        Some("explicit") => CacheKind::Explicit,
+        Some(other) => return Err(wrong("caching", format!("\"{other}\" is none of none, automatic, explicit"))),
+    };
+    let efforts = raw.efforts.iter().map(|word| effort(word).ok_or_else(|| wrong("efforts", format!("\"{word}\" is no effort")))).collect::<Result<_, _>>()?;
+    let status = match raw.status.as_deref() {
+        None | Some("active") => Status::Active,
+        Some("preview") => Status::Preview,
+        Some("deprecated") => Status::Deprecated,
+        Some("hidden") => Status::Hidden,
+        Some(other) => return Err(wrong("status", format!("\"{other}\" is none of active, preview, deprecated, hidden"))),
+    };
+    let price = raw.price.map(|p| price(&place, &p)).transpose()?.filter(|p| *p != Price::default()).map(|p| share(prices, p));
+    let name: Arc<str> = raw.name.into();
+    Ok(Model {
+        upstream_name: raw.upstream.map_or_else(|| name.clone(), Arc::from),
+        id: ModelId { provider: provider.clone(), model: name },
+        mode: raw.mode.map_or_else(|| "chat".into(), Arc::from),
+        dialect,
+        foreign_dialect: raw.foreign.map(Arc::from),
+        context_window: raw.context,
+        max_input_tokens: raw.max_input,
+        max_output_tokens: raw.max_output,
+        price,
+        capabilities,
+        reasoning: EffortRange { efforts, budget: raw.thinking_budget, toggle: raw.thinking_toggle },
+        cache_min_tokens: raw.cache_min,
+        regions: raw.regions.into_iter().map(Arc::from).collect(),
+        status,
+        deprecation_date: raw.deprecation.map(Arc::from),
+        release_date: raw.release.map(Arc::from),
+        aliases: raw.aliases.into_iter().map(Arc::from).collect(),
+        canonical: None,
+    })
+}
+
+fn effort(word: &str) -> Option<Effort> {
+    Some(match word {
+        "none" => Effort::None,
+        "minimal" => Effort::Minimal,
+        "low" => Effort::Low,
+        "medium" => Effort::Medium,
+        "high" => Effort::High,
+        "xhigh" => Effort::XHigh,
+        "max" => Effort::Max,
+        _ => return None,
+    })
+}
+
+fn price(place: &str, raw: &RawPrice) -> Result<Price, CatalogError> {
+    let mut tiers = raw
+        .tiers
+        .iter()
+        .map(|tier| {
+            let above = tier.above.filter(|n| *n > 0).ok_or_else(|| CatalogError(format!("{place}: price.tiers: above must be a number of tokens")))?;
+            Ok(Tier { above_input_tokens: above, rates: rates(place, tier)? })
+        })
+        .collect::<Result<Vec<_>, CatalogError>>()?;
+    tiers.sort_by_key(|tier| tier.above_input_tokens);
+    let service_tiers = raw.service_tiers.iter().map(|(name, tier)| Ok((name.as_str().into(), rates(place, tier)?))).collect::<Result<_, CatalogError>>()?;
+    Ok(Price { base: rates(place, raw)?, tiers, service_tiers })
+}
+
+fn rates(place: &str, raw: &RawPrice) -> Result<Rates, CatalogError> {
+    let one = |field: &str, text: &Option<String>| text.as_deref().map(|text| rate(&format!("{place}: price.{field}"), text)).transpose();
+    Ok(Rates {
+        input: one("input", &raw.input)?,
+        output: one("output", &raw.output)?,
+        cache_read: one("cache_read", &raw.cache_read)?,
+        cache_write_5m: one("cache_write_5m", &raw.cache_write_5m)?,
+        cache_write_1h: one("cache_write_1h", &raw.cache_write_1h)?,
+        cache_write_12h: one("cache_write_12h", &raw.cache_write_12h)?,
+        reasoning: one("reasoning", &raw.reasoning)?,
+        input_audio: one("input_audio", &raw.input_audio)?,
+        output_audio: one("output_audio", &raw.output_audio)?,
+        cache_read_audio: one("cache_read_audio", &raw.cache_read_audio)?,
+        input_image: one("input_image", &raw.input_image)?,
+        output_image: one("output_image", &raw.output_image)?,
+    })
+}

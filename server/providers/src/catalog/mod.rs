@@ -1,0 +1,157 @@
+//! The catalogue of hosts and models: facts in files, range-checked on load.
+
+mod config;
+mod file;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+pub use config::HostOverride;
+use headworks_core::{AuthScheme, Catalog, DialectName, Host, NanoUsd, Price, Quirks};
+
+const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/catalog.rs"));
+
+/// The provider that is built in.
+pub const SANDBOX: &str = "sandbox";
+
+/// Why there is no catalogue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogError(pub String);
+
+impl std::fmt::Display for CatalogError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for CatalogError {}
+
+/// Where a host's key was looked for.
+pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The catalogue with what the configuration changes. `env` says what an
+/// environment variable holds: only whether a key is there is looked at.
+pub fn load(overrides: &BTreeMap<String, HostOverride>, env: Env<'_>) -> Result<Catalog, CatalogError> {
+    let mut hosts = Vec::new();
+    let mut models = Vec::new();
+    for (id, text) in FILES {
+        let over = overrides.get(*id);
+        if over.is_some_and(|over| over.enabled == Some(false)) {
+            continue;
+        }
+        let file = file::read(id, text)?;
+        hosts.push(host(id, Some(&file.host), over, env)?);
+        models.extend(file.models);
+        if let Some(over) = over {
+            models.extend(config::models(id, over)?);
+        }
+    }
+    for (id, over) in overrides {
+        if FILES.iter().any(|(known, _)| known == id) || over.enabled == Some(false) {
+            continue;
+        }
+        hosts.push(host(id, None, Some(over), env)?);
+        models.extend(config::models(id, over)?);
+    }
+    let hosts = hosts.into_iter().map(Arc::new);
+    Ok(Catalog::new(hosts, models.into_iter().map(Arc::new)))
+}
+
+/// The environment variable that holds a host's key now, if one does.
+pub fn key_variable<'a>(host: &'a Host, env: Env<'_>) -> Option<&'a Arc<str>> {
+    host.key_env.iter().find(|name| env(name).is_some_and(|value| !value.trim().is_empty()))
+}
+
+fn host(id: &str, known: Option<&file::HostFacts>, over: Option<&HostOverride>, env: Env<'_>) -> Result<Host, CatalogError> {
+    let wrong = |field: &str, what: String| CatalogError(format!("providers.{id}.{field}: {what}"));
+    let word = over.and_then(|o| o.dialect.as_deref());
+    let dialect = match (word, known) {
+        (Some(word), _) => Some(DialectName::from_name(word).ok_or_else(|| {
+            let names: Vec<&str> = DialectName::ALL.iter().map(|d| d.as_str()).collect();
+            wrong("dialect", format!("\"{word}\" is no dialect; use one of {}", names.join(", ")))
+        })?),
+        (None, Some(known)) => known.dialect,
+        (None, None) => return Err(wrong("dialect", format!("is missing; \"{id}\" is not in the catalogue, so say dialect and base_url"))),
+    };
+    let base_url = over.and_then(|o| o.base_url.as_deref()).or(known.map(|k| &*k.base_url)).unwrap_or_default().trim_end_matches('/');
+    if base_url.is_empty() && known.is_none() {
+        return Err(wrong("base_url", "is missing".to_owned()));
+    }
+    let local = id == SANDBOX && base_url == "sandbox:";
+    if !base_url.is_empty() && !local && !base_url.starts_with("http://") && !base_url.starts_with("https://") {
+        return Err(wrong("base_url", format!("\"{base_url}\" does not begin with http:// or https://")));
+    }
+    let own_env = over.and_then(|o| o.api_key_env.as_deref());
+    let auth = match known.map(|k| &k.auth) {
+        // A local server that was given a key is shown it.
+        Some(AuthScheme::None) if own_env.is_some() => AuthScheme::Bearer,
+        Some(auth) => auth.clone(),
+        None => match (dialect, own_env) {
+            (_, None) => AuthScheme::None,
+            (Some(DialectName::Anthropic), _) => AuthScheme::Header("x-api-key".into()),
+            (Some(DialectName::Gemini), _) => AuthScheme::Header("x-goog-api-key".into()),
+            _ => AuthScheme::Bearer,
+        },
+    };
+    let key_env: Vec<Arc<str>> = match own_env {
+        Some(name) => vec![name.into()],
+        None => known.map(|k| k.key_env.clone()).unwrap_or_default(),
+    };
+    let mut quirks = known.map(|k| k.quirks.clone()).unwrap_or_default();
+    if known.is_none() && dialect == Some(DialectName::Anthropic) {
+        quirks.headers.push(("anthropic-version".into(), "2023-06-01".into()));
+    }
+    for (name, value) in over.into_iter().flat_map(|o| &o.headers) {
+        quirks.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        quirks.headers.push((name.to_lowercase().into(), value.as_str().into()));
+    }
+    let mut host = Host {
+        id: id.into(),
+        name: over.and_then(|o| o.name.as_deref()).or(known.map(|k| &*k.name)).unwrap_or(id).into(),
+        dialect,
+        dialect_word: known.filter(|_| word.is_none()).map_or_else(|| dialect.map_or("", DialectName::as_str).into(), |k| k.dialect_word.clone()),
+        base_url: base_url.into(),
+        auth,
+        key_env,
+        regions: over.and_then(|o| o.regions.clone()).map_or_else(|| known.map(|k| k.regions.clone()).unwrap_or_default(), |r| r.iter().map(|r| r.as_str().into()).collect()),
+        reseller: known.is_some_and(|k| k.reseller),
+        quirks,
+        configured: false,
+    };
+    // A local server needs no key but has to be there: asked for in the configuration, or the sandbox.
+    let keyless = host.auth == AuthScheme::None && (over.is_some() || local || known.is_none());
+    host.configured = !host.base_url.is_empty() && !host.base_url.contains('{') && (keyless || key_variable(&host, env).is_some());
+    Ok(host)
+}
+
+/// Reads an exact decimal of US dollars per million tokens as a rate. A rate that
+/// is most likely per token, or per thousand, is refused: A11.
+pub(crate) fn rate(place: &str, text: &str) -> Result<i64, CatalogError> {
+    /// $20,000 per million tokens: above any model's.
+    const MOST: i64 = 20_000_000_000_000;
+    /// A ten-thousandth of a cent per million tokens: below any model's.
+    const LEAST: i64 = 1_000;
+    let wrong = |what: String| CatalogError(format!("{place}: {what}"));
+    let NanoUsd(nanos) = NanoUsd::from_decimal(text).map_err(|error| wrong(error.to_string()))?;
+    if nanos != 0 && !(LEAST..=MOST).contains(&nanos) {
+        return Err(wrong(format!("\"{text}\" is out of range; prices are US dollars per million tokens")));
+    }
+    Ok(nanos)
+}
+
+/// The quirks of a host that has none.
+pub(crate) fn plain() -> Quirks {
+    Quirks::default()
+}
+
+/// Shares equal prices: most models of a family cost the same.
+pub(crate) fn share(seen: &mut Vec<Arc<Price>>, price: Price) -> Arc<Price> {
+    if let Some(found) = seen.iter().find(|known| ***known == price) {
+        return found.clone();
+    }
+    let price = Arc::new(price);
+    seen.push(price.clone());
+    price
+}
+
+#[cfg(test)]
+mod tests;
