@@ -1,0 +1,493 @@
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Number, Value};
+
+use super::pattern;
+
+/// Deeper than this, a schema is taken to have no end.
+const DEEPEST: usize = 24;
+/// Below this depth only what must be there is made.
+const GENEROUS: usize = 4;
+/// The most values made for one schema.
+const MOST: usize = 20_000;
+
+/// Keywords whose meaning a made-up value could miss without our noticing.
+const UNKNOWN: [&str; 8] = [
+    "not",
+    "if",
+    "contains",
+    "dependentRequired",
+    "dependentSchemas",
+    "propertyNames",
+    "unevaluatedProperties",
+    "$dynamicRef",
+];
+
+/// A value that is valid against a JSON Schema. Fails, saying where and why, where
+/// the schema cannot be met or says something that is not understood here.
+pub(super) fn instance(schema: &Value) -> Result<Value, String> {
+    let mut maker = Maker {
+        root: schema,
+        left: MOST,
+    };
+    maker.make(
+        schema,
+        &Place {
+            path: "schema",
+            depth: 0,
+            nth: 0,
+        },
+    )
+}
+
+struct Maker<'a> {
+    root: &'a Value,
+    left: usize,
+}
+
+/// Where in the schema, and which of several values wanted there.
+struct Place<'a> {
+    path: &'a str,
+    depth: usize,
+    nth: usize,
+}
+
+impl Place<'_> {
+    fn fail<T>(&self, problem: impl std::fmt::Display) -> Result<T, String> {
+        Err(format!("{}: {problem}", self.path))
+    }
+}
+
+impl Maker<'_> {
+    fn make(&mut self, schema: &Value, place: &Place<'_>) -> Result<Value, String> {
+        self.left = self.left.saturating_sub(1);
+        if place.depth > DEEPEST || self.left == 0 {
+            return place.fail("the schema has no end");
+        }
+        let schema = match schema {
+            Value::Bool(true) => return Ok(text("value", place.nth)),
+            Value::Object(schema) => schema,
+            _ => return place.fail("nothing is valid here"),
+        };
+        if let Some(keyword) = UNKNOWN.into_iter().find(|keyword| schema.contains_key(*keyword)) {
+            return place.fail(format_args!("\"{keyword}\" is not understood by the sandbox"));
+        }
+        if let Some(value) = schema.get("const") {
+            return Ok(value.clone());
+        }
+        if let Some(Value::Array(values)) = schema.get("enum") {
+            return match values.get(place.nth % values.len().max(1)) {
+                Some(value) => Ok(value.clone()),
+                None => place.fail("enum is empty"),
+            };
+        }
+        if let Some(Value::String(name)) = schema.get("$ref") {
+            let Some(meant) = self.resolve(name) else {
+                return place.fail(format_args!("$ref \"{name}\" leads nowhere"));
+            };
+            return self.beside(schema, "$ref", &meant.clone(), place);
+        }
+        if let Some(Value::Array(all)) = schema.get("allOf") {
+            let mut merged = without(schema, "allOf");
+            for part in all {
+                merge(&mut merged, self.flat(part, place)?);
+            }
+            return self.make(&Value::Object(merged), &deeper(place, place.path));
+        }
+        for word in ["anyOf", "oneOf"] {
+            if let Some(Value::Array(choices)) = schema.get(word) {
+                return self.choose(schema, word, choices, place);
+            }
+        }
+        match kind(schema) {
+            "object" => self.object(schema, place),
+            "array" => self.array(schema, place),
+            "string" => string(schema, place),
+            "integer" => number(schema, place, true),
+            "number" => number(schema, place, false),
+            "boolean" => Ok(Value::Bool(place.nth.is_multiple_of(2))),
+            "null" => Ok(Value::Null),
+            other => place.fail(format_args!("there is no type \"{other}\"")),
+        }
+    }
+
+    /// `meant`, with what stands beside the keyword that led to it.
+    fn beside(
+        &mut self,
+        schema: &Map<String, Value>,
+        word: &str,
+        meant: &Value,
+        place: &Place<'_>,
+    ) -> Result<Value, String> {
+        let mut merged = without(schema, word);
+        merged.retain(|key, _| {
+            !matches!(
+                key.as_str(),
+                "$defs" | "definitions" | "description" | "title" | "default"
+            )
+        });
+        match meant {
+            Value::Object(meant) if !merged.is_empty() => {
+                merge(&mut merged, meant.clone());
+                self.make(&Value::Object(merged), &deeper(place, place.path))
+            }
+            _ => self.make(meant, &deeper(place, place.path)),
+        }
+    }
+
+    fn choose(
+        &mut self,
+        schema: &Map<String, Value>,
+        word: &str,
+        choices: &[Value],
+        place: &Place<'_>,
+    ) -> Result<Value, String> {
+        let mut order: Vec<&Value> = choices.iter().collect();
+        if place.depth > GENEROUS {
+            // The way out of a schema that holds itself.
+            order.sort_by_key(|choice| choice.to_string().contains("\"$ref\""));
+        }
+        let mut last = format!("{}: {word} is empty", place.path);
+        for choice in order {
+            match self.beside(schema, word, choice, place) {
+                Ok(value) => return Ok(value),
+                Err(problem) => last = problem,
+            }
+        }
+        Err(last)
+    }
+
+    /// A part of `allOf` as one object, its references followed.
+    fn flat(&self, part: &Value, place: &Place<'_>) -> Result<Map<String, Value>, String> {
+        let mut part = part;
+        for _ in 0..DEEPEST {
+            match part {
+                Value::Object(map) => match map.get("$ref") {
+                    Some(Value::String(name)) => match self.resolve(name) {
+                        Some(meant) => part = meant,
+                        None => return place.fail(format_args!("$ref \"{name}\" leads nowhere")),
+                    },
+                    _ => return Ok(map.clone()),
+                },
+                Value::Bool(true) => return Ok(Map::new()),
+                _ => return place.fail("nothing is valid here"),
+            }
+        }
+        place.fail("the schema has no end")
+    }
+
+    fn resolve(&self, name: &str) -> Option<&Value> {
+        let pointer = name.strip_prefix('#')?;
+        self.root.pointer(pointer)
+    }
+
+    fn object(&mut self, schema: &Map<String, Value>, place: &Place<'_>) -> Result<Value, String> {
+        let required: Vec<&str> = match schema.get("required") {
+            Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
+            _ => Vec::new(),
+        };
+        let empty = Map::new();
+        let properties = match schema.get("properties") {
+            Some(Value::Object(properties)) => properties,
+            _ => &empty,
+        };
+        let others = schema.get("additionalProperties").unwrap_or(&Value::Bool(true));
+        let most = size(schema, "maxProperties").unwrap_or(usize::MAX);
+        let least = size(schema, "minProperties").unwrap_or(0);
+        let mut made = Map::new();
+        for name in &required {
+            let part = properties.get(*name).unwrap_or(others);
+            let path = format!("{}.{name}", place.path);
+            made.insert((*name).to_owned(), self.make(part, &deeper(place, &path))?);
+        }
+        for (name, part) in properties {
+            let wanted = made.len() < least || place.depth < GENEROUS;
+            if made.len() < most && wanted && !made.contains_key(name) {
+                let path = format!("{}.{name}", place.path);
+                // One that cannot be made may be left out.
+                if let Ok(value) = self.make(part, &deeper(place, &path)) {
+                    made.insert(name.clone(), value);
+                }
+            }
+        }
+        // A map without named properties is shown with one entry.
+        let entries = if properties.is_empty() && others.is_object() {
+            least.max(1)
+        } else {
+            least
+        }
+        .min(most);
+        for nth in 1.. {
+            if made.len() >= entries {
+                break;
+            }
+            let path = format!("{}.*", place.path);
+            let name = format!("key{nth}");
+            if !made.contains_key(&name) {
+                let value = self.make(others, &deeper(place, &path))?;
+                made.insert(name, value);
+            }
+        }
+        if made.len() > most {
+            return place.fail("more properties are required than maxProperties allows");
+        }
+        Ok(Value::Object(made))
+    }
+
+    fn array(&mut self, schema: &Map<String, Value>, place: &Place<'_>) -> Result<Value, String> {
+        let first: &[Value] = match schema.get("prefixItems") {
+            Some(Value::Array(items)) => items,
+            _ => &[],
+        };
+        let most = size(schema, "maxItems").unwrap_or(usize::MAX);
+        let wanted = if place.depth < GENEROUS {
+            first.len().max(usize::from(schema.contains_key("items")))
+        } else {
+            0
+        };
+        let count = size(schema, "minItems").unwrap_or(0).max(wanted.min(most));
+        let must = size(schema, "minItems").unwrap_or(0);
+        if count > most {
+            return place.fail("minItems is more than maxItems");
+        }
+        let distinct = schema.get("uniqueItems") == Some(&Value::Bool(true));
+        let rest = schema.get("items").unwrap_or(&Value::Bool(true));
+        let path = format!("{}[]", place.path);
+        let (mut items, mut seen) = (Vec::new(), BTreeSet::new());
+        for nth in 0..count {
+            let part = first.get(nth).unwrap_or(rest);
+            let place = Place {
+                nth: if distinct { nth } else { 0 },
+                ..deeper(place, &path)
+            };
+            match self.make(part, &place) {
+                Ok(item) if distinct && !seen.insert(item.to_string()) => {
+                    return place.fail("there are not enough different items");
+                }
+                Ok(item) => items.push(item),
+                Err(_) if nth >= must => break,
+                Err(problem) => return Err(problem),
+            }
+        }
+        Ok(Value::Array(items))
+    }
+}
+
+fn deeper<'a>(place: &Place<'_>, path: &'a str) -> Place<'a> {
+    Place {
+        path,
+        depth: place.depth + 1,
+        nth: place.nth,
+    }
+}
+
+fn without(schema: &Map<String, Value>, word: &str) -> Map<String, Value> {
+    schema
+        .iter()
+        .filter(|(key, _)| *key != word)
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
+}
+
+/// Adds what `more` says: properties and required names together, bounds the narrower, the rest replaced.
+fn merge(schema: &mut Map<String, Value>, more: Map<String, Value>) {
+    for (key, value) in more {
+        match (schema.get_mut(&key), value) {
+            (Some(Value::Object(old)), Value::Object(new)) if key == "properties" => old.extend(new),
+            (Some(Value::Array(old)), Value::Array(new)) if key == "required" => {
+                let new: Vec<_> = new.into_iter().filter(|name| !old.contains(name)).collect();
+                old.extend(new);
+            }
+            (Some(Value::Array(old)), Value::Array(new)) if key == "enum" => {
+                old.retain(|value| new.contains(value))
+            }
+            (Some(old), new) if key.starts_with("min") || key == "exclusiveMinimum" => {
+                if new.as_f64() > old.as_f64() {
+                    *old = new;
+                }
+            }
+            (Some(old), new) if key.starts_with("max") || key == "exclusiveMaximum" => {
+                if new.as_f64() < old.as_f64() {
+                    *old = new;
+                }
+            }
+            (_, value) => {
+                schema.insert(key, value);
+            }
+        }
+    }
+}
+
+/// The type, or what the other keywords speak of.
+fn kind(schema: &Map<String, Value>) -> &str {
+    match schema.get("type") {
+        Some(Value::String(kind)) => return kind,
+        Some(Value::Array(kinds)) => {
+            let mut names = kinds.iter().filter_map(Value::as_str);
+            return names
+                .clone()
+                .find(|kind| *kind != "null")
+                .or_else(|| names.next())
+                .unwrap_or("null");
+        }
+        _ => {}
+    }
+    let has = |words: &[&str]| words.iter().any(|word| schema.contains_key(*word));
+    if has(&["properties", "required", "additionalProperties", "minProperties"]) {
+        "object"
+    } else if has(&["items", "prefixItems", "minItems", "maxItems", "uniqueItems"]) {
+        "array"
+    } else if has(&[
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
+    ]) {
+        "number"
+    } else {
+        "string"
+    }
+}
+
+fn size(schema: &Map<String, Value>, word: &str) -> Option<usize> {
+    schema
+        .get(word)
+        .and_then(Value::as_f64)
+        .filter(|size| *size >= 0.0)
+        .map(|size| size as usize)
+}
+
+/// The `nth` of texts that differ.
+fn text(word: &str, nth: usize) -> Value {
+    match nth {
+        0 => word.into(),
+        _ => format!("{word}{nth}").into(),
+    }
+}
+
+fn string(schema: &Map<String, Value>, place: &Place<'_>) -> Result<Value, String> {
+    let least = size(schema, "minLength").unwrap_or(0);
+    let most = size(schema, "maxLength").unwrap_or(usize::MAX);
+    if least > most || least > MOST {
+        return place.fail(format_args!("minLength {least} cannot be met"));
+    }
+    let nth = place.nth;
+    if let Some(Value::String(pattern)) = schema.get("pattern") {
+        let made = match pattern::matching(pattern, nth) {
+            Ok(made) => made,
+            Err(problem) => return place.fail(format_args!("pattern \"{pattern}\": {problem}")),
+        };
+        let length = made.chars().count();
+        if length < least || length > most {
+            return place.fail(format_args!(
+                "pattern \"{pattern}\" together with a length is not understood by the sandbox"
+            ));
+        }
+        return Ok(made.into());
+    }
+    let day = nth % 28 + 1;
+    let formatted = match schema.get("format").and_then(Value::as_str) {
+        Some("date") => Some(format!("2026-01-{day:02}")),
+        Some("date-time") => Some(format!("2026-01-{day:02}T12:00:00Z")),
+        Some("time") => Some(format!("12:00:{:02}Z", nth % 60)),
+        Some("duration") => Some(format!("P{}D", nth + 1)),
+        Some("email" | "idn-email") => Some(format!("user{nth}@example.com")),
+        Some("hostname" | "idn-hostname") => Some(format!("host{nth}.example.com")),
+        Some("ipv4") => Some(format!("192.0.2.{}", nth % 255)),
+        Some("ipv6") => Some(format!("2001:db8::{:x}", nth % 65_535)),
+        Some("uri" | "url" | "iri" | "uri-reference" | "iri-reference") => {
+            Some(format!("https://example.com/{nth}"))
+        }
+        Some("uuid") => Some(format!("00000000-0000-4000-8000-{nth:012x}")),
+        Some("json-pointer") => Some(format!("/value/{nth}")),
+        Some("regex") => Some("^value$".to_owned()),
+        _ => None,
+    };
+    if let Some(made) = formatted {
+        let length = made.chars().count();
+        return if length < least || length > most {
+            place.fail("a format together with this length is not understood by the sandbox")
+        } else {
+            Ok(made.into())
+        };
+    }
+    let mut made = match text("value", nth) {
+        Value::String(made) => made,
+        _ => String::new(),
+    };
+    if made.len() > most {
+        // Short texts that still differ.
+        made = "abcdefghijklmnopqrstuvwxyz"
+            .chars()
+            .cycle()
+            .skip(nth)
+            .take(most)
+            .collect();
+    }
+    while made.len() < least {
+        made.push('x');
+    }
+    Ok(made.into())
+}
+
+fn number(schema: &Map<String, Value>, place: &Place<'_>, whole: bool) -> Result<Value, String> {
+    let get = |word: &str| schema.get(word).and_then(Value::as_f64);
+    let step = get("multipleOf").filter(|step| *step > 0.0);
+    // Draft 4 wrote exclusive bounds as booleans beside the bound.
+    let exclusive = |word: &str, old: &str| match schema.get(word) {
+        Some(Value::Bool(true)) => get(old),
+        _ => get(word),
+    };
+    let (above, below) = (
+        exclusive("exclusiveMinimum", "minimum"),
+        exclusive("exclusiveMaximum", "maximum"),
+    );
+    let (low, high) = (get("minimum"), get("maximum"));
+    let fits = |value: f64| {
+        low.is_none_or(|low| value >= low)
+            && high.is_none_or(|high| value <= high)
+            && above.is_none_or(|above| value > above)
+            && below.is_none_or(|below| value < below)
+    };
+    let grid = step.unwrap_or(1.0);
+    let grid = if whole && grid.fract() != 0.0 {
+        (1..=1_000)
+            .map(|n| grid * f64::from(n))
+            .find(|g| g.fract() == 0.0)
+    } else {
+        Some(grid)
+    };
+    let from = low.into_iter().chain(above).reduce(f64::max);
+    let to = high.into_iter().chain(below).reduce(f64::min);
+    let mut candidates = Vec::new();
+    if let Some(grid) = grid {
+        let up = |value: f64| (value / grid).ceil() * grid;
+        let down = |value: f64| (value / grid).floor() * grid;
+        let base = from.map_or_else(|| to.map_or(grid, |to| grid.min(down(to))), up);
+        let nth = place.nth as f64;
+        candidates.extend([base + nth * grid, base + (nth + 1.0) * grid]);
+        candidates.extend(to.map(|to| down(to) - (nth + 1.0) * grid));
+    }
+    if !whole && step.is_none() {
+        let share = 1.0 / (place.nth as f64 + 2.0);
+        candidates.extend(
+            from.into_iter()
+                .zip(to)
+                .map(|(from, to)| from + (to - from) * share),
+        );
+        candidates.extend(from.into_iter().chain(to));
+    }
+    match candidates
+        .into_iter()
+        .find(|value| value.is_finite() && fits(*value))
+    {
+        // Beyond 2^53 a float no longer names one integer.
+        Some(value) if value.fract() == 0.0 && value.abs() < 9e15 => Ok(Value::from(value as i64)),
+        Some(value) => match Number::from_f64(value) {
+            Some(number) if !whole => Ok(Value::Number(number)),
+            _ => place.fail("the bounds are too large"),
+        },
+        None => place.fail("no number is within the bounds"),
+    }
+}

@@ -1,0 +1,261 @@
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use headworks_core::{Attempt, Begun, Cause, Fault, Host, Limit, Reason, Target, UpstreamError};
+use headworks_providers::{Dialect, Head, dialect};
+use http::{
+    HeaderValue,
+    header::{ACCEPT_ENCODING, CONTENT_TYPE},
+};
+use http_body::Body;
+
+use crate::{
+    Config, Secrets, SetupError,
+    events::{Events, root},
+    pool::{Pool, Slot},
+    sandbox,
+    secrets::Key,
+};
+
+/// How much of an error's body is read.
+const ERROR_BYTES: usize = 1 << 20;
+/// How long an error's body may take; what has come by then is used.
+const ERROR_TIME: Duration = Duration::from_secs(5);
+
+/// Sends attempts to their hosts. Cloning shares the connections.
+#[derive(Clone)]
+pub struct Upstream(Arc<Shared>);
+
+struct Shared {
+    pool: Pool,
+    secrets: Secrets,
+    max_body_bytes: u64,
+}
+
+impl Upstream {
+    /// A client with these keys. Fails where TLS cannot be set up.
+    pub fn new(config: &Config, secrets: Secrets) -> Result<Self, SetupError> {
+        let pool = Pool::new(config)?;
+        Ok(Self(Arc::new(Shared {
+            pool,
+            secrets,
+            max_body_bytes: config.max_body_bytes,
+        })))
+    }
+
+    /// Sends one attempt and waits for the head of its answer. An answer that is no success is a fault;
+    /// so is a target whose dialect or credentials this build has not. What breaks later comes in the stream.
+    pub async fn attempt(&self, attempt: Attempt) -> Result<Begun, Fault> {
+        let target = attempt.target.clone();
+        let mut key = None;
+        self.0.attempt(&attempt, &mut key).await.map_err(|fault| {
+            let fault = fault.at(&target.id);
+            match &key {
+                Some(key) => key.redact(fault),
+                None => fault,
+            }
+        })
+    }
+}
+
+impl tower_service::Service<Attempt> for Upstream {
+    type Response = Begun;
+    type Error = Fault;
+    type Future = Pin<Box<dyn Future<Output = Result<Begun, Fault>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, attempt: Attempt) -> Self::Future {
+        let upstream = self.clone();
+        Box::pin(async move { upstream.attempt(attempt).await })
+    }
+}
+
+impl Shared {
+    async fn attempt(&self, attempt: &Attempt, key: &mut Option<Arc<Key>>) -> Result<Begun, Fault> {
+        let target = &attempt.target;
+        let codec = target.dialect.and_then(dialect).ok_or_else(|| unspoken(target))?;
+        if sandbox::is_at(&target.host.base_url) {
+            return self.rehearse(attempt, codec).await;
+        }
+        *key = self.secrets.key(&target.host)?;
+        let request = attempt.call.work.chat();
+        let encoded = codec.encode(target, request)?;
+        let (parts, body) = encoded.request.into_parts();
+        let url = self.pool.url(&parts.uri).ok_or_else(|| bad_url(&target.host))?;
+        let mut message = reqwest::Request::new(parts.method, url);
+        let mut headers = parts.headers;
+        if let Some(key) = key {
+            key.show(&target.host, &mut headers)?;
+        }
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if let Some(trace) = attempt
+            .call
+            .traceparent
+            .as_deref()
+            .and_then(|text| HeaderValue::from_str(text).ok())
+        {
+            headers.insert("traceparent", trace);
+        }
+        *message.headers_mut() = headers;
+        *message.body_mut() = Some(body.into());
+        let (client, slot) = self
+            .pool
+            .pick()
+            .ok_or_else(|| Fault::internal("there is no HTTP client"))?;
+        let answer = client
+            .execute(message)
+            .await
+            .map_err(|error| unanswered(target, &error))?;
+        let answer: http::Response<reqwest::Body> = answer.into();
+        self.begin(attempt, codec, encoded.notes, answer, key.clone(), slot)
+            .await
+    }
+
+    /// The same way for the sandbox, with a host inside this process.
+    async fn rehearse(&self, attempt: &Attempt, codec: &'static dyn Dialect) -> Result<Begun, Fault> {
+        let target = &attempt.target;
+        let encoded = codec.encode(&sandbox::addressed(target), attempt.call.work.chat())?;
+        let answer = sandbox::answer(encoded.request.body()).await;
+        self.begin(attempt, codec, encoded.notes, answer, None, None)
+            .await
+    }
+
+    async fn begin<B>(
+        &self,
+        attempt: &Attempt,
+        codec: &'static dyn Dialect,
+        notes: Vec<Arc<str>>,
+        answer: http::Response<B>,
+        key: Option<Arc<Key>>,
+        slot: Option<Slot>,
+    ) -> Result<Begun, Fault>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let target = &attempt.target;
+        let (parts, body) = answer.into_parts();
+        let head = Head {
+            status: parts.status,
+            headers: &parts.headers,
+        };
+        if !parts.status.is_success() {
+            let body = error_body(body).await;
+            return Err(with_status(
+                codec.fault(target, &head, &body),
+                parts.status.as_u16(),
+            ));
+        }
+        let limit = if is_json(&parts.headers) {
+            self.max_body_bytes
+        } else {
+            u64::MAX
+        };
+        let decoder = codec.decoder(target, &head);
+        let events = Events::new(body, decoder, limit, target.clone(), key, slot);
+        Ok(Begun {
+            status: parts.status.as_u16(),
+            notes,
+            events: Box::pin(events),
+        })
+    }
+}
+
+/// A body that is one value, not a stream.
+fn is_json(headers: &http::HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.as_bytes().get(..16))
+        .is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/json"))
+}
+
+/// As much of an error's body as comes in time.
+async fn error_body<B: Body<Data = Bytes> + Unpin>(mut body: B) -> Bytes {
+    let mut read = BytesMut::new();
+    let all = async {
+        while let Some(Ok(frame)) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+            let Ok(chunk) = frame.into_data() else { continue };
+            let room = ERROR_BYTES.saturating_sub(read.len());
+            read.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
+            if read.len() >= ERROR_BYTES {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(ERROR_TIME, all).await;
+    read.freeze()
+}
+
+fn with_status(mut fault: Fault, status: u16) -> Fault {
+    let said = fault.upstream.get_or_insert_with(|| {
+        Arc::new(UpstreamError {
+            status,
+            message: fault.message.clone(),
+            ..Default::default()
+        })
+    });
+    if said.status == 0 {
+        Arc::make_mut(said).status = status;
+    }
+    fault
+}
+
+fn unspoken(target: &Target) -> Fault {
+    let word = match (&target.model, target.dialect) {
+        (_, Some(name)) => name.as_str(),
+        (Some(model), None) => model
+            .foreign_dialect
+            .as_deref()
+            .unwrap_or(&target.host.dialect_word),
+        (None, None) => &target.host.dialect_word,
+    };
+    Fault::new(
+        Reason::CapabilityMissing,
+        format!(
+            "{} is spoken to in the dialect \"{word}\", which this build does not speak; choose another target",
+            target.id
+        ),
+    )
+}
+
+fn bad_url(host: &Host) -> Fault {
+    Fault::internal(format!(
+        "provider {}: base_url \"{}\" does not give an http or https URL; correct it in [providers.{}]",
+        host.id, host.base_url, host.id
+    ))
+}
+
+/// No head came.
+fn unanswered(target: &Target, error: &reqwest::Error) -> Fault {
+    let (reason, cause, what) = if error.is_connect() && error.is_timeout() {
+        (
+            Reason::Timeout,
+            Cause::Timeout(Limit::Connect),
+            "could not be connected to in time".to_owned(),
+        )
+    } else if error.is_connect() {
+        (
+            Reason::AllTargetsFailed,
+            Cause::Connect,
+            format!("could not be connected to: {}", root(error)),
+        )
+    } else {
+        (
+            Reason::AllTargetsFailed,
+            Cause::Connect,
+            format!("closed the connection before it answered: {}", root(error)),
+        )
+    };
+    // The address is for the operator, not for callers.
+    tracing::debug!(target = %target.id, base_url = %target.host.base_url, %what, "no answer from upstream");
+    Fault::new(reason, format!("{} {what}", target.id)).because(cause)
+}
