@@ -9,7 +9,6 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::net::TcpListener;
-use tonic::transport::server::TcpConnectInfo;
 use tower::ServiceExt;
 
 use crate::{App, cors, grpc, rest};
@@ -123,12 +122,8 @@ pub async fn serve(listener: TcpListener, router: Router, app: App, stop: impl F
         };
         // A token must not wait for the one after it.
         let _ = stream.set_nodelay(true);
-        let local = stream.local_addr().ok();
         let router = router.clone();
-        let service = tower::service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
-            request.extensions_mut().insert(TcpConnectInfo { local_addr: local, remote_addr: Some(peer) });
-            router.clone().oneshot(request.map(Body::new))
-        });
+        let service = tower::service_fn(move |request: http::Request<hyper::body::Incoming>| router.clone().oneshot(request.map(Body::new)));
         let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service)).into_owned();
         let watched = graceful.watch(connection);
         tokio::spawn(async move {

@@ -7,8 +7,8 @@ use std::{
 
 use bytes::Bytes;
 use futures_core::Stream;
-use headworks_core::{Batch, Cause, Fault, Reason, Target};
-use headworks_providers::Decoder;
+use headworks_core::{Batch, Fault, Target};
+use headworks_providers::{Decoder, fault};
 use http_body::Body;
 
 use crate::{pool::Slot, secrets::Key};
@@ -70,14 +70,13 @@ impl<B: Body<Data = Bytes> + Send + Unpin + 'static> Events<B> {
 
     fn read(&mut self, chunk: &Bytes, batch: &mut Batch) -> Result<(), Fault> {
         let Some(left) = self.left.checked_sub(chunk.len() as u64) else {
-            return Err(Fault::new(
-                Reason::UpstreamRejected,
-                format!(
-                    "{} answered with more than {} bytes in one body; raise upstream.max_body_bytes, or ask for a stream",
-                    self.target.id, self.limit
+            return Err(fault::garbled(
+                &self.target,
+                &format!(
+                    "the answer is larger than {} bytes; raise upstream.max_body_bytes, or ask for a stream",
+                    self.limit
                 ),
-            )
-            .because(Cause::Garbled));
+            ));
         };
         self.left = left;
         self.decoder.push(chunk, batch)
@@ -111,7 +110,7 @@ where
                     Ok(chunk) if !chunk.is_empty() => this.read(&chunk, &mut batch),
                     _ => continue,
                 },
-                Some(Err(error)) => Err(broken(&this.target, error.into().as_ref())),
+                Some(Err(error)) => Err(cut(&this.target, error.into().as_ref())),
                 None => {
                     let result = this.decoder.end(&mut batch);
                     this.state = State::Over;
@@ -165,16 +164,14 @@ fn drain<B: Body<Data = Bytes> + Send + Unpin + 'static>(
     }
 }
 
-fn broken(target: &Target, error: &(dyn std::error::Error + 'static)) -> Fault {
-    Fault::new(
-        Reason::StreamBroken,
-        format!(
-            "{} broke off in the middle of its answer: {}",
-            target.id,
+fn cut(target: &Target, error: &(dyn std::error::Error + 'static)) -> Fault {
+    fault::broken(
+        target,
+        &format!(
+            "the connection broke in the middle of the answer: {}",
             root(error)
         ),
     )
-    .because(Cause::Broken)
 }
 
 /// The innermost cause: the layers above it only say that something failed.

@@ -155,10 +155,10 @@ impl Shared {
                 parts.status.as_u16(),
             ));
         }
-        let limit = if is_json(&parts.headers) {
-            self.max_body_bytes
-        } else {
+        let limit = if is_stream(&parts.headers) {
             u64::MAX
+        } else {
+            self.max_body_bytes
         };
         let decoder = codec.decoder(target, &head);
         let events = Events::new(body, decoder, limit, target.clone(), key, slot);
@@ -170,12 +170,13 @@ impl Shared {
     }
 }
 
-/// A body that is one value, not a stream.
-fn is_json(headers: &http::HeaderMap) -> bool {
-    headers
+/// The body comes as a stream of events, which has no size of its own.
+fn is_stream(headers: &http::HeaderMap) -> bool {
+    let kind = headers
         .get(CONTENT_TYPE)
-        .and_then(|value| value.as_bytes().get(..16))
-        .is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/json"))
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    kind.contains("event-stream") || kind.contains("eventstream")
 }
 
 /// As much of an error's body as comes in time.

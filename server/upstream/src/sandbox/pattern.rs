@@ -268,3 +268,44 @@ fn literal(letter: char) -> Result<char, String> {
         other => Ok(other),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn texts_match_their_patterns() {
+        for (pattern, nth, made) in [
+            ("^abc$", 0, "abc"),
+            ("^[A-Z]{3}-\\d{4}$", 0, "AAA-0000"),
+            ("^[A-Z]{3}-\\d{4}$", 27, "BBA-0000"),
+            ("(foo|bar)+x?", 0, "foox"),
+            ("^(?:a|b)[^0-9]\\.$", 0, "aa."),
+            ("[\\w.-]+@[\\w-]+\\.com", 1, "b@a.com"),
+            ("^\\+?[1-9]\\d{1,14}$", 0, "+10"),
+            ("a{0}b{0,2}", 0, "b"),
+            ("[]x-]", 0, "x"),
+            ("(?<year>\\d{4})", 0, "0000"),
+        ] {
+            assert_eq!(matching(pattern, nth).unwrap(), made, "{pattern}");
+        }
+        for pattern in [
+            "(?=a)b",
+            "a\\b",
+            "(",
+            "[a",
+            "a{",
+            "*",
+            "a)",
+            "a$b",
+            "\\",
+            "(((a{4000}){4000}){4000})",
+            "[b-a]",
+        ] {
+            assert!(matching(pattern, 0).is_err(), "{pattern}");
+        }
+        assert!(matching(&"(".repeat(100_000), 0).is_err());
+    }
+}

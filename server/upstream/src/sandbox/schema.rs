@@ -491,3 +491,155 @@ fn number(schema: &Map<String, Value>, place: &Place<'_>, whole: bool) -> Result
         None => place.fail("no number is within the bounds"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_are_valid() {
+        for (schema, value) in [
+            (json!({}), json!("value")),
+            (json!(true), json!("value")),
+            (json!({ "const": [1] }), json!([1])),
+            (json!({ "type": ["null", "boolean"] }), json!(true)),
+            (json!({ "type": "string", "maxLength": 2 }), json!("ab")),
+            (
+                json!({ "type": "string", "format": "email" }),
+                json!("user0@example.com"),
+            ),
+            (json!({ "type": "string", "pattern": "^[a-c]{2}$" }), json!("aa")),
+            (json!({ "type": "integer" }), json!(1)),
+            (json!({ "type": "integer", "maximum": -3 }), json!(-3)),
+            (
+                json!({ "type": "integer", "exclusiveMinimum": 5, "exclusiveMaximum": 7 }),
+                json!(6),
+            ),
+            (
+                json!({ "type": "integer", "minimum": 0.5, "multipleOf": 4 }),
+                json!(4),
+            ),
+            (
+                json!({ "type": "integer", "minimum": 1, "multipleOf": 0.5 }),
+                json!(1),
+            ),
+            (
+                json!({ "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1 }),
+                json!(0.5),
+            ),
+            (
+                json!({ "type": "number", "minimum": 0.25, "maximum": 0.5 }),
+                json!(0.375),
+            ),
+            (
+                json!({ "type": "array", "items": { "type": "integer" }, "minItems": 3, "uniqueItems": true }),
+                json!([1, 2, 3]),
+            ),
+            (
+                json!({ "type": "array", "items": { "type": "string" }, "maxItems": 0 }),
+                json!([]),
+            ),
+            (
+                json!({ "prefixItems": [{ "const": 1 }, { "const": 2 }], "items": false }),
+                json!([1, 2]),
+            ),
+            (
+                json!({ "anyOf": [{ "type": "string", "minLength": 5, "maxLength": 4 }, { "type": "null" }] }),
+                json!(null),
+            ),
+            (
+                json!({ "allOf": [{ "properties": { "a": { "const": 1 } }, "required": ["a"] }, { "properties": { "b": { "const": 2 } } }] }),
+                json!({ "a": 1, "b": 2 }),
+            ),
+            (
+                json!({ "additionalProperties": { "type": "null" } }),
+                json!({ "key1": null }),
+            ),
+            (
+                json!({ "required": ["x"], "maxProperties": 1, "properties": { "y": {}, "x": {} } }),
+                json!({ "x": "value" }),
+            ),
+            (
+                json!({ "$ref": "#/$defs/a~1b", "$defs": { "a/b": { "type": "null" } } }),
+                json!(null),
+            ),
+        ] {
+            assert_eq!(instance(&schema), Ok(value), "{schema}");
+        }
+    }
+
+    #[test]
+    fn a_schema_that_holds_itself_comes_to_an_end() {
+        let list = json!({ "$ref": "#/$defs/node", "$defs": { "node": {
+            "type": "object", "required": ["value", "next"],
+            "properties": { "value": { "type": "integer" }, "next": { "anyOf": [{ "$ref": "#/$defs/node" }, { "type": "null" }] } },
+        } } });
+        assert!(
+            instance(&list)
+                .unwrap()
+                .to_string()
+                .ends_with("\"next\":null,\"value\":1}}}")
+                || instance(&list).unwrap().to_string().contains("null")
+        );
+        let tree = json!({ "type": "object", "properties": {
+            "children": { "type": "array", "items": { "$ref": "#" } }, "left": { "$ref": "#" }, "right": { "$ref": "#" },
+        } });
+        assert!(instance(&tree).is_ok());
+    }
+
+    #[test]
+    fn what_cannot_be_made_says_where() {
+        for (schema, where_, why) in [
+            (json!(false), "schema", "nothing is valid"),
+            (
+                json!({ "required": ["a"], "properties": { "a": { "not": {} } } }),
+                "schema.a",
+                "\"not\"",
+            ),
+            (json!({ "$ref": "#/nowhere" }), "schema", "leads nowhere"),
+            (json!({ "$ref": "#" }), "schema", "no end"),
+            (json!({ "allOf": [{ "$ref": "#" }] }), "schema", "no end"),
+            (
+                json!({ "type": "array", "minItems": 2, "items": { "enum": [] } }),
+                "schema[]",
+                "enum is empty",
+            ),
+            (
+                json!({ "type": "array", "minItems": 1_000_000, "items": {} }),
+                "schema[]",
+                "no end",
+            ),
+            (
+                json!({ "type": "array", "minItems": 3, "uniqueItems": true, "items": { "type": "boolean" } }),
+                "schema",
+                "different",
+            ),
+            (
+                json!({ "type": "integer", "minimum": 2, "maximum": 1 }),
+                "schema",
+                "bounds",
+            ),
+            (
+                json!({ "type": "integer", "exclusiveMinimum": 1, "exclusiveMaximum": 2 }),
+                "schema",
+                "bounds",
+            ),
+            (json!({ "type": "thing" }), "schema", "thing"),
+            (
+                json!({ "minProperties": 4, "additionalProperties": false }),
+                "schema.*",
+                "nothing is valid",
+            ),
+        ] {
+            let problem = instance(&schema).unwrap_err();
+            assert!(
+                problem.starts_with(&format!("{where_}: ")) && problem.contains(why),
+                "{schema}: {problem}"
+            );
+        }
+    }
+}

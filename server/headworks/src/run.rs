@@ -1,0 +1,128 @@
+//! The commands.
+
+use std::{
+    collections::BTreeMap,
+    fs::{File, OpenOptions},
+    io::{BufReader, BufWriter, Write},
+    path::Path,
+};
+
+use headworks_edge as edge;
+use tokio::sync::watch;
+
+use crate::{config::Config, telemetry, wire};
+
+type Env = BTreeMap<String, String>;
+
+/// `headworks check-config FILE`.
+pub fn check_config(file: &Path, env: &Env) -> Result<(), String> {
+    let (config, _) = Config::load(Some(file), env).map_err(|error| error.to_string())?;
+    headworks_providers::catalog::load(&config.providers, &|name| env.get(name).cloned()).map_err(|error| format!("{}: {error}", file.display()))?;
+    println!("{}: ok", file.display());
+    Ok(())
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, String> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| format!("no runtime: {error}"))
+}
+
+fn persistent(config: &Config) -> Result<(), String> {
+    if config.store.url.starts_with("memory:") {
+        return Err("store.url is memory: and holds nothing between runs".to_owned());
+    }
+    Ok(())
+}
+
+/// `headworks export FILE`.
+pub fn export(named: Option<&Path>, file: &Path, env: &Env) -> Result<(), String> {
+    let (config, _) = Config::load(named, env).map_err(|error| error.to_string())?;
+    persistent(&config)?;
+    let name = file.display();
+    let store = wire::store(&config)?;
+    let out = OpenOptions::new().write(true).create_new(true).open(file).map_err(|error| format!("{name}: {error}"))?;
+    let mut out = BufWriter::new(out);
+    let count = runtime()?.block_on(headworks_store::export(&*store, &mut out)).map_err(|error| error.to_string())?;
+    out.into_inner().map_err(|error| error.to_string())?.sync_all().map_err(|error| format!("{name}: {error}"))?;
+    println!("{count} values written to {name}");
+    Ok(())
+}
+
+/// `headworks import FILE`.
+pub fn import(named: Option<&Path>, file: &Path, env: &Env) -> Result<(), String> {
+    let (config, _) = Config::load(named, env).map_err(|error| error.to_string())?;
+    persistent(&config)?;
+    let name = file.display();
+    let input = File::open(file).map_err(|error| format!("{name}: {error}"))?;
+    let store = wire::store(&config)?;
+    let count = runtime()?.block_on(headworks_store::import(&*store, &mut BufReader::new(input))).map_err(|error| format!("{name}: {error}"))?;
+    println!("{count} values read from {name}");
+    Ok(())
+}
+
+/// `headworks serve`.
+pub fn serve(named: Option<&Path>, env: &Env) -> Result<(), String> {
+    let (config, file) = Config::load(named, env).map_err(|error| error.to_string())?;
+    telemetry::start(&config.log)?;
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        return Err("TLS is set up already".to_owned());
+    }
+    runtime()?.block_on(async {
+        // Ports first: a second gateway started by mistake must not touch the first one's folder.
+        let listener = edge::bind("listen", &config.server.listen).await.map_err(|error| error.to_string())?;
+        let admin = match config.server.admin_listen.as_str() {
+            "" => None,
+            address => Some(edge::bind("admin_listen", address).await.map_err(|error| error.to_string())?),
+        };
+        let address = listener.local_addr().map_err(|error| error.to_string())?;
+        let gateway = wire::gateway(&config, env).await?;
+        let source = file.map_or_else(|| "defaults".to_owned(), |path| path.display().to_string());
+        tracing::info!(%address, config = %source, store = %config.store.url, "headworks {} serves gRPC, gRPC-Web and REST", env!("CARGO_PKG_VERSION"));
+        welcome(&address.to_string(), gateway.first_secret.as_deref(), &config.admin.key_env);
+
+        let (stop, stopped) = watch::channel(false);
+        let told = |mut stopped: watch::Receiver<bool>| async move {
+            let _ = stopped.wait_for(|stop| *stop).await;
+        };
+        let app = gateway.app;
+        let public = tokio::spawn(edge::serve(listener, edge::public(&app), app.clone(), told(stopped.clone())));
+        let admin = admin.map(|listener| tokio::spawn(edge::serve(listener, edge::admin(&app), app.clone(), told(stopped.clone()))));
+        signalled().await?;
+        tracing::info!(calls = app.shared.running.len(), "stopping: calls under way may finish");
+        let _ = stop.send(true);
+        let _ = public.await;
+        if let Some(admin) = admin {
+            let _ = admin.await;
+        }
+        gateway.ledger.flush().await.map_err(|error| error.to_string())?;
+        tracing::info!("stopped");
+        Ok(())
+    })
+}
+
+/// What a person who started the gateway needs next. On standard output, apart from the log.
+fn welcome(address: &str, secret: Option<&str>, key_env: &str) {
+    let mut out = std::io::stdout().lock();
+    let key = secret.map_or_else(|| format!("${key_env}"), str::to_owned);
+    // A closed standard output is no reason not to serve.
+    let _ = writeln!(out, "Headworks listens on http://{address} (gRPC, gRPC-Web and REST)");
+    if let Some(secret) = secret {
+        let _ = writeln!(out, "Admin key, shown this once: {secret}");
+    }
+    let _ = writeln!(
+        out,
+        "Try it:\n  curl http://{address}/v1/chat/completions -H \"authorization: Bearer {key}\" -H 'content-type: application/json' \
+         -d '{{\"model\":\"sandbox/echo\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello, Headworks!\"}}]}}'"
+    );
+    let _ = out.flush();
+}
+
+async fn signalled() -> Result<(), String> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,193 @@
+//! Puts the parts together: the one place that knows them all, and decides nothing.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use arc_swap::ArcSwap;
+use dashmap::DashMap;
+use headworks_api::{storage, v1};
+use headworks_core::{Fault, NanoUsd, Reason, Tenant};
+use headworks_edge::App;
+use headworks_engine::{
+    self as engine, Board, Budgets, Metrics, Running, Shared,
+    ports::{self, Claim, Closing, Pending, Remembered},
+};
+use headworks_policy::{Limits, Policy, PolicyTarget};
+use headworks_store::{Idempotency, Keys, Kept, Ledger, MemoryStore, Policies, Records, SledStore, Store, request_record, settled};
+use headworks_upstream::{Secrets, Upstream};
+use prost::Message;
+
+use crate::config::Config;
+
+/// A gateway, put together.
+pub struct Gateway {
+    /// For the doors.
+    pub app: App,
+    /// To be waited for at the end.
+    pub ledger: Ledger,
+    /// The secret of a first key, where one was made.
+    pub first_secret: Option<String>,
+}
+
+/// Opens what `store.url` names.
+pub fn store(config: &Config) -> Result<Arc<dyn Store>, String> {
+    match config.store.url.split_once(':') {
+        Some(("sled", path)) => Ok(Arc::new(SledStore::open(&PathBuf::from(path)).map_err(|error| error.to_string())?)),
+        _ => Ok(Arc::new(MemoryStore::default())),
+    }
+}
+
+/// Puts a gateway together.
+pub async fn gateway(config: &Config, env: &BTreeMap<String, String>) -> Result<Gateway, String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let lookup = |name: &str| env.get(name).cloned();
+    let catalog = headworks_providers::catalog::load(&config.providers, &lookup).map_err(|error| text(&error))?;
+    let given = env.get(&config.admin.key_env).filter(|key| !key.is_empty());
+    if given.is_some_and(|key| key.len() < 16) {
+        return Err(format!("{}: an admin key must have 16 characters or more", config.admin.key_env));
+    }
+    let store = store(config)?;
+    let keys = Arc::new(Keys::open(store.clone(), given.map(String::as_str)).await.map_err(|error| text(&error))?);
+    let policies = Arc::new(Policies::open(store.clone()).await.map_err(|error| text(&error))?);
+    let ledger = Ledger::open(store.clone()).await.map_err(|error| text(&error))?;
+    let idempotency = Idempotency::new(store.clone());
+    let forgotten = idempotency.sweep().await.map_err(|error| text(&error))?;
+    tracing::debug!(forgotten, "idempotency keys older than a day");
+
+    let mut first_secret = None;
+    if keys.is_empty() {
+        let record = storage::KeyRecord {
+            name: "first admin key".to_owned(),
+            roles: vec![v1::KeyRole::Admin as i32],
+            ..storage::KeyRecord::default()
+        };
+        let (_, _, secret) = keys.create(record).await.map_err(|fault| fault.message)?;
+        first_secret = Some(secret.reveal().to_owned());
+    }
+
+    let mut secrets = Secrets::new();
+    for host in catalog.hosts() {
+        let variable = headworks_providers::catalog::key_variable(host, &lookup);
+        if let Some((name, key)) = variable.and_then(|name| Some((name, env.get(&**name)?))) {
+            secrets.insert(host.id.clone(), key.trim()).map_err(|error| format!("{name}: {error}"))?;
+        }
+    }
+    let upstream = Upstream::new(&config.upstream, secrets).map_err(|error| text(&error))?;
+
+    let spent = ledger.spent().into_iter().map(|(key, sum)| (Arc::from(key), NanoUsd(sum)));
+    let shared = Arc::new(Shared {
+        config: config.engine.clone(),
+        keys: Arc::new(KeyPort(keys.clone())),
+        policies: Arc::new(PolicyPort { policies: policies.clone(), read: DashMap::new() }),
+        ledger: Arc::new(LedgerPort(ledger.clone())),
+        memory: Arc::new(MemoryPort(idempotency)),
+        ack: config.ledger.ack,
+        catalog: ArcSwap::from_pointee(catalog),
+        board: Board::new(&config.engine),
+        budgets: Budgets::new(spent),
+        running: Arc::new(Running::default()),
+        metrics: Metrics::default(),
+        draining: false.into(),
+    });
+    let gateway = engine::gateway(&shared, engine::Leaf::new(upstream));
+    let app = App {
+        gateway,
+        shared,
+        keys,
+        policies,
+        records: Arc::new(Records::new(store)),
+        config: Arc::new(config.server.clone()),
+    };
+    Ok(Gateway { app, ledger, first_secret })
+}
+
+struct KeyPort(Arc<Keys>);
+
+impl ports::Keys for KeyPort {
+    fn authenticate(&self, credential: &str) -> Result<Arc<Tenant>, Fault> {
+        self.0.authenticate(credential)
+    }
+}
+
+/// Policies as the planner reads them, read once per version.
+struct PolicyPort {
+    policies: Arc<Policies>,
+    read: DashMap<Arc<str>, (u64, Arc<Policy>)>,
+}
+
+impl ports::Policies for PolicyPort {
+    fn policy(&self, name: &str) -> Option<Arc<Policy>> {
+        let (record, version) = self.policies.get(name)?;
+        if let Some(read) = self.read.get(name).filter(|read| read.0 == version) {
+            return Some(read.1.clone());
+        }
+        let policy = Arc::new(policy(&record)?);
+        self.read.insert(name.into(), (version, policy.clone()));
+        Some(policy)
+    }
+}
+
+fn policy(record: &storage::PolicyRecord) -> Option<Policy> {
+    let stored = v1::Policy::decode(record.policy.clone()).ok()?;
+    let Some(v1::policy::Kind::Fallback(chain)) = stored.kind else { return None };
+    let limits = |timeouts: Option<v1::Timeouts>| {
+        let read = |duration: Option<prost_types::Duration>| duration.and_then(|d| std::time::Duration::try_from(d).ok());
+        timeouts.map_or_else(Limits::default, |t| Limits { first_token: read(t.first_token), between_tokens: read(t.between_tokens), total: read(t.total) })
+    };
+    Some(Policy {
+        name: record.name.as_str().into(),
+        targets: chain.targets.into_iter().map(|t| PolicyTarget { model: t.model.into(), timeouts: limits(t.timeouts) }).collect(),
+        timeouts: limits(stored.timeouts),
+        max_attempts: u32::try_from(stored.max_attempts).ok().filter(|n| *n > 0),
+        regions: stored.regions.into_iter().map(Arc::from).collect(),
+    })
+}
+
+struct LedgerPort(Ledger);
+
+impl ports::Ledger for LedgerPort {
+    fn intent(&self, intent: ports::Intent) -> Pending {
+        Box::pin(settled(self.0.intent(storage::Intent {
+            request_id: intent.request_id.to_string(),
+            ordinal: i32::try_from(intent.ordinal).unwrap_or(i32::MAX),
+            key_id: intent.key_id.to_string(),
+            provider: intent.target.provider.to_string(),
+            model: intent.target.model.to_string(),
+            hold_nano_usd: intent.hold.0,
+            start_unix_nanos: intent.start_unix_nanos,
+        })))
+    }
+
+    fn record(&self, closing: Closing) -> Pending {
+        let record = request_record(&closing.call, &closing.receipt, closing.outcome, engine::unix_nanos());
+        Box::pin(settled(self.0.record(record)))
+    }
+}
+
+struct MemoryPort(Idempotency);
+
+impl ports::Memory for MemoryPort {
+    fn claim(&self, key_id: Arc<str>, id: Arc<str>, fingerprint: [u8; 32]) -> Claim {
+        let ids = self.0.clone();
+        Box::pin(async move {
+            let taken = ids.claim(&key_id, &id, fingerprint).await?;
+            Ok(taken.map(|kept| Remembered { fingerprint: kept.fingerprint, outcome: kept.outcome.map(|bytes| bytes.to_vec()) }))
+        })
+    }
+
+    fn keep(&self, key_id: Arc<str>, id: Arc<str>, remembered: Remembered) -> Pending {
+        let ids = self.0.clone();
+        let kept = Kept { fingerprint: remembered.fingerprint, outcome: remembered.outcome.map(Into::into) };
+        under_way(async move { ids.keep(&key_id, &id, &kept).await })
+    }
+
+    fn release(&self, key_id: Arc<str>, id: Arc<str>) -> Pending {
+        let ids = self.0.clone();
+        under_way(async move { ids.release(&key_id, &id).await })
+    }
+}
+
+/// Work that goes on even if nobody waits for it.
+fn under_way(work: impl Future<Output = Result<(), Fault>> + Send + 'static) -> Pending {
+    let task = tokio::spawn(work);
+    Box::pin(async move { task.await.unwrap_or_else(|_| Err(Fault::new(Reason::Internal, "the work was cut off"))) })
+}
