@@ -19,10 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     files.sort();
     let mut set = protox::compile(&files, [&proto])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    tonic_prost_build::configure()
-        .build_transport(false)
-        .bytes(".")
-        .compile_fds(set.clone())?;
+    tonic_prost_build::configure().build_transport(false).bytes(".").compile_fds(set.clone())?;
 
     // Reflection shows the public schema alone; comments would make the binary larger for nobody.
     set.file.retain(|file| file.package.as_deref() != Some("headworks.storage.v1"));

@@ -25,10 +25,7 @@ mod tests {
         let set = prost_types::FileDescriptorSet::decode(super::FILE_DESCRIPTOR_SET).unwrap();
         let mut services: Vec<_> = set.file.iter().flat_map(|f| &f.service).map(|s| s.name().to_owned()).collect();
         services.sort();
-        assert_eq!(
-            services,
-            ["ChatService", "EmbeddingService", "KeyService", "ModelService", "PolicyService", "StreamService", "UsageService"]
-        );
+        assert_eq!(services, ["ChatService", "EmbeddingService", "KeyService", "ModelService", "PolicyService", "StreamService", "UsageService"]);
         assert!(set.file.iter().all(|f| f.package() != "headworks.storage.v1"));
     }
 }

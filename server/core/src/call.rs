@@ -62,9 +62,7 @@ pub struct Key {
 impl Key {
     /// Whether the key holds this role; an admin holds every role.
     pub fn is(&self, role: Role) -> bool {
-        self.roles
-            .iter()
-            .any(|held| *held == role || *held == Role::Admin)
+        self.roles.iter().any(|held| *held == role || *held == Role::Admin)
     }
 
     /// Whether the key may use `provider/model` or `policy/NAME`.

@@ -14,10 +14,7 @@ pub struct ModelId {
 impl ModelId {
     /// An id from its two names.
     pub fn new(provider: impl Into<Arc<str>>, model: impl Into<Arc<str>>) -> Self {
-        Self {
-            provider: provider.into(),
-            model: model.into(),
-        }
+        Self { provider: provider.into(), model: model.into() }
     }
 }
 
@@ -61,17 +58,8 @@ pub enum DialectName {
 
 impl DialectName {
     /// Every dialect that has a name.
-    pub const ALL: [DialectName; 9] = [
-        Self::OpenAi,
-        Self::OpenAiResponses,
-        Self::Anthropic,
-        Self::Gemini,
-        Self::Vertex,
-        Self::Bedrock,
-        Self::Azure,
-        Self::Cohere,
-        Self::Voyage,
-    ];
+    pub const ALL: [DialectName; 9] =
+        [Self::OpenAi, Self::OpenAiResponses, Self::Anthropic, Self::Gemini, Self::Vertex, Self::Bedrock, Self::Azure, Self::Cohere, Self::Voyage];
 
     /// The name in configuration and catalogue.
     pub const fn as_str(self) -> &'static str {
@@ -312,15 +300,9 @@ pub struct Catalog {
 impl Catalog {
     /// Indexes hosts and models. A later entry with the same id replaces an earlier one.
     /// Models whose host is missing are left out.
-    pub fn new(
-        hosts: impl IntoIterator<Item = Arc<Host>>,
-        models: impl IntoIterator<Item = Arc<Model>>,
-    ) -> Self {
+    pub fn new(hosts: impl IntoIterator<Item = Arc<Host>>, models: impl IntoIterator<Item = Arc<Model>>) -> Self {
         let hosts: HashMap<_, _> = hosts.into_iter().map(|host| (host.id.clone(), host)).collect();
-        let mut catalog = Self {
-            hosts,
-            ..Self::default()
-        };
+        let mut catalog = Self { hosts, ..Self::default() };
         for model in models {
             let Some(host) = catalog.hosts.get(&model.id.provider).cloned() else {
                 continue;
@@ -338,17 +320,10 @@ impl Catalog {
                 host: host.clone(),
             });
             if !host.reseller {
-                catalog
-                    .bare
-                    .entry(model.id.model.clone())
-                    .or_default()
-                    .push(full.clone());
+                catalog.bare.entry(model.id.model.clone()).or_default().push(full.clone());
             }
             for alias in &model.aliases {
-                catalog
-                    .targets
-                    .entry(alias.clone())
-                    .or_insert_with(|| target.clone());
+                catalog.targets.entry(alias.clone()).or_insert_with(|| target.clone());
                 if let (false, Some((_, bare))) = (host.reseller, alias.split_once('/')) {
                     let ids = catalog.bare.entry(bare.into()).or_default();
                     if !ids.contains(&full) {
@@ -376,10 +351,7 @@ impl Catalog {
 
     /// All targets the catalogue knows, once each, in no order.
     pub fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
-        self.targets
-            .iter()
-            .filter(|(name, target)| is_id(name, &target.id))
-            .map(|(_, target)| target)
+        self.targets.iter().filter(|(name, target)| is_id(name, &target.id)).map(|(_, target)| target)
     }
 
     /// The target of `provider/model` (aliases included). A model the catalogue
@@ -395,10 +367,7 @@ impl Catalog {
         }
         let name: Arc<str> = name.into();
         Some(Arc::new(Target {
-            id: ModelId {
-                provider: host.id.clone(),
-                model: name.clone(),
-            },
+            id: ModelId { provider: host.id.clone(), model: name.clone() },
             host: host.clone(),
             model: None,
             upstream_name: name,
@@ -411,10 +380,7 @@ impl Catalog {
     pub fn bare(&self, name: &str) -> Option<Arc<Target>> {
         let ids = self.bare.get(name)?;
         let targets = || ids.iter().filter_map(|id| self.targets.get(id));
-        targets()
-            .find(|target| target.host.configured)
-            .or_else(|| targets().next())
-            .cloned()
+        targets().find(|target| target.host.configured).or_else(|| targets().next()).cloned()
     }
 
     /// Known ids closest to `name`, for an error message; at most three.
@@ -423,9 +389,7 @@ impl Catalog {
         let mut scored: Vec<(usize, &Arc<str>)> = self
             .targets
             .iter()
-            .filter(|(id, target)| {
-                provider.is_none_or(|p| p == &*target.id.provider) && is_id(id, &target.id)
-            })
+            .filter(|(id, target)| provider.is_none_or(|p| p == &*target.id.provider) && is_id(id, &target.id))
             .filter(|(_, target)| target.model.as_ref().is_none_or(|m| m.status != Status::Hidden))
             .map(|(id, target)| (distance(wanted, &target.id.model), id))
             .filter(|(score, _)| *score <= wanted.len() / 2)
@@ -436,8 +400,7 @@ impl Catalog {
 }
 
 fn is_id(name: &str, id: &ModelId) -> bool {
-    name.split_once('/')
-        .is_some_and(|(provider, model)| provider == &*id.provider && model == &*id.model)
+    name.split_once('/').is_some_and(|(provider, model)| provider == &*id.provider && model == &*id.model)
 }
 
 /// Levenshtein distance by bytes; long names are cut, since only close ones matter.
@@ -463,12 +426,7 @@ mod tests {
 
     #[test]
     fn distance_counts_edits() {
-        for (a, b, d) in [
-            ("", "", 0),
-            ("kitten", "sitting", 3),
-            ("gpt-5", "gpt-5", 0),
-            ("gpt5", "gpt-5", 1),
-        ] {
+        for (a, b, d) in [("", "", 0), ("kitten", "sitting", 3), ("gpt-5", "gpt-5", 0), ("gpt5", "gpt-5", 1)] {
             assert_eq!(distance(a, b), d, "{a} {b}");
         }
     }

@@ -114,10 +114,7 @@ impl EventKind {
             | EventKind::Hosted(_)
             | EventKind::Finished(_)
             | EventKind::Receipt(_) => true,
-            EventKind::Started { .. }
-            | EventKind::Logprobs(_)
-            | EventKind::Opaque { .. }
-            | EventKind::Usage { .. } => false,
+            EventKind::Started { .. } | EventKind::Logprobs(_) | EventKind::Opaque { .. } | EventKind::Usage { .. } => false,
         }
     }
 }
@@ -195,9 +192,6 @@ pub struct Reply {
 
 impl std::fmt::Debug for Reply {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reply")
-            .field("served_by", &self.served_by)
-            .field("request_id", &self.request_id)
-            .finish_non_exhaustive()
+        f.debug_struct("Reply").field("served_by", &self.served_by).field("request_id", &self.request_id).finish_non_exhaustive()
     }
 }

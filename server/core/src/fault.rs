@@ -98,26 +98,13 @@ pub struct Fault {
 impl Fault {
     /// A fault that is the gateway's or the caller's own.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self {
-            reason,
-            cause: Cause::Local,
-            message: message.into(),
-            retry_after: None,
-            target: None,
-            violations: Vec::new(),
-            upstream: None,
-            attempts: 0,
-        }
+        Self { reason, cause: Cause::Local, message: message.into(), retry_after: None, target: None, violations: Vec::new(), upstream: None, attempts: 0 }
     }
 
     /// A request with one wrong field.
     pub fn invalid(field: impl Into<String>, description: impl Into<String>) -> Self {
         let (field, description) = (field.into(), description.into());
-        let message = if field.is_empty() {
-            description.clone()
-        } else {
-            format!("{field}: {description}")
-        };
+        let message = if field.is_empty() { description.clone() } else { format!("{field}: {description}") };
         let mut fault = Self::new(Reason::InvalidRequest, message);
         fault.violations.push(Violation { field, description });
         fault
@@ -151,10 +138,7 @@ impl Fault {
 
     /// The first wrong field's path.
     pub fn field(&self) -> Option<&str> {
-        self.violations
-            .first()
-            .map(|v| v.field.as_str())
-            .filter(|f| !f.is_empty())
+        self.violations.first().map(|v| v.field.as_str()).filter(|f| !f.is_empty())
     }
 }
 

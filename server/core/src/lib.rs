@@ -17,10 +17,7 @@ mod text;
 mod tokens;
 
 pub use call::{Attempt, Call, Inbound, Key, Origin, Planned, Role, Tenant, Work};
-pub use catalog::{
-    AuthScheme, CacheKind, Capabilities, Capability, Catalog, DialectName, EffortRange, Host, Model, ModelId,
-    Quirks, Status, Target,
-};
+pub use catalog::{AuthScheme, CacheKind, Capabilities, Capability, Catalog, DialectName, EffortRange, Host, Model, ModelId, Quirks, Status, Target};
 pub use event::{Batch, Begun, Event, EventKind, EventStream, FinishReason, Frame, Reply};
 pub use fault::{Cause, Fault, Limit, UpstreamError, Violation};
 pub use json::Json;
@@ -28,9 +25,7 @@ pub use message::{CacheMark, Message, Opaque, Part, PartKind, Role as MessageRol
 pub use money::{ATTOS_PER_NANO, NanoUsd, PriceError};
 pub use price::{Price, Rates, Tier};
 pub use reason::Reason;
-pub use request::{
-    ChatRequest, Effort, Member, Original, Output, Reasoning, Routing, Sampling, Tool, ToolChoice,
-};
+pub use request::{ChatRequest, Effort, Member, Original, Output, Reasoning, Routing, Sampling, Tool, ToolChoice};
 pub use route::{AttemptReport, Outcome, Receipt, Skipped, Timings};
 pub use text::Str;
 pub use tokens::Tokens;

@@ -146,10 +146,7 @@ pub enum PartKind {
 impl Part {
     /// A part without a cache mark.
     pub fn new(kind: PartKind) -> Self {
-        Self {
-            kind,
-            cache: CacheMark::None,
-        }
+        Self { kind, cache: CacheMark::None }
     }
 
     /// Plain text.

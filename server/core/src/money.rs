@@ -1,9 +1,7 @@
 use std::{fmt, iter::Sum, ops};
 
 /// Money in billionths of a US dollar. Money is an integer, always.
-#[derive(
-    Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct NanoUsd(pub i64);
 
 /// Why a decimal is not a usable amount of money.
@@ -42,11 +40,7 @@ impl NanoUsd {
         let too_large = || PriceError::TooLarge(text.to_owned());
         let whole: i64 = whole.parse().map_err(|_| too_large())?;
         let nanos: i64 = format!("{fraction:0<9}").parse().map_err(|_| too_large())?;
-        whole
-            .checked_mul(1_000_000_000)
-            .and_then(|whole| whole.checked_add(nanos))
-            .map(Self)
-            .ok_or_else(too_large)
+        whole.checked_mul(1_000_000_000).and_then(|whole| whole.checked_add(nanos)).map(Self).ok_or_else(too_large)
     }
 
     /// The sum, held at the largest amount instead of overflowing.
@@ -100,27 +94,10 @@ mod tests {
 
     #[test]
     fn decimals_are_read_and_printed_exactly() {
-        for (text, nanos) in [
-            ("0", 0),
-            ("3", 3_000_000_000),
-            ("0.59", 590_000_000),
-            ("0.000000001", 1),
-            ("15.10", 15_100_000_000),
-        ] {
+        for (text, nanos) in [("0", 0), ("3", 3_000_000_000), ("0.59", 590_000_000), ("0.000000001", 1), ("15.10", 15_100_000_000)] {
             assert_eq!(NanoUsd::from_decimal(text), Ok(NanoUsd(nanos)), "{text}");
         }
-        for text in [
-            "",
-            ".",
-            "1.",
-            ".5",
-            "-1",
-            "1e3",
-            "0.0000000001",
-            "99999999999",
-            " 1",
-            "1,5",
-        ] {
+        for text in ["", ".", "1.", ".5", "-1", "1e3", "0.0000000001", "99999999999", " 1", "1,5"] {
             assert!(NanoUsd::from_decimal(text).is_err(), "{text}");
         }
         assert_eq!(NanoUsd(420_000).to_string(), "0.00042");

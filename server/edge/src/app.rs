@@ -60,9 +60,8 @@ pub struct App {
 impl App {
     /// Who a credential belongs to.
     pub fn authenticate(&self, credential: Option<&str>) -> Result<Arc<Tenant>, Fault> {
-        let credential = credential.ok_or_else(|| {
-            Fault::new(Reason::UnauthenticatedKey, "no key: send the header \"authorization: Bearer KEY\" with a key of this gateway")
-        })?;
+        let credential = credential
+            .ok_or_else(|| Fault::new(Reason::UnauthenticatedKey, "no key: send the header \"authorization: Bearer KEY\" with a key of this gateway"))?;
         self.shared.keys.authenticate(credential)
     }
 

@@ -30,9 +30,7 @@ const API: &str = "api_error";
 /// The table.
 pub const fn face(reason: Reason) -> Face {
     match reason {
-        Reason::UnauthenticatedKey | Reason::KeyExpired | Reason::KeyRevoked => {
-            row(Code::Unauthenticated, 401, REQUEST, Some("invalid_api_key"), false)
-        }
+        Reason::UnauthenticatedKey | Reason::KeyExpired | Reason::KeyRevoked => row(Code::Unauthenticated, 401, REQUEST, Some("invalid_api_key"), false),
         Reason::PermissionDenied => row(Code::PermissionDenied, 403, PERMISSION, Some("permission_denied"), false),
         Reason::ModelForbidden => row(Code::PermissionDenied, 403, PERMISSION, Some("model_forbidden"), false),
         Reason::RegionForbidden => row(Code::PermissionDenied, 403, PERMISSION, Some("region_forbidden"), false),

@@ -89,12 +89,7 @@ async fn fallback(request: Request) -> axum::response::Response {
 /// Serves a port until `stop` resolves, then lets calls under way finish for as long as the configuration says.
 pub async fn serve(listener: TcpListener, router: Router, app: App, stop: impl Future<Output = ()>) {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(30))
-        .keep_alive(true)
-        .pipeline_flush(true);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(30)).keep_alive(true).pipeline_flush(true);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -9,9 +9,7 @@ use std::{
 };
 
 use futures_core::Stream;
-use headworks_core::{
-    AttemptReport, Batch, Call, EventKind, EventStream, Fault, ModelId, NanoUsd, Outcome, Planned, Reason, Receipt, Skipped,
-};
+use headworks_core::{AttemptReport, Batch, Call, EventKind, EventStream, Fault, ModelId, NanoUsd, Outcome, Planned, Reason, Receipt, Skipped};
 use parking_lot::Mutex;
 
 use crate::{
@@ -48,11 +46,7 @@ impl Book {
             shared,
             policy: planned.policy.clone(),
             started: Instant::now(),
-            lines: Mutex::new(Lines {
-                skipped: planned.skipped.clone(),
-                notes: planned.notes.clone(),
-                ..Lines::default()
-            }),
+            lines: Mutex::new(Lines { skipped: planned.skipped.clone(), notes: planned.notes.clone(), ..Lines::default() }),
         })
     }
 

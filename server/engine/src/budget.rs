@@ -25,10 +25,7 @@ pub struct Budgets {
 impl Budgets {
     /// Starts from the sums of the records.
     pub fn new(spent: impl IntoIterator<Item = (Arc<str>, NanoUsd)>) -> Self {
-        let keys = spent
-            .into_iter()
-            .map(|(key, spent)| (key, Arc::new(Mutex::new(Balance { spent, held: NanoUsd::ZERO }))))
-            .collect();
+        let keys = spent.into_iter().map(|(key, spent)| (key, Arc::new(Mutex::new(Balance { spent, held: NanoUsd::ZERO })))).collect();
         Self { keys }
     }
 
@@ -57,10 +54,7 @@ impl Budgets {
                     ));
                 }
                 if !hold.bounded {
-                    return Err(Fault::new(
-                        Reason::CostUnbounded,
-                        "what this call may cost has no upper bound and the key has a hard budget",
-                    ));
+                    return Err(Fault::new(Reason::CostUnbounded, "what this call may cost has no upper bound and the key has a hard budget"));
                 }
                 let after = now.spent + now.held + hold.amount;
                 if after > limit {

@@ -133,9 +133,7 @@ fn outcome(mut failures: Vec<(ModelId, Fault)>, refused: Option<Fault>) -> Fault
     let story: Vec<String> = failures.iter().map(|(id, fault)| format!("{id}: {}", fault.reason.name())).collect();
     let wait: Option<Duration> = failures.iter().filter_map(|(_, fault)| fault.retry_after).min();
     let message = format!("all {} targets tried failed ({}); the route of the request tells more", failures.len(), story.join(", "));
-    let mut fault = Fault::new(Reason::AllTargetsFailed, message)
-        .because(if limited { Cause::RateLimited } else { Cause::Unavailable })
-        .after(wait);
+    let mut fault = Fault::new(Reason::AllTargetsFailed, message).because(if limited { Cause::RateLimited } else { Cause::Unavailable }).after(wait);
     fault.target = failures.pop().map(|(id, _)| id);
     fault
 }

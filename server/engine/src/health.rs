@@ -1,7 +1,10 @@
 //! What the gateway has learned of each target: breaker, cooldown, latency.
 
 use std::{
-    sync::{Arc, atomic::{AtomicU32, AtomicU64, Ordering}},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -159,11 +162,7 @@ impl Board {
 
 /// The id under which a target's stack, standing and metrics are kept.
 pub fn shared_id(target: &Target) -> ModelId {
-    if target.known {
-        target.id.clone()
-    } else {
-        ModelId { provider: target.id.provider.clone(), model: "other".into() }
-    }
+    if target.known { target.id.clone() } else { ModelId { provider: target.id.provider.clone(), model: "other".into() } }
 }
 
 #[cfg(test)]

@@ -55,9 +55,10 @@ where
 
     fn call(&mut self, trial: Trial) -> Self::Future {
         let Ok(permit) = self.permits.clone().try_acquire_owned() else {
-            let fault = Fault::new(Reason::Overloaded, format!("{} has as many calls under way as the gateway allows; try again shortly", trial.attempt.target.id))
-                .because(Cause::Unavailable)
-                .at(&trial.attempt.target.id);
+            let fault =
+                Fault::new(Reason::Overloaded, format!("{} has as many calls under way as the gateway allows; try again shortly", trial.attempt.target.id))
+                    .because(Cause::Unavailable)
+                    .at(&trial.attempt.target.id);
             return Box::pin(std::future::ready(Err(fault)));
         };
         let ready = self.inner.clone();

@@ -9,8 +9,7 @@ use std::{
 
 use futures_core::{Stream, future::BoxFuture};
 use headworks_core::{
-    AttemptReport, Batch, Begun, Cause, ChatRequest, EventKind, EventStream, Fault, NanoUsd, Outcome, PartKind, Rates, Reason,
-    Str, Timings, Tokens,
+    AttemptReport, Batch, Begun, Cause, ChatRequest, EventKind, EventStream, Fault, NanoUsd, Outcome, PartKind, Rates, Reason, Str, Timings, Tokens,
 };
 use headworks_policy as policy;
 use tower::{Layer, Service};
@@ -162,10 +161,9 @@ impl Account {
                 EventKind::Started { model: Some(model), .. } if self.report.served_model.is_none() => {
                     self.report.served_model = Some(model.as_str().into());
                 }
-                EventKind::Text(piece)
-                | EventKind::Reasoning(piece)
-                | EventKind::Refusal(piece)
-                | EventKind::ToolCallArguments { piece, .. } => self.output_bytes += piece.len(),
+                EventKind::Text(piece) | EventKind::Reasoning(piece) | EventKind::Refusal(piece) | EventKind::ToolCallArguments { piece, .. } => {
+                    self.output_bytes += piece.len()
+                }
                 _ => {}
             }
             if self.report.timings.first_token.is_none() && event.kind.is_content() {

@@ -146,11 +146,7 @@ impl Metrics {
 
     /// An attempt failed.
     pub fn attempt_failed(&self, id: &ModelId, reason: Reason) {
-        let labels = AttemptLabels {
-            provider: id.provider.to_string(),
-            model: id.model.to_string(),
-            reason: reason.name().to_owned(),
-        };
+        let labels = AttemptLabels { provider: id.provider.to_string(), model: id.model.to_string(), reason: reason.name().to_owned() };
         self.attempts.get_or_create(&labels).inc();
     }
 

@@ -110,7 +110,8 @@ fn recall(past: &Remembered, fingerprint: [u8; 32], id: &str) -> Result<Reply, F
     if past.fingerprint != fingerprint {
         return Err(differs(id));
     }
-    let gone = |why: &str| Fault::new(Reason::Conflict, format!("the call under request_id \"{id}\" {why}; its record has the details, use a new id to call again"));
+    let gone =
+        |why: &str| Fault::new(Reason::Conflict, format!("the call under request_id \"{id}\" {why}; its record has the details, use a new id to call again"));
     let Some(outcome) = &past.outcome else {
         return Err(gone("was cut off when the gateway stopped and its outcome is unknown"));
     };
@@ -254,13 +255,7 @@ impl Drop for Unfinished {
 
 /// Runs the call onto the tape and keeps its outcome. The tape is held weakly,
 /// so that it ends with its last reader.
-async fn drive(
-    tape: Arc<Tape>,
-    shared: Arc<Shared>,
-    key: (Arc<str>, Arc<str>),
-    slot: Slot,
-    call: impl Future<Output = Result<Reply, Fault>> + Send,
-) {
+async fn drive(tape: Arc<Tape>, shared: Arc<Shared>, key: (Arc<str>, Arc<str>), slot: Slot, call: impl Future<Output = Result<Reply, Fault>> + Send) {
     let fingerprint = tape.fingerprint;
     let weak = Arc::downgrade(&tape);
     drop(tape);
@@ -307,9 +302,7 @@ async fn drive(
             }
             let kept = match (&end, receipt) {
                 (Err(fault), _) => Kept::Failed { reason: fault.reason, message: fault.message.clone() },
-                (Ok(()), Some(receipt)) => {
-                    Kept::Answer { served_by: head.served_by, request_id: head.request_id, attempts: head.attempts, events, receipt }
-                }
+                (Ok(()), Some(receipt)) => Kept::Answer { served_by: head.served_by, request_id: head.request_id, attempts: head.attempts, events, receipt },
                 (Ok(()), None) => Kept::TooLarge,
             };
             let large = serde_json::to_vec(&kept).map_or(true, |bytes| bytes.len() > KEEP_MOST);

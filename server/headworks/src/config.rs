@@ -1,6 +1,10 @@
 //! Configuration: a TOML file, then the environment over it.
 
-use std::{collections::BTreeMap, fmt, path::{Path, PathBuf}};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use headworks_engine::ports::Ack;
 use headworks_providers::catalog::HostOverride;
@@ -172,9 +176,7 @@ impl Config {
         match self.store.url.split_once(':') {
             Some(("sled", path)) if !path.is_empty() => Ok(()),
             Some(("memory", "")) => Ok(()),
-            Some(("postgres" | "postgresql", _)) => {
-                Err("store.url: the gateway does not run on postgres: yet; use sled:PATH".to_owned())
-            }
+            Some(("postgres" | "postgresql", _)) => Err("store.url: the gateway does not run on postgres: yet; use sled:PATH".to_owned()),
             _ => Err(format!("store.url: \"{}\" is neither sled:PATH nor memory:", self.store.url)),
         }
     }
@@ -262,7 +264,12 @@ mod tests {
         let config = Config::parse(
             "x",
             "[server]\nlisten = \"127.0.0.1:1\"\n",
-            &env(&[("HEADWORKS__SERVER__LISTEN", "127.0.0.1:2"), ("HEADWORKS__LEDGER__ACK", "before"), ("HEADWORKS__ENGINE__MAX_ATTEMPTS", "7"), ("OTHER", "x")]),
+            &env(&[
+                ("HEADWORKS__SERVER__LISTEN", "127.0.0.1:2"),
+                ("HEADWORKS__LEDGER__ACK", "before"),
+                ("HEADWORKS__ENGINE__MAX_ATTEMPTS", "7"),
+                ("OTHER", "x"),
+            ]),
         )
         .unwrap();
         assert_eq!((config.server.listen.as_str(), config.ledger.ack, config.engine.max_attempts), ("127.0.0.1:2", Ack::Before, 7));

@@ -47,9 +47,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let env: BTreeMap<String, String> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
+    let env: BTreeMap<String, String> = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
     let result = match cli.command {
         Some(Command::CheckConfig { file }) => run::check_config(&file, &env),
         Some(Command::Export { file }) => run::export(cli.config.as_deref(), &file, &env),

@@ -12,7 +12,7 @@ use headworks_engine::{
     ports::{self, Claim, Closing, Pending, Remembered},
 };
 use headworks_policy::{Limits, Policy, PolicyTarget};
-use headworks_store::{Idempotency, Keys, Kept, Ledger, MemoryStore, Policies, Records, SledStore, Store, request_record, settled};
+use headworks_store::{Idempotency, Kept, Keys, Ledger, MemoryStore, Policies, Records, SledStore, Store, request_record, settled};
 use headworks_upstream::{Secrets, Upstream};
 use prost::Message;
 
@@ -55,11 +55,7 @@ pub async fn gateway(config: &Config, env: &BTreeMap<String, String>) -> Result<
 
     let mut first_secret = None;
     if keys.is_empty() {
-        let record = storage::KeyRecord {
-            name: "first admin key".to_owned(),
-            roles: vec![v1::KeyRole::Admin as i32],
-            ..storage::KeyRecord::default()
-        };
+        let record = storage::KeyRecord { name: "first admin key".to_owned(), roles: vec![v1::KeyRole::Admin as i32], ..storage::KeyRecord::default() };
         let (_, _, secret) = keys.create(record).await.map_err(|fault| fault.message)?;
         first_secret = Some(secret.reveal().to_owned());
     }
@@ -89,14 +85,7 @@ pub async fn gateway(config: &Config, env: &BTreeMap<String, String>) -> Result<
         draining: false.into(),
     });
     let gateway = engine::gateway(&shared, engine::Leaf::new(upstream));
-    let app = App {
-        gateway,
-        shared,
-        keys,
-        policies,
-        records: Arc::new(Records::new(store)),
-        config: Arc::new(config.server.clone()),
-    };
+    let app = App { gateway, shared, keys, policies, records: Arc::new(Records::new(store)), config: Arc::new(config.server.clone()) };
     Ok(Gateway { app, ledger, first_secret })
 }
 

@@ -97,7 +97,10 @@ mod tests {
                 cache_write_1h: usd("6"),
                 ..Rates::default()
             },
-            tiers: vec![Tier { above_input_tokens: 200_000, rates: Rates { input: usd("6"), output: usd("22.5"), cache_read: usd("0.6"), ..Rates::default() } }],
+            tiers: vec![Tier {
+                above_input_tokens: 200_000,
+                rates: Rates { input: usd("6"), output: usd("22.5"), cache_read: usd("0.6"), ..Rates::default() },
+            }],
             ..Price::default()
         }
     }

@@ -58,7 +58,20 @@ fn dearest(price: &Price) -> (i64, i64) {
     let mut read = 0;
     let mut write = 0;
     for r in tables {
-        let Rates { input, output, cache_read, cache_write_5m, cache_write_1h, cache_write_12h, reasoning, input_audio, output_audio, cache_read_audio, input_image, output_image } = *r;
+        let Rates {
+            input,
+            output,
+            cache_read,
+            cache_write_5m,
+            cache_write_1h,
+            cache_write_12h,
+            reasoning,
+            input_audio,
+            output_audio,
+            cache_read_audio,
+            input_image,
+            output_image,
+        } = *r;
         let most = |rates: &[Option<i64>]| rates.iter().flatten().copied().max().unwrap_or(0);
         read = most(&[Some(read), input, cache_read, cache_write_5m, cache_write_1h, cache_write_12h, input_audio, cache_read_audio, input_image]);
         write = most(&[Some(write), output, reasoning, output_audio, output_image]);

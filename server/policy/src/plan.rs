@@ -86,9 +86,8 @@ pub fn plan(
     let policy_name = tenant.default_policy.as_deref().or_else(|| request.model.strip_prefix("policy/"));
     let policy = match policy_name {
         Some(name) => {
-            let found = policies(name).ok_or_else(|| {
-                Fault::new(Reason::ModelNotFound, format!("no policy \"{name}\"; PolicyService.ListPolicies lists them"))
-            })?;
+            let found =
+                policies(name).ok_or_else(|| Fault::new(Reason::ModelNotFound, format!("no policy \"{name}\"; PolicyService.ListPolicies lists them")))?;
             if request.model.starts_with("policy/") && !tenant.may_use(&request.model) {
                 return Err(forbidden(&request.model));
             }
@@ -173,7 +172,10 @@ fn forbidden(name: &str) -> Fault {
 /// The target of a name.
 fn target(name: &str, catalog: &Catalog) -> Result<Arc<Target>, Fault> {
     if name.starts_with("policy/") {
-        return Err(Fault::new(Reason::NotImplemented, format!("{name}: policies inside a list of models are not in this build; ask for the policy as the model")));
+        return Err(Fault::new(
+            Reason::NotImplemented,
+            format!("{name}: policies inside a list of models are not in this build; ask for the policy as the model"),
+        ));
     }
     if let Some(found) = catalog.target(name) {
         return Ok(found);
@@ -182,11 +184,7 @@ fn target(name: &str, catalog: &Catalog) -> Result<Arc<Target>, Fault> {
         return Ok(found);
     }
     let nearest = catalog.nearest(name);
-    let hint = if nearest.is_empty() {
-        "GET /v1/models lists them".to_owned()
-    } else {
-        format!("did you mean {}?", nearest.join(" or "))
-    };
+    let hint = if nearest.is_empty() { "GET /v1/models lists them".to_owned() } else { format!("did you mean {}?", nearest.join(" or ")) };
     let what = match name.split_once('/') {
         Some((provider, _)) if catalog.host(provider).is_none() => format!("no provider \"{provider}\" (asked for \"{name}\")"),
         Some(_) => format!("no model \"{name}\""),

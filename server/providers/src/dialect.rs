@@ -99,11 +99,6 @@ pub fn dialect(name: DialectName) -> Option<&'static dyn Dialect> {
         DialectName::OpenAi => Some(&crate::openai::OpenAi),
         DialectName::Anthropic => Some(&crate::anthropic::Anthropic),
         DialectName::Gemini => Some(&crate::gemini::Gemini),
-        DialectName::OpenAiResponses
-        | DialectName::Vertex
-        | DialectName::Bedrock
-        | DialectName::Azure
-        | DialectName::Cohere
-        | DialectName::Voyage => None,
+        DialectName::OpenAiResponses | DialectName::Vertex | DialectName::Bedrock | DialectName::Azure | DialectName::Cohere | DialectName::Voyage => None,
     }
 }

@@ -37,13 +37,7 @@ const WORDS: &[(&str, Cause)] = &[
 
 /// Status first where it speaks for itself, then the provider's words.
 pub fn cause(error: &UpstreamError) -> Cause {
-    let text = format!(
-        "{} {} {}",
-        error.kind.as_deref().unwrap_or_default(),
-        error.code.as_deref().unwrap_or_default(),
-        error.message
-    )
-    .to_lowercase();
+    let text = format!("{} {} {}", error.kind.as_deref().unwrap_or_default(), error.code.as_deref().unwrap_or_default(), error.message).to_lowercase();
     let worded = WORDS.iter().find(|(word, _)| text.contains(word)).map(|(_, cause)| *cause);
     match error.status {
         401..=403 => Cause::Credentials,
@@ -102,10 +96,7 @@ fn key_name(target: &Target) -> &str {
 /// How long the headers ask to wait: `retry-after-ms`, then `retry-after` in seconds.
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
-    number("retry-after-ms")
-        .map(|ms| ms / 1000.0)
-        .or_else(|| number("retry-after"))
-        .map(|seconds| Duration::from_secs_f64(seconds.min(30.0 * 86_400.0)))
+    number("retry-after-ms").map(|ms| ms / 1000.0).or_else(|| number("retry-after")).map(|seconds| Duration::from_secs_f64(seconds.min(30.0 * 86_400.0)))
 }
 
 /// The answer broke off before it was complete.
@@ -124,7 +115,10 @@ pub fn scrub(message: &str) -> String {
         let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_' && c != '*');
         let prefixed = ["sk-", "AIza", "gsk_", "xai-", "hf_", "AKIA", "ya29.", "hw_"].iter().any(|prefix| word.starts_with(prefix));
         (prefixed && word.len() >= 8)
-            || (word.len() >= 32 && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') && word.bytes().any(|b| b.is_ascii_digit()) && word.bytes().any(|b| b.is_ascii_uppercase()))
+            || (word.len() >= 32
+                && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+                && word.bytes().any(|b| b.is_ascii_digit())
+                && word.bytes().any(|b| b.is_ascii_uppercase()))
     };
     if !message.split_whitespace().any(looks_secret) {
         return message.to_owned();

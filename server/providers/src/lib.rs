@@ -5,14 +5,16 @@
 
 pub mod anthropic;
 pub mod catalog;
+pub mod fault;
 pub mod frame;
 pub mod gemini;
-pub mod fault;
 pub mod openai;
 pub mod spell;
 pub mod text;
 
 mod dialect;
+#[cfg(test)]
+mod testing;
 mod scan;
 
 pub use dialect::{Decoder, Dialect, Door, Encoded, ErrorFace, Head, Writer, dialect};

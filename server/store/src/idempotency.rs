@@ -41,13 +41,9 @@ fn now() -> i64 {
 }
 
 fn value(kept: &Kept) -> Bytes {
-    IdempotencyRecord {
-        fingerprint: Bytes::copy_from_slice(&kept.fingerprint),
-        outcome: kept.outcome.clone(),
-        expire_unix_nanos: now() + DAY,
-    }
-    .encode_to_vec()
-    .into()
+    IdempotencyRecord { fingerprint: Bytes::copy_from_slice(&kept.fingerprint), outcome: kept.outcome.clone(), expire_unix_nanos: now() + DAY }
+        .encode_to_vec()
+        .into()
 }
 
 impl Idempotency {

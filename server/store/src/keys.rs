@@ -219,10 +219,8 @@ fn insert(snapshot: &mut Snapshot, record: KeyRecord, version: u64) -> Arc<KeyRe
 }
 
 fn decode(key: &[u8], value: &Bytes) -> Result<KeyRecord, StoreError> {
-    KeyRecord::decode(value.clone()).map_err(|error| StoreError::Damaged {
-        folder: "of the store".to_owned(),
-        detail: format!("{}: {error}", String::from_utf8_lossy(key)),
-    })
+    KeyRecord::decode(value.clone())
+        .map_err(|error| StoreError::Damaged { folder: "of the store".to_owned(), detail: format!("{}: {error}", String::from_utf8_lossy(key)) })
 }
 
 fn hash(pepper: &[u8; 32], secret: &str) -> [u8; 32] {

@@ -54,10 +54,8 @@ pub(crate) fn time_of(key: &[u8]) -> Option<u64> {
 }
 
 pub(crate) fn decode(key: &[u8], value: Bytes) -> Result<Window, StoreError> {
-    Window::decode(value).map_err(|error| StoreError::Damaged {
-        folder: "of the store".to_owned(),
-        detail: format!("ledger window {:?}: {error}", time_of(key)),
-    })
+    Window::decode(value)
+        .map_err(|error| StoreError::Damaged { folder: "of the store".to_owned(), detail: format!("ledger window {:?}: {error}", time_of(key)) })
 }
 
 fn now() -> u64 {

@@ -76,7 +76,8 @@ impl PostgresStore {
         let from = if open_start { ">" } else { ">=" };
         let order = if ascending { "asc" } else { "desc" };
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let text = format!("select key, version, value from headworks_values where key {from} $1 and ($2::bytea is null or key < $2) order by key {order} limit $3");
+        let text =
+            format!("select key, version, value from headworks_values where key {from} $1 and ($2::bytea is null or key < $2) order by key {order} limit $3");
         let rows = self.reader.query(&text, &[&start, &end, &limit]).await.map_err(unavailable)?;
         Ok(rows.iter().map(|row| (row.get(0), number(row.get(1)), Bytes::from(row.get::<_, Vec<u8>>(2)))).collect())
     }

@@ -211,12 +211,64 @@ fn trimmed(mut list: Vec<i64>) -> Vec<i64> {
 }
 
 fn tokens(t: &Tokens) -> Vec<i64> {
-    let Tokens { input, cache_read, cache_write_5m, cache_write_1h, cache_write_12h, input_audio, cache_read_audio, input_image, output, reasoning, output_audio, output_image } = *t;
-    trimmed(vec![input, cache_read, cache_write_5m, cache_write_1h, cache_write_12h, input_audio, cache_read_audio, input_image, output, reasoning, output_audio, output_image])
+    let Tokens {
+        input,
+        cache_read,
+        cache_write_5m,
+        cache_write_1h,
+        cache_write_12h,
+        input_audio,
+        cache_read_audio,
+        input_image,
+        output,
+        reasoning,
+        output_audio,
+        output_image,
+    } = *t;
+    trimmed(vec![
+        input,
+        cache_read,
+        cache_write_5m,
+        cache_write_1h,
+        cache_write_12h,
+        input_audio,
+        cache_read_audio,
+        input_image,
+        output,
+        reasoning,
+        output_audio,
+        output_image,
+    ])
 }
 
 fn rates(r: &Rates) -> Vec<i64> {
-    let Rates { input, output, cache_read, cache_write_5m, cache_write_1h, cache_write_12h, reasoning, input_audio, output_audio, cache_read_audio, input_image, output_image } = *r;
-    let all = [input, output, cache_read, cache_write_5m, cache_write_1h, cache_write_12h, reasoning, input_audio, output_audio, cache_read_audio, input_image, output_image];
+    let Rates {
+        input,
+        output,
+        cache_read,
+        cache_write_5m,
+        cache_write_1h,
+        cache_write_12h,
+        reasoning,
+        input_audio,
+        output_audio,
+        cache_read_audio,
+        input_image,
+        output_image,
+    } = *r;
+    let all = [
+        input,
+        output,
+        cache_read,
+        cache_write_5m,
+        cache_write_1h,
+        cache_write_12h,
+        reasoning,
+        input_audio,
+        output_audio,
+        cache_read_audio,
+        input_image,
+        output_image,
+    ];
     trimmed(all.into_iter().map(|rate| rate.map_or(0, |rate| rate.saturating_add(1))).collect())
 }

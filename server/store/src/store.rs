@@ -97,8 +97,20 @@ pub(crate) fn apply(change: &Change, current: Option<(Version, Bytes)>) -> Resul
         (Expect::Version(_), None) => false,
     };
     match change {
-        Change::Put { value, expect, .. } => if as_expected(expect) { Ok(Some(value.clone())) } else { conflict(current) },
-        Change::Delete { expect, .. } => if as_expected(expect) { Ok(None) } else { conflict(current) },
+        Change::Put { value, expect, .. } => {
+            if as_expected(expect) {
+                Ok(Some(value.clone()))
+            } else {
+                conflict(current)
+            }
+        }
+        Change::Delete { expect, .. } => {
+            if as_expected(expect) {
+                Ok(None)
+            } else {
+                conflict(current)
+            }
+        }
         Change::Add { key, delta, ceiling } => {
             let value = current.as_ref().map_or(Ok(0), |(_, bytes)| counter(bytes).ok_or(()));
             let Ok(value) = value else { return conflict(current) };

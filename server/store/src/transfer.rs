@@ -90,7 +90,8 @@ mod tests {
     #[tokio::test]
     async fn state_goes_from_store_to_store_unchanged() {
         let (one, two) = (MemoryStore::default(), MemoryStore::default());
-        let puts = (0..1200u32).map(|n| Change::Put { key: format!("t/{n}\0\u{ff}").into(), value: Bytes::from(vec![0, 255, (n % 256) as u8]), expect: Expect::Any });
+        let puts =
+            (0..1200u32).map(|n| Change::Put { key: format!("t/{n}\0\u{ff}").into(), value: Bytes::from(vec![0, 255, (n % 256) as u8]), expect: Expect::Any });
         one.commit(puts.collect()).await.unwrap();
         let mut file = Vec::new();
         assert_eq!(export(&one, &mut file).await.unwrap(), 1200);

@@ -41,23 +41,8 @@ enum State<B> {
 }
 
 impl<B: Body<Data = Bytes> + Send + Unpin + 'static> Events<B> {
-    pub(crate) fn new(
-        body: B,
-        decoder: Box<dyn Decoder>,
-        limit: u64,
-        target: Arc<Target>,
-        key: Option<Arc<Key>>,
-        slot: Option<Slot>,
-    ) -> Self {
-        Self {
-            state: State::Open(body),
-            decoder,
-            left: limit,
-            limit,
-            target,
-            key,
-            slot,
-        }
+    pub(crate) fn new(body: B, decoder: Box<dyn Decoder>, limit: u64, target: Arc<Target>, key: Option<Arc<Key>>, slot: Option<Slot>) -> Self {
+        Self { state: State::Open(body), decoder, left: limit, limit, target, key, slot }
     }
 
     fn blame(&self, fault: Fault) -> Fault {
@@ -72,10 +57,7 @@ impl<B: Body<Data = Bytes> + Send + Unpin + 'static> Events<B> {
         let Some(left) = self.left.checked_sub(chunk.len() as u64) else {
             return Err(fault::garbled(
                 &self.target,
-                &format!(
-                    "the answer is larger than {} bytes; raise upstream.max_body_bytes, or ask for a stream",
-                    self.limit
-                ),
+                &format!("the answer is larger than {} bytes; raise upstream.max_body_bytes, or ask for a stream", self.limit),
             ));
         };
         self.left = left;
@@ -144,11 +126,7 @@ impl<B: Body<Data = Bytes> + Send + Unpin + 'static> Drop for Events<B> {
 }
 
 /// Reads a complete answer's body to its end, so that the connection can be used again. Keeps nobody waiting.
-fn drain<B: Body<Data = Bytes> + Send + Unpin + 'static>(
-    mut body: B,
-    slot: Option<Slot>,
-    cx: &mut Context<'_>,
-) {
+fn drain<B: Body<Data = Bytes> + Send + Unpin + 'static>(mut body: B, slot: Option<Slot>, cx: &mut Context<'_>) {
     match Pin::new(&mut body).poll_frame(cx) {
         Poll::Ready(None | Some(Err(_))) => return,
         Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
@@ -156,22 +134,14 @@ fn drain<B: Body<Data = Bytes> + Send + Unpin + 'static>(
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
         runtime.spawn(async move {
             let _slot = slot;
-            let rest = async {
-                while let Some(Ok(_)) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {}
-            };
+            let rest = async { while let Some(Ok(_)) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {} };
             let _ = tokio::time::timeout(DRAIN, rest).await;
         });
     }
 }
 
 fn cut(target: &Target, error: &(dyn std::error::Error + 'static)) -> Fault {
-    fault::broken(
-        target,
-        &format!(
-            "the connection broke in the middle of the answer: {}",
-            root(error)
-        ),
-    )
+    fault::broken(target, &format!("the connection broke in the middle of the answer: {}", root(error)))
 }
 
 /// The innermost cause: the layers above it only say that something failed.

@@ -40,18 +40,9 @@ impl Pool {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
-        let count = if config.http2 {
-            config.http2_clients.max(1)
-        } else {
-            1
-        };
-        let clients = (0..count)
-            .map(|_| Ok((client(config)?, Arc::default())))
-            .collect::<Result<_, SetupError>>()?;
-        Ok(Self {
-            clients,
-            urls: RwLock::default(),
-        })
+        let count = if config.http2 { config.http2_clients.max(1) } else { 1 };
+        let clients = (0..count).map(|_| Ok((client(config)?, Arc::default()))).collect::<Result<_, SetupError>>()?;
+        Ok(Self { clients, urls: RwLock::default() })
     }
 
     /// The client with the fewest answers under way.
@@ -59,10 +50,7 @@ impl Pool {
         if let [(only, _)] = self.clients.as_slice() {
             return Some((only, None));
         }
-        let (client, busy) = self
-            .clients
-            .iter()
-            .min_by_key(|(_, busy)| busy.load(Ordering::Relaxed))?;
+        let (client, busy) = self.clients.iter().min_by_key(|(_, busy)| busy.load(Ordering::Relaxed))?;
         busy.fetch_add(1, Ordering::Relaxed);
         Some((client, Some(Slot(busy.clone()))))
     }
@@ -95,18 +83,13 @@ fn client(config: &Config) -> Result<reqwest::Client, SetupError> {
             .connect_timeout(config.connect_timeout())
             .pool_idle_timeout(Duration::from_millis(config.pool_idle_timeout_ms))
             .pool_max_idle_per_host(config.pool_max_idle_per_host)
-            .tcp_keepalive(
-                (config.tcp_keepalive_ms > 0).then(|| Duration::from_millis(config.tcp_keepalive_ms)),
-            );
+            .tcp_keepalive((config.tcp_keepalive_ms > 0).then(|| Duration::from_millis(config.tcp_keepalive_ms)));
         if !config.env_proxy {
             builder = builder.no_proxy();
         }
         if config.http2 {
             // Finds dead connections before a request has to.
-            builder
-                .http2_keep_alive_interval(Duration::from_secs(20))
-                .http2_keep_alive_while_idle(true)
-                .http2_adaptive_window(true)
+            builder.http2_keep_alive_interval(Duration::from_secs(20)).http2_keep_alive_while_idle(true).http2_adaptive_window(true)
         } else {
             builder.http1_only()
         }

@@ -14,9 +14,7 @@ pub enum BadKey {
     #[error("the key of provider {0} is empty: set it, or leave its variable unset")]
     Empty(Arc<str>),
     /// Characters that no HTTP header can carry.
-    #[error(
-        "the key of provider {0} holds characters that an HTTP header cannot carry, such as a line break"
-    )]
+    #[error("the key of provider {0} holds characters that an HTTP header cannot carry, such as a line break")]
     NotAHeader(Arc<str>),
 }
 
@@ -45,11 +43,7 @@ impl Secrets {
             value.set_sensitive(true);
             Ok(value)
         };
-        let key = Key {
-            text: key.into(),
-            plain: header(key)?,
-            bearer: header(&format!("Bearer {key}"))?,
-        };
+        let key = Key { text: key.into(), plain: header(key)?, bearer: header(&format!("Bearer {key}"))? };
         self.0.insert(host, Arc::new(key));
         Ok(())
     }
@@ -69,10 +63,7 @@ impl Secrets {
             },
             AuthScheme::Unsupported(scheme) => Err(Fault::new(
                 Reason::CapabilityMissing,
-                format!(
-                    "provider {} wants credentials of the kind \"{scheme}\", which this build cannot make; choose another provider",
-                    host.id
-                ),
+                format!("provider {} wants credentials of the kind \"{scheme}\", which this build cannot make; choose another provider", host.id),
             )),
         }
     }
@@ -92,12 +83,8 @@ impl Key {
                 headers.insert(AUTHORIZATION, self.bearer.clone());
             }
             AuthScheme::Header(name) => {
-                let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| {
-                    Fault::internal(format!(
-                        "provider {}: auth header \"{name}\" is not a header's name",
-                        host.id
-                    ))
-                })?;
+                let name = HeaderName::from_bytes(name.as_bytes())
+                    .map_err(|_| Fault::internal(format!("provider {}: auth header \"{name}\" is not a header's name", host.id)))?;
                 headers.insert(name, self.plain.clone());
             }
             AuthScheme::None | AuthScheme::Unsupported(_) => {}
@@ -114,17 +101,8 @@ impl Key {
         };
         clean(&mut fault.message);
         if let Some(said) = &mut fault.upstream {
-            let UpstreamError {
-                message,
-                kind,
-                code,
-                param,
-                ..
-            } = Arc::make_mut(said);
-            [Some(message), kind.as_mut(), code.as_mut(), param.as_mut()]
-                .into_iter()
-                .flatten()
-                .for_each(clean);
+            let UpstreamError { message, kind, code, param, .. } = Arc::make_mut(said);
+            [Some(message), kind.as_mut(), code.as_mut(), param.as_mut()].into_iter().flatten().for_each(clean);
         }
         fault
     }
@@ -132,18 +110,8 @@ impl Key {
 
 fn missing(host: &Host) -> Fault {
     let hint = match host.key_env.first() {
-        Some(name) => format!(
-            "set the environment variable {name}, or api_key_env in [providers.{}]",
-            host.id
-        ),
-        None => format!(
-            "name its environment variable by api_key_env in [providers.{}]",
-            host.id
-        ),
+        Some(name) => format!("set the environment variable {name}, or api_key_env in [providers.{}]", host.id),
+        None => format!("name its environment variable by api_key_env in [providers.{}]", host.id),
     };
-    Fault::new(
-        Reason::UpstreamCredentials,
-        format!("provider {} has no key here: {hint}", host.id),
-    )
-    .because(Cause::Credentials)
+    Fault::new(Reason::UpstreamCredentials, format!("provider {} has no key here: {hint}", host.id)).because(Cause::Credentials)
 }

@@ -42,11 +42,7 @@ impl Upstream {
     /// A client with these keys. Fails where TLS cannot be set up.
     pub fn new(config: &Config, secrets: Secrets) -> Result<Self, SetupError> {
         let pool = Pool::new(config)?;
-        Ok(Self(Arc::new(Shared {
-            pool,
-            secrets,
-            max_body_bytes: config.max_body_bytes,
-        })))
+        Ok(Self(Arc::new(Shared { pool, secrets, max_body_bytes: config.max_body_bytes })))
     }
 
     /// Sends one attempt and waits for the head of its answer. An answer that is no success is a fault;
@@ -97,27 +93,15 @@ impl Shared {
             key.show(&target.host, &mut headers)?;
         }
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        if let Some(trace) = attempt
-            .call
-            .traceparent
-            .as_deref()
-            .and_then(|text| HeaderValue::from_str(text).ok())
-        {
+        if let Some(trace) = attempt.call.traceparent.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
             headers.insert("traceparent", trace);
         }
         *message.headers_mut() = headers;
         *message.body_mut() = Some(body.into());
-        let (client, slot) = self
-            .pool
-            .pick()
-            .ok_or_else(|| Fault::internal("there is no HTTP client"))?;
-        let answer = client
-            .execute(message)
-            .await
-            .map_err(|error| unanswered(target, &error))?;
+        let (client, slot) = self.pool.pick().ok_or_else(|| Fault::internal("there is no HTTP client"))?;
+        let answer = client.execute(message).await.map_err(|error| unanswered(target, &error))?;
         let answer: http::Response<reqwest::Body> = answer.into();
-        self.begin(attempt, codec, encoded.notes, answer, key.clone(), slot)
-            .await
+        self.begin(attempt, codec, encoded.notes, answer, key.clone(), slot).await
     }
 
     /// The same way for the sandbox, with a host inside this process.
@@ -125,8 +109,7 @@ impl Shared {
         let target = &attempt.target;
         let encoded = codec.encode(&sandbox::addressed(target), attempt.call.work.chat())?;
         let answer = sandbox::answer(encoded.request.body()).await;
-        self.begin(attempt, codec, encoded.notes, answer, None, None)
-            .await
+        self.begin(attempt, codec, encoded.notes, answer, None, None).await
     }
 
     async fn begin<B>(
@@ -144,38 +127,21 @@ impl Shared {
     {
         let target = &attempt.target;
         let (parts, body) = answer.into_parts();
-        let head = Head {
-            status: parts.status,
-            headers: &parts.headers,
-        };
+        let head = Head { status: parts.status, headers: &parts.headers };
         if !parts.status.is_success() {
             let body = error_body(body).await;
-            return Err(with_status(
-                codec.fault(target, &head, &body),
-                parts.status.as_u16(),
-            ));
+            return Err(with_status(codec.fault(target, &head, &body), parts.status.as_u16()));
         }
-        let limit = if is_stream(&parts.headers) {
-            u64::MAX
-        } else {
-            self.max_body_bytes
-        };
+        let limit = if is_stream(&parts.headers) { u64::MAX } else { self.max_body_bytes };
         let decoder = codec.decoder(target, &head);
         let events = Events::new(body, decoder, limit, target.clone(), key, slot);
-        Ok(Begun {
-            status: parts.status.as_u16(),
-            notes,
-            events: Box::pin(events),
-        })
+        Ok(Begun { status: parts.status.as_u16(), notes, events: Box::pin(events) })
     }
 }
 
 /// The body comes as a stream of events, which has no size of its own.
 fn is_stream(headers: &http::HeaderMap) -> bool {
-    let kind = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     kind.contains("event-stream") || kind.contains("eventstream")
 }
 
@@ -197,13 +163,7 @@ async fn error_body<B: Body<Data = Bytes> + Unpin>(mut body: B) -> Bytes {
 }
 
 fn with_status(mut fault: Fault, status: u16) -> Fault {
-    let said = fault.upstream.get_or_insert_with(|| {
-        Arc::new(UpstreamError {
-            status,
-            message: fault.message.clone(),
-            ..Default::default()
-        })
-    });
+    let said = fault.upstream.get_or_insert_with(|| Arc::new(UpstreamError { status, message: fault.message.clone(), ..Default::default() }));
     if said.status == 0 {
         Arc::make_mut(said).status = status;
     }
@@ -213,48 +173,27 @@ fn with_status(mut fault: Fault, status: u16) -> Fault {
 fn unspoken(target: &Target) -> Fault {
     let word = match (&target.model, target.dialect) {
         (_, Some(name)) => name.as_str(),
-        (Some(model), None) => model
-            .foreign_dialect
-            .as_deref()
-            .unwrap_or(&target.host.dialect_word),
+        (Some(model), None) => model.foreign_dialect.as_deref().unwrap_or(&target.host.dialect_word),
         (None, None) => &target.host.dialect_word,
     };
     Fault::new(
         Reason::CapabilityMissing,
-        format!(
-            "{} is spoken to in the dialect \"{word}\", which this build does not speak; choose another target",
-            target.id
-        ),
+        format!("{} is spoken to in the dialect \"{word}\", which this build does not speak; choose another target", target.id),
     )
 }
 
 fn bad_url(host: &Host) -> Fault {
-    Fault::internal(format!(
-        "provider {}: base_url \"{}\" does not give an http or https URL; correct it in [providers.{}]",
-        host.id, host.base_url, host.id
-    ))
+    Fault::internal(format!("provider {}: base_url \"{}\" does not give an http or https URL; correct it in [providers.{}]", host.id, host.base_url, host.id))
 }
 
 /// No head came.
 fn unanswered(target: &Target, error: &reqwest::Error) -> Fault {
     let (reason, cause, what) = if error.is_connect() && error.is_timeout() {
-        (
-            Reason::Timeout,
-            Cause::Timeout(Limit::Connect),
-            "could not be connected to in time".to_owned(),
-        )
+        (Reason::Timeout, Cause::Timeout(Limit::Connect), "could not be connected to in time".to_owned())
     } else if error.is_connect() {
-        (
-            Reason::AllTargetsFailed,
-            Cause::Connect,
-            format!("could not be connected to: {}", root(error)),
-        )
+        (Reason::AllTargetsFailed, Cause::Connect, format!("could not be connected to: {}", root(error)))
     } else {
-        (
-            Reason::AllTargetsFailed,
-            Cause::Connect,
-            format!("closed the connection before it answered: {}", root(error)),
-        )
+        (Reason::AllTargetsFailed, Cause::Connect, format!("closed the connection before it answered: {}", root(error)))
     };
     // The address is for the operator, not for callers.
     tracing::debug!(target = %target.id, base_url = %target.host.base_url, %what, "no answer from upstream");

@@ -25,9 +25,7 @@ async fn good(model: &str, body: Value) -> Vec<Event> {
 
 fn said(words: &str, more: Value) -> Value {
     let mut body = json!({ "messages": [{ "role": "user", "content": words }] });
-    body.as_object_mut()
-        .unwrap()
-        .extend(more.as_object().unwrap().clone());
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     body
 }
 
@@ -52,77 +50,40 @@ fn calls(events: &[Event]) -> Vec<(String, String, Value)> {
     let mut calls: Vec<(String, String, String)> = Vec::new();
     for event in events.iter().filter(|event| event.choice == 0) {
         match &event.kind {
-            EventKind::ToolCallStart { id, name, .. } => {
-                calls.push((id.to_string(), name.to_string(), String::new()))
-            }
+            EventKind::ToolCallStart { id, name, .. } => calls.push((id.to_string(), name.to_string(), String::new())),
             EventKind::ToolCallArguments { index, piece } => calls[*index as usize].2.push_str(piece),
             _ => {}
         }
     }
-    calls
-        .into_iter()
-        .map(|(id, name, arguments)| (id, name, serde_json::from_str(&arguments).unwrap()))
-        .collect()
+    calls.into_iter().map(|(id, name, arguments)| (id, name, serde_json::from_str(&arguments).unwrap())).collect()
 }
 
 #[tokio::test(start_paused = true)]
 async fn echo_says_what_it_was_told_streamed_and_whole() {
     for stream in [false, true] {
-        let options = if stream {
-            json!({ "stream": true, "stream_options": { "include_usage": true } })
-        } else {
-            json!({})
-        };
+        let options = if stream { json!({ "stream": true, "stream_options": { "include_usage": true } }) } else { json!({}) };
         let events = good("echo", said("one two  three", options)).await;
-        assert_eq!(
-            (text(&events).as_str(), finish(&events)),
-            ("one two  three", vec![FinishReason::Stop])
-        );
-        assert_eq!(
-            tokens(&events),
-            Tokens {
-                input: 3,
-                output: 3,
-                ..Tokens::default()
-            }
-        );
-        let EventKind::Started { id, model, created } = &events[0].kind else {
-            panic!("{events:?}")
-        };
+        assert_eq!((text(&events).as_str(), finish(&events)), ("one two  three", vec![FinishReason::Stop]));
+        assert_eq!(tokens(&events), Tokens { input: 3, output: 3, ..Tokens::default() });
+        let EventKind::Started { id, model, created } = &events[0].kind else { panic!("{events:?}") };
         assert_eq!(model.as_deref(), Some("sandbox-echo"));
         assert!(id.as_ref().unwrap().starts_with("chatcmpl-sandbox-") && created.is_some());
-        let pieces = events
-            .iter()
-            .filter(|event| matches!(&event.kind, EventKind::Text(text) if !text.is_empty()))
-            .count();
+        let pieces = events.iter().filter(|event| matches!(&event.kind, EventKind::Text(text) if !text.is_empty())).count();
         assert_eq!(pieces, if stream { 3 } else { 1 });
     }
     let picture = json!({ "messages": [{ "role": "user", "content": [{ "type": "image_url", "image_url": { "url": "https://example.com/a.png" } }] }] });
     let events = good("echo", picture).await;
-    assert_eq!(
-        (text(&events).as_str(), tokens(&events).input),
-        ("(a picture)", 85)
-    );
+    assert_eq!((text(&events).as_str(), tokens(&events).input), ("(a picture)", 85));
 }
 
 #[tokio::test(start_paused = true)]
 async fn limits_and_stop_texts_and_several_answers() {
-    let events = good(
-        "echo",
-        said("a b c d", json!({ "max_tokens": 2, "stream": true })),
-    )
-    .await;
-    assert_eq!(
-        (text(&events).as_str(), finish(&events)),
-        ("a b", vec![FinishReason::Length])
-    );
+    let events = good("echo", said("a b c d", json!({ "max_tokens": 2, "stream": true }))).await;
+    assert_eq!((text(&events).as_str(), finish(&events)), ("a b", vec![FinishReason::Length]));
     let events = good("echo", said("a b c d", json!({ "max_tokens": 4 }))).await;
     assert_eq!(finish(&events), [FinishReason::Stop]);
     let events = good("echo", said("a b c d", json!({ "stop": [" c", "d"] }))).await;
-    assert_eq!(
-        (text(&events).as_str(), finish(&events)),
-        ("a b", vec![FinishReason::Stop])
-    );
+    assert_eq!((text(&events).as_str(), finish(&events)), ("a b", vec![FinishReason::Stop]));
     for stream in [false, true] {
         let events = good("echo", said("hi", json!({ "n": 3, "stream": stream }))).await;
         assert_eq!(finish(&events).len(), 3);
@@ -166,18 +127,9 @@ async fn errors_and_unknown_models() {
         ("no-such", Cause::ModelMissing, 404),
     ] {
         for stream in [false, true] {
-            let fault = ask(model, said("hi", json!({ "stream": stream })))
-                .await
-                .unwrap_err();
-            assert_eq!(
-                (fault.cause, fault.upstream.as_ref().unwrap().status),
-                (cause, status),
-                "{fault:?}"
-            );
-            assert_eq!(
-                fault.retry_after,
-                (status == 429).then_some(Duration::from_secs(1))
-            );
+            let fault = ask(model, said("hi", json!({ "stream": stream }))).await.unwrap_err();
+            assert_eq!((fault.cause, fault.upstream.as_ref().unwrap().status), (cause, status), "{fault:?}");
+            assert_eq!(fault.retry_after, (status == 429).then_some(Duration::from_secs(1)));
             if status == 404 {
                 assert!(fault.upstream.unwrap().message.contains("break-mid-stream"));
             }
@@ -191,12 +143,7 @@ async fn silence_and_broken_answers() {
     let hour = Duration::from_secs(3_600);
     for (model, stream) in [("timeout", true), ("timeout", false), ("hang", false)] {
         let attempt = attempt(sandbox(model), said("hi", json!({ "stream": stream })));
-        assert!(
-            tokio::time::timeout(hour, upstream.attempt(attempt))
-                .await
-                .is_err(),
-            "{model}"
-        );
+        assert!(tokio::time::timeout(hour, upstream.attempt(attempt)).await.is_err(), "{model}");
     }
     let hang = attempt(sandbox("hang"), said("hi", json!({ "stream": true })));
     let mut begun = upstream.attempt(hang).await.unwrap();
@@ -207,9 +154,7 @@ async fn silence_and_broken_answers() {
     assert_eq!(text(&events), "This answer falls silent");
 
     for stream in [true, false] {
-        let (events, fault) = ask("break-mid-stream", said("hi", json!({ "stream": stream })))
-            .await
-            .unwrap();
+        let (events, fault) = ask("break-mid-stream", said("hi", json!({ "stream": stream }))).await.unwrap();
         assert_eq!(text(&events), if stream { "This answer breaks off" } else { "" });
         assert!(matches!(fault.unwrap().cause, Cause::Broken | Cause::Garbled));
     }
@@ -246,40 +191,16 @@ async fn tools_are_called_and_their_results_named() {
     for stream in [false, true] {
         let events = good("tools", said("hi", json!({ "tools": tools, "stream": stream }))).await;
         let both = calls(&events);
-        assert_eq!(
-            both.iter().map(|(_, name, _)| name.as_str()).collect::<Vec<_>>(),
-            ["weather", "news"]
-        );
+        assert_eq!(both.iter().map(|(_, name, _)| name.as_str()).collect::<Vec<_>>(), ["weather", "news"]);
         assert_ne!(both[0].0, both[1].0);
         assert_eq!(both[0].2, json!({ "city": "value", "days": 3 }));
         assert_eq!(finish(&events), [FinishReason::ToolCalls]);
-        let one = good(
-            "tools",
-            said(
-                "hi",
-                json!({ "tools": tools, "stream": stream, "parallel_tool_calls": false }),
-            ),
-        )
-        .await;
+        let one = good("tools", said("hi", json!({ "tools": tools, "stream": stream, "parallel_tool_calls": false }))).await;
         assert_eq!(calls(&one).len(), 1);
         let choice = json!({ "type": "function", "function": { "name": "never" } });
-        let named = good(
-            "tools",
-            said(
-                "hi",
-                json!({ "tools": tools, "stream": stream, "tool_choice": choice }),
-            ),
-        )
-        .await;
+        let named = good("tools", said("hi", json!({ "tools": tools, "stream": stream, "tool_choice": choice }))).await;
         assert_eq!(calls(&named)[0].1, "never");
-        let none = good(
-            "tools",
-            said(
-                "hi",
-                json!({ "tools": tools, "stream": stream, "tool_choice": "none" }),
-            ),
-        )
-        .await;
+        let none = good("tools", said("hi", json!({ "tools": tools, "stream": stream, "tool_choice": "none" }))).await;
         assert_eq!((calls(&none).len(), finish(&none)), (0, vec![FinishReason::Stop]));
     }
     let body = json!({ "tools": tools, "messages": [
@@ -287,10 +208,7 @@ async fn tools_are_called_and_their_results_named() {
         { "role": "assistant", "content": null, "tool_calls": [{ "id": "c7", "type": "function", "function": { "name": "news", "arguments": "{}" } }] },
         { "role": "tool", "tool_call_id": "c7", "content": "all quiet" },
     ] });
-    assert_eq!(
-        text(&good("tools", body).await),
-        "The tool news answered: all quiet"
-    );
+    assert_eq!(text(&good("tools", body).await), "The tool news answered: all quiet");
 }
 
 #[tokio::test(start_paused = true)]
@@ -300,31 +218,12 @@ async fn json_follows_the_schema() {
     }, "$defs": { "tag": { "enum": ["red", "blue"] } } });
     let format = |schema: &Value| json!({ "type": "json_schema", "json_schema": { "name": "it", "strict": true, "schema": schema } });
     for stream in [false, true] {
-        let events = good(
-            "json",
-            said(
-                "hi",
-                json!({ "stream": stream, "response_format": format(&schema) }),
-            ),
-        )
-        .await;
+        let events = good("json", said("hi", json!({ "stream": stream, "response_format": format(&schema) }))).await;
         let value: Value = serde_json::from_str(&text(&events)).unwrap();
         assert_eq!(value, json!({ "name": "valuexxxxx", "tags": ["red", "red"] }));
     }
-    let events = good(
-        "json",
-        said("hi", json!({ "response_format": { "type": "json_object" } })),
-    )
-    .await;
-    assert_eq!(
-        serde_json::from_str::<Value>(&text(&events)).unwrap(),
-        json!({ "asked": "hi" })
-    );
-    let fault = ask(
-        "json",
-        said("hi", json!({ "response_format": format(&json!({ "not": {} })) })),
-    )
-    .await
-    .unwrap_err();
+    let events = good("json", said("hi", json!({ "response_format": { "type": "json_object" } }))).await;
+    assert_eq!(serde_json::from_str::<Value>(&text(&events)).unwrap(), json!({ "asked": "hi" }));
+    let fault = ask("json", said("hi", json!({ "response_format": format(&json!({ "not": {} })) }))).await.unwrap_err();
     assert!(fault.upstream.unwrap().message.contains("\"not\""));
 }

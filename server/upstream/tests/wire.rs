@@ -8,9 +8,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use headworks_core::{Attempt, AuthScheme, Begun, Cause, DialectName, Fault, Limit, Reason};
 use headworks_upstream::{BadKey, Config, Secrets, Upstream};
-use support::{
-    Act, Seen, Server, all, attempt, chunk, delta, good, host, question, reply, sse_head, target, text,
-};
+use support::{Act, Seen, Server, all, attempt, chunk, delta, good, host, question, reply, sse_head, target, text};
 
 const KEY: &str = "very-secret-0123456789";
 
@@ -52,31 +50,17 @@ async fn what_is_sent() {
     assert!(request.contains("\"model\":\"model\""), "{request}");
 
     let bare = host(server.url(), AuthScheme::Header("x-goog-api-key".into()));
-    upstream(Config::default())
-        .attempt(attempt(target(bare), question()))
-        .await
-        .unwrap();
+    upstream(Config::default()).attempt(attempt(target(bare), question())).await.unwrap();
     assert_eq!(server.next().await, Seen::Closed, "the first answer was dropped");
     assert_eq!(server.next().await, Seen::Connected);
     let request = server.request().await;
-    assert!(
-        request.contains(&format!("x-goog-api-key: {KEY}\r\n")) && !request.contains("authorization"),
-        "{request}"
-    );
+    assert!(request.contains(&format!("x-goog-api-key: {KEY}\r\n")) && !request.contains("authorization"), "{request}");
 }
 
 #[tokio::test]
 async fn any_split_of_the_bytes_is_the_same_answer() {
-    let Act::Send(whole) = good().remove(0) else {
-        panic!()
-    };
-    let body = [
-        delta("grüße", None),
-        delta(" 🌍", None),
-        delta("", Some("stop")),
-        "data: [DONE]\n\n".to_owned(),
-    ]
-    .concat();
+    let Act::Send(whole) = good().remove(0) else { panic!() };
+    let body = [delta("grüße", None), delta(" 🌍", None), delta("", Some("stop")), "data: [DONE]\n\n".to_owned()].concat();
     let mut bytewise = sse_head();
     for byte in body.bytes() {
         bytewise.extend(b"1\r\n");
@@ -85,11 +69,7 @@ async fn any_split_of_the_bytes_is_the_same_answer() {
     }
     bytewise.extend(b"0\r\n\r\n");
     let mut answers = Vec::new();
-    for script in [
-        vec![Act::Send(whole.clone())],
-        vec![Act::Dribble(whole)],
-        vec![Act::Send(bytewise)],
-    ] {
+    for script in [vec![Act::Send(whole.clone())], vec![Act::Dribble(whole)], vec![Act::Send(bytewise)]] {
         let server = Server::start(vec![script]).await;
         let (events, fault) = all(send(&server).await.unwrap()).await;
         assert_eq!(fault, None);
@@ -103,62 +83,38 @@ async fn any_split_of_the_bytes_is_the_same_answer() {
 async fn refusals_carry_status_wait_and_the_hosts_words() {
     let body = r#"{"error":{"message":"slow down","type":"rate_limit_error","code":"rate_limit_exceeded"}}"#;
     let fault = refused(reply("429 Too Many Requests", "retry-after: 7\r\n", body)).await;
-    assert_eq!(
-        (fault.cause, fault.retry_after),
-        (Cause::RateLimited, Some(Duration::from_secs(7)))
-    );
+    assert_eq!((fault.cause, fault.retry_after), (Cause::RateLimited, Some(Duration::from_secs(7))));
     let said = fault.upstream.unwrap();
     assert_eq!((said.status, said.message.as_str()), (429, "slow down"));
     assert_eq!(fault.target.unwrap().to_string(), "fake/model");
 
     let fault = refused(reply("503 Service Unavailable", "", "<html>overloaded</html>")).await;
-    assert_eq!(
-        (fault.cause, fault.upstream.unwrap().status),
-        (Cause::Unavailable, 503)
-    );
+    assert_eq!((fault.cause, fault.upstream.unwrap().status), (Cause::Unavailable, 503));
 
     // Not followed: the key would go along.
-    let fault = refused(reply(
-        "307 Temporary Redirect",
-        "location: http://127.0.0.1:1/\r\n",
-        "",
-    ))
-    .await;
+    let fault = refused(reply("307 Temporary Redirect", "location: http://127.0.0.1:1/\r\n", "")).await;
     assert_eq!(fault.upstream.unwrap().status, 307);
 }
 
 #[tokio::test]
 async fn a_key_is_never_repeated() {
-    let body =
-        format!(r#"{{"error":{{"message":"no such key: {KEY}","type":"auth {KEY}","code":"{KEY}"}}}}"#);
+    let body = format!(r#"{{"error":{{"message":"no such key: {KEY}","type":"auth {KEY}","code":"{KEY}"}}}}"#);
     let fault = refused(reply("401 Unauthorized", "", &body)).await;
     assert_eq!(fault.cause, Cause::Credentials);
-    assert!(
-        !format!("{fault:?} {fault} {:?}", fault.upstream).contains(KEY),
-        "{fault:?} {:?}",
-        fault.upstream
-    );
+    assert!(!format!("{fault:?} {fault} {:?}", fault.upstream).contains(KEY), "{fault:?} {:?}", fault.upstream);
 
     let mut stream = sse_head();
-    stream.extend(chunk(&format!(
-        "data: {{\"error\":{{\"message\":\"bad {KEY}\",\"code\":500}}}}\n\n"
-    )));
+    stream.extend(chunk(&format!("data: {{\"error\":{{\"message\":\"bad {KEY}\",\"code\":500}}}}\n\n")));
     let server = Server::start(vec![vec![Act::Send(stream)]]).await;
     let (_, fault) = all(send(&server).await.unwrap()).await;
     let fault = fault.expect("an error inside the stream");
-    assert!(
-        !format!("{fault:?} {:?}", fault.upstream).contains(KEY),
-        "{fault:?}"
-    );
+    assert!(!format!("{fault:?} {:?}", fault.upstream).contains(KEY), "{fault:?}");
 
     let mut secrets = Secrets::new();
     secrets.insert("a", &format!(" {KEY}\n")).unwrap();
     assert_eq!(format!("{secrets:?}"), "Secrets(..)");
     assert_eq!(secrets.insert("b", " \n"), Err(BadKey::Empty("b".into())));
-    assert_eq!(
-        secrets.insert("b", "two\nlines"),
-        Err(BadKey::NotAHeader("b".into()))
-    );
+    assert_eq!(secrets.insert("b", "two\nlines"), Err(BadKey::NotAHeader("b".into())));
     assert!(secrets.contains("a") && !secrets.contains("b"));
 }
 
@@ -171,10 +127,7 @@ async fn a_broken_answer_gives_what_came_and_then_fails() {
     let mut garbled = start.clone();
     garbled.extend(chunk("data: {nonsense\n\n"));
     for (script, cause) in [
-        (
-            vec![Act::Send(start.clone()), Act::Sleep(30), Act::Reset],
-            Cause::Broken,
-        ),
+        (vec![Act::Send(start.clone()), Act::Sleep(30), Act::Reset], Cause::Broken),
         (vec![Act::Send(start), Act::Close], Cause::Broken),
         (vec![Act::Send(ended)], Cause::Broken),
         (vec![Act::Send(garbled)], Cause::Garbled),
@@ -182,11 +135,7 @@ async fn a_broken_answer_gives_what_came_and_then_fails() {
         let server = Server::start(vec![script]).await;
         let (events, fault) = all(send(&server).await.unwrap()).await;
         let fault = fault.expect("a fault");
-        assert_eq!(
-            (text(&events).as_str(), fault.cause),
-            ("half", cause),
-            "{fault:?}"
-        );
+        assert_eq!((text(&events).as_str(), fault.cause), ("half", cause), "{fault:?}");
         assert_eq!(fault.target.unwrap().to_string(), "fake/model");
     }
     // One chunk with both: the good part is not lost.
@@ -194,10 +143,7 @@ async fn a_broken_answer_gives_what_came_and_then_fails() {
     both.extend(chunk(&format!("{}data: {{nonsense\n\n", delta("half", None))));
     let server = Server::start(vec![vec![Act::Send(both)]]).await;
     let (events, fault) = all(send(&server).await.unwrap()).await;
-    assert_eq!(
-        (text(&events).as_str(), fault.unwrap().cause),
-        ("half", Cause::Garbled)
-    );
+    assert_eq!((text(&events).as_str(), fault.unwrap().cause), ("half", Cause::Garbled));
 }
 
 #[tokio::test]
@@ -213,11 +159,7 @@ async fn dropping_the_answer_closes_the_connection_at_once() {
     let gone = Instant::now();
     drop(begun);
     assert_eq!(server.next().await, Seen::Closed);
-    assert!(
-        gone.elapsed() < Duration::from_millis(100),
-        "{:?}",
-        gone.elapsed()
-    );
+    assert!(gone.elapsed() < Duration::from_millis(100), "{:?}", gone.elapsed());
 
     // The same before the head has come.
     let mut server = Server::start(vec![vec![]]).await;
@@ -230,21 +172,13 @@ async fn dropping_the_answer_closes_the_connection_at_once() {
     let gone = Instant::now();
     waiting.abort();
     assert_eq!(server.next().await, Seen::Closed);
-    assert!(
-        gone.elapsed() < Duration::from_millis(100),
-        "{:?}",
-        gone.elapsed()
-    );
+    assert!(gone.elapsed() < Duration::from_millis(100), "{:?}", gone.elapsed());
 }
 
 #[tokio::test]
 async fn connections_are_used_again_and_their_tails_keep_nobody_waiting() {
     let mut late = sse_head();
-    for data in [
-        delta("late", None),
-        delta("", Some("stop")),
-        "data: [DONE]\n\n".to_owned(),
-    ] {
+    for data in [delta("late", None), delta("", Some("stop")), "data: [DONE]\n\n".to_owned()] {
         late.extend(chunk(&data));
     }
     let slow_tail = vec![Act::Send(late), Act::Sleep(300), Act::Send(b"0\r\n\r\n".to_vec())];
@@ -256,11 +190,7 @@ async fn connections_are_used_again_and_their_tails_keep_nobody_waiting() {
         let begun = Instant::now();
         let (events, fault) = all(upstream.attempt(to(&server)).await.unwrap()).await;
         assert_eq!((text(&events).as_str(), fault), (want, None));
-        assert!(
-            begun.elapsed() < Duration::from_millis(250),
-            "{want}: {:?}",
-            begun.elapsed()
-        );
+        assert!(begun.elapsed() < Duration::from_millis(250), "{want}: {:?}", begun.elapsed());
         let pause = if want == "late" { 500 } else { 50 };
         tokio::time::sleep(Duration::from_millis(pause)).await;
     }
@@ -268,16 +198,7 @@ async fn connections_are_used_again_and_their_tails_keep_nobody_waiting() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     // A reader that stops at the finish and never asks for the end.
     let mut begun = upstream.attempt(to(&server)).await.unwrap();
-    while !begun
-        .events
-        .next()
-        .await
-        .unwrap()
-        .unwrap()
-        .events
-        .iter()
-        .any(|event| matches!(event.kind, headworks_core::EventKind::Finished(_)))
-    {}
+    while !begun.events.next().await.unwrap().unwrap().events.iter().any(|event| matches!(event.kind, headworks_core::EventKind::Finished(_))) {}
     assert_eq!(server.next().await, Seen::Connected);
     for _ in 0..5 {
         server.request().await;
@@ -304,11 +225,7 @@ async fn a_request_that_was_taken_is_not_sent_twice() {
     let upstream = upstream(Config::default());
     all(upstream.attempt(to(&server)).await.unwrap()).await;
     tokio::time::sleep(Duration::from_millis(50)).await;
-    let fault = upstream
-        .attempt(to(&server))
-        .await
-        .err()
-        .expect("the connection closed without an answer");
+    let fault = upstream.attempt(to(&server)).await.err().expect("the connection closed without an answer");
     assert_eq!(fault.cause, Cause::Connect, "{fault:?}");
     assert_eq!(server.next().await, Seen::Connected);
     server.request().await;
@@ -322,54 +239,30 @@ async fn hosts_that_cannot_be_reached() {
     let address = listener.local_addr().unwrap();
     let at = |url: String| attempt(target(host(url, AuthScheme::Bearer)), question());
     // Takes the connection and never speaks TLS.
-    let config = Config {
-        connect_timeout_ms: 150,
-        ..Config::default()
-    };
+    let config = Config { connect_timeout_ms: 150, ..Config::default() };
     let begun = Instant::now();
-    let fault = upstream(config)
-        .attempt(at(format!("https://{address}/v1")))
-        .await
-        .err()
-        .unwrap();
+    let fault = upstream(config).attempt(at(format!("https://{address}/v1"))).await.err().unwrap();
     assert_eq!(fault.cause, Cause::Timeout(Limit::Connect), "{fault:?}");
     assert_eq!(fault.reason, Reason::Timeout);
     assert!(begun.elapsed() < Duration::from_secs(1));
 
     drop(listener);
-    let fault = upstream(Config::default())
-        .attempt(at(format!("http://{address}/v1")))
-        .await
-        .err()
-        .unwrap();
+    let fault = upstream(Config::default()).attempt(at(format!("http://{address}/v1"))).await.err().unwrap();
     assert_eq!(fault.cause, Cause::Connect);
     assert!(fault.message.contains("refused"), "{fault}");
 
-    let fault = upstream(Config::default())
-        .attempt(at("ftp://127.0.0.1".to_owned()))
-        .await
-        .err()
-        .unwrap();
+    let fault = upstream(Config::default()).attempt(at("ftp://127.0.0.1".to_owned())).await.err().unwrap();
     assert!(fault.message.contains("base_url"), "{fault}");
 }
 
 #[tokio::test]
 async fn what_cannot_be_sent_says_why() {
     let upstream = Upstream::new(&Config::default(), Secrets::new()).unwrap();
-    let fails = async |host| {
-        upstream
-            .attempt(attempt(target(host), question()))
-            .await
-            .err()
-            .unwrap()
-    };
+    let fails = async |host| upstream.attempt(attempt(target(host), question())).await.err().unwrap();
     let url = || "http://127.0.0.1:1/v1".to_owned();
 
     let fault = fails(host(url(), AuthScheme::Bearer)).await;
-    assert_eq!(
-        (fault.reason, fault.cause),
-        (Reason::UpstreamCredentials, Cause::Credentials)
-    );
+    assert_eq!((fault.reason, fault.cause), (Reason::UpstreamCredentials, Cause::Credentials));
     assert!(fault.message.contains("FAKE_API_KEY"), "{fault}");
 
     let fault = fails(host(url(), AuthScheme::Unsupported("aws-sigv4".into()))).await;
@@ -389,16 +282,8 @@ async fn what_cannot_be_sent_says_why() {
 
 #[tokio::test]
 async fn an_answer_has_a_largest_size() {
-    let config = Config {
-        max_body_bytes: 1_000,
-        ..Config::default()
-    };
-    let server = Server::start(vec![reply(
-        "200 OK",
-        "",
-        &format!("{{\"x\":\"{}\"}}", "y".repeat(2_000)),
-    )])
-    .await;
+    let config = Config { max_body_bytes: 1_000, ..Config::default() };
+    let server = Server::start(vec![reply("200 OK", "", &format!("{{\"x\":\"{}\"}}", "y".repeat(2_000)))]).await;
     let (_, fault) = all(upstream(config).attempt(to(&server)).await.unwrap()).await;
     let fault = fault.expect("too large");
     assert!(fault.message.contains("max_body_bytes"), "{fault}");

@@ -108,7 +108,6 @@ impl Fold {
     }
 }
 
-
 fn bytes(text: &headworks_core::Str) -> Bytes {
     text.as_bytes().clone()
 }

@@ -111,7 +111,14 @@ fn draw(s: v1::Sampling) -> Read<Sampling> {
     if s.n.is_some_and(|n| !(1..=128).contains(&n)) {
         return Err(Fault::invalid("chat.sampling.n", "must be 1 to 128"));
     }
-    for (field, value) in [("temperature", s.temperature), ("top_p", s.top_p), ("min_p", s.min_p), ("frequency_penalty", s.frequency_penalty), ("presence_penalty", s.presence_penalty), ("repetition_penalty", s.repetition_penalty)] {
+    for (field, value) in [
+        ("temperature", s.temperature),
+        ("top_p", s.top_p),
+        ("min_p", s.min_p),
+        ("frequency_penalty", s.frequency_penalty),
+        ("presence_penalty", s.presence_penalty),
+        ("repetition_penalty", s.repetition_penalty),
+    ] {
         if value.is_some_and(|v| !v.is_finite()) {
             return Err(Fault::invalid(format!("chat.sampling.{field}"), "must be a finite number"));
         }
@@ -142,7 +149,12 @@ fn message(m: v1::Message, at: usize) -> Read<Message> {
         v1::Role::User => MessageRole::User,
         v1::Role::Assistant => MessageRole::Assistant,
         v1::Role::Tool => MessageRole::Tool,
-        v1::Role::Unspecified => return Err(Fault::invalid(format!("{here}.role"), "is missing or unknown; use ROLE_SYSTEM, ROLE_DEVELOPER, ROLE_USER, ROLE_ASSISTANT or ROLE_TOOL")),
+        v1::Role::Unspecified => {
+            return Err(Fault::invalid(
+                format!("{here}.role"),
+                "is missing or unknown; use ROLE_SYSTEM, ROLE_DEVELOPER, ROLE_USER, ROLE_ASSISTANT or ROLE_TOOL",
+            ));
+        }
     };
     if m.parts.is_empty() && role != MessageRole::Assistant {
         return Err(Fault::invalid(format!("{here}.parts"), "is empty; send at least one part"));
@@ -259,10 +271,9 @@ fn tool(t: v1::Tool, at: usize) -> Read<Tool> {
                 cache: f.cache_control.map_or(Ok(CacheMark::None), |c| ttl(c.ttl, || format!("{here}.function.cache_control.ttl")))?,
             })
         }
-        Some(v1::tool::Kind::Hosted(h)) => Ok(Tool::Hosted {
-            dialect: dialect(&h.dialect, || format!("{here}.hosted.dialect"))?,
-            json: json(h.json, || format!("{here}.hosted.json"))?,
-        }),
+        Some(v1::tool::Kind::Hosted(h)) => {
+            Ok(Tool::Hosted { dialect: dialect(&h.dialect, || format!("{here}.hosted.dialect"))?, json: json(h.json, || format!("{here}.hosted.json"))? })
+        }
         None => Err(Fault::invalid(here, "is empty; set function or hosted")),
     }
 }

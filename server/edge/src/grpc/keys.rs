@@ -127,7 +127,9 @@ fn change(record: &mut KeyRecord, key: &v1::Key, paths: &[String]) -> Result<(),
             other => {
                 return Err(Fault::invalid(
                     "update_mask",
-                    format!("\"{other}\" cannot be changed; name, labels, roles, allowed_models, default_policy, auto_cache, regions, budget and expire_time can"),
+                    format!(
+                        "\"{other}\" cannot be changed; name, labels, roles, allowed_models, default_policy, auto_cache, regions, budget and expire_time can"
+                    ),
                 ));
             }
         }
@@ -158,7 +160,13 @@ impl v1::key_service_server::KeyService for Doors {
         let found = self.0.keys.get(id).filter(|_| tenant.is(Role::Admin) || *tenant.id == *id);
         let Some((record, version)) = found else {
             if tenant.is(Role::Admin) && *tenant.id == *id {
-                let key = v1::Key { id: id.to_owned(), name: tenant.name.to_string(), roles: vec![v1::KeyRole::Admin as i32], state: v1::KeyState::Active as i32, ..v1::Key::default() };
+                let key = v1::Key {
+                    id: id.to_owned(),
+                    name: tenant.name.to_string(),
+                    roles: vec![v1::KeyRole::Admin as i32],
+                    state: v1::KeyState::Active as i32,
+                    ..v1::Key::default()
+                };
                 return Ok(Response::new(v1::GetKeyResponse { key: Some(key) }));
             }
             return Err(refuse(Fault::new(Reason::NotFound, format!("no key \"{id}\""))));

@@ -104,8 +104,8 @@ pub(crate) fn routes(app: &App, with_admin: bool) -> Router {
 /// Services of the admin port.
 pub(crate) fn admin_routes(app: &App) -> Router {
     let doors = Doors(app.clone());
-    let routes = Routes::new(v1::key_service_server::KeyServiceServer::new(doors.clone()))
-        .add_service(v1::usage_service_server::UsageServiceServer::new(doors.clone()));
+    let routes =
+        Routes::new(v1::key_service_server::KeyServiceServer::new(doors.clone())).add_service(v1::usage_service_server::UsageServiceServer::new(doors.clone()));
     finish(administer(routes, doors))
 }
 
@@ -133,7 +133,10 @@ pub(crate) fn unknown_method(path: &str, content_type: &str) -> Response {
         headers.insert(http::header::CONTENT_TYPE, kind);
     }
     headers.insert("grpc-status", HeaderValue::from_static("12"));
-    let text: String = format!("no method {path}; grpcurl list shows the services").chars().map(|c| if c.is_ascii_graphic() && c != '%' || c == ' ' { c } else { '?' }).collect();
+    let text: String = format!("no method {path}; grpcurl list shows the services")
+        .chars()
+        .map(|c| if c.is_ascii_graphic() && c != '%' || c == ' ' { c } else { '?' })
+        .collect();
     if let Ok(text) = HeaderValue::from_str(&text) {
         headers.insert("grpc-message", text);
     }

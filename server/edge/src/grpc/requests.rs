@@ -56,7 +56,9 @@ impl v1::usage_service_server::UsageService for Doors {
         let found = self.0.records.get(id).await.map_err(|error| status(&error.into(), None))?;
         // Another's record looks the same as none at all.
         let found = found.filter(|record| tenant.is(Role::Admin) || record.key_id == *tenant.id);
-        let record = found.ok_or_else(|| status(&Fault::new(Reason::NotFound, format!("no record \"{id}\" that this key may see; a call's record lands when it ends")), None))?;
+        let record = found.ok_or_else(|| {
+            status(&Fault::new(Reason::NotFound, format!("no record \"{id}\" that this key may see; a call's record lands when it ends")), None)
+        })?;
         Ok(Response::new(v1::GetRequestResponse { request: Some(records::record(record)) }))
     }
 

@@ -150,9 +150,8 @@ fn what_a_model_is_known_not_to_take_is_refused_by_name() {
 #[test]
 fn r10_resting_targets_go_last_and_the_least_bad_is_tried() {
     let health = |id: &ModelId| Health { rest: Duration::from_secs(if &*id.provider == "a" { 9 } else { 1 }) };
-    let order = |health: &dyn Fn(&ModelId) -> Health| {
-        plan(&ask("a/one", &["b/two"]), &key(&[]), &catalog(), &chain, health).unwrap().targets[0].target.id.to_string()
-    };
+    let order =
+        |health: &dyn Fn(&ModelId) -> Health| plan(&ask("a/one", &["b/two"]), &key(&[]), &catalog(), &chain, health).unwrap().targets[0].target.id.to_string();
     assert_eq!(order(&health), "b/two");
     assert_eq!(order(&|_| Health::default()), "a/one");
 }

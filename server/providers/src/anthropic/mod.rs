@@ -1,8 +1,13 @@
-//! The `anthropic` dialect.
+//! The `anthropic` dialect: messages, towards upstreams.
 
-use headworks_core::{ChatRequest, DialectName, Fault, Reason, Target};
+mod cache;
+mod decode;
+mod encode;
+mod request;
 
-use crate::{Decoder, Dialect, Encoded, Head};
+use headworks_core::{ChatRequest, DialectName, Fault, Target};
+
+use crate::{Decoder, Dialect, Encoded, Head, fault as shared};
 
 /// The codec.
 #[derive(Debug)]
@@ -12,13 +17,22 @@ impl Dialect for Anthropic {
     fn name(&self) -> DialectName {
         DialectName::Anthropic
     }
-    fn encode(&self, _: &Target, _: &ChatRequest) -> Result<Encoded, Fault> {
-        Err(Fault::new(Reason::NotImplemented, "being written"))
+
+    fn encode(&self, target: &Target, request: &ChatRequest) -> Result<Encoded, Fault> {
+        encode::encode(target, request)
     }
-    fn decoder(&self, _: &Target, _: &Head<'_>) -> Box<dyn Decoder> {
-        todo!()
+
+    fn decoder(&self, target: &Target, head: &Head<'_>) -> Box<dyn Decoder> {
+        Box::new(decode::AnthropicDecoder::new(target, head))
     }
-    fn fault(&self, _: &Target, _: &Head<'_>, _: &[u8]) -> Fault {
-        Fault::internal("being written")
+
+    fn fault(&self, target: &Target, head: &Head<'_>, body: &[u8]) -> Fault {
+        let value = serde_json::from_slice(body).ok();
+        let mut error = value.as_ref().and_then(crate::openai::read_error).unwrap_or_else(|| headworks_core::UpstreamError {
+            message: String::from_utf8_lossy(body).chars().take(300).collect(),
+            ..Default::default()
+        });
+        error.status = head.status.as_u16();
+        shared::fault(target, error, shared::retry_after(head.headers))
     }
 }

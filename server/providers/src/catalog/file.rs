@@ -2,9 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use headworks_core::{
-    AuthScheme, CacheKind, Capabilities, Capability, DialectName, Effort, EffortRange, Model, ModelId, Price, Quirks, Rates, Status, Tier,
-};
+use headworks_core::{AuthScheme, CacheKind, Capabilities, Capability, DialectName, Effort, EffortRange, Model, ModelId, Price, Quirks, Rates, Status, Tier};
 use serde::Deserialize;
 
 use super::{CatalogError, plain, rate, share};

@@ -112,7 +112,9 @@ fn host(id: &str, known: Option<&file::HostFacts>, over: Option<&HostOverride>, 
         base_url: base_url.into(),
         auth,
         key_env,
-        regions: over.and_then(|o| o.regions.clone()).map_or_else(|| known.map(|k| k.regions.clone()).unwrap_or_default(), |r| r.iter().map(|r| r.as_str().into()).collect()),
+        regions: over
+            .and_then(|o| o.regions.clone())
+            .map_or_else(|| known.map(|k| k.regions.clone()).unwrap_or_default(), |r| r.iter().map(|r| r.as_str().into()).collect()),
         reseller: known.is_some_and(|k| k.reseller),
         quirks,
         configured: false,

@@ -7,8 +7,7 @@ use serde_json::Value;
 use super::*;
 
 fn shared(file: &str) -> Option<Value> {
-    let root = std::env::var_os("HEADWORKS_SHARED_DATA")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
+    let root = std::env::var_os("HEADWORKS_SHARED_DATA").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
     match std::fs::read(root.join(file)) {
         Ok(bytes) => Some(serde_json::from_slice(&bytes).unwrap()),
         Err(_) => {

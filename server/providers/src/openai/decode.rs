@@ -53,14 +53,7 @@ impl OpenAiDecoder {
     pub(super) fn new(target: &Target, head: &Head<'_>) -> Self {
         let kind = head.headers.get(http::header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let form = if kind.contains("event-stream") { Form::Sse(SseParser::default()) } else { Form::Unknown };
-        let state = State {
-            target: target.clone(),
-            host: target.host.clone(),
-            started: false,
-            id: Str::default(),
-            choices: Vec::new(),
-            done: false,
-        };
+        let state = State { target: target.clone(), host: target.host.clone(), started: false, id: Str::default(), choices: Vec::new(), done: false };
         Self { form, state }
     }
 }

@@ -22,10 +22,43 @@ pub struct OpenAiDoor;
 
 /// Top-level members that have a word of ours; the rest is passed on to OpenAI-like targets as it is.
 const KNOWN: &[&str] = &[
-    "model", "messages", "stream", "stream_options", "temperature", "top_p", "top_k", "min_p", "frequency_penalty", "presence_penalty",
-    "repetition_penalty", "seed", "max_tokens", "max_completion_tokens", "stop", "n", "logprobs", "top_logprobs", "logit_bias", "tools",
-    "tool_choice", "parallel_tool_calls", "functions", "function_call", "response_format", "reasoning_effort", "reasoning", "metadata",
-    "service_tier", "user", "headworks", "requesty", "models", "provider", "route", "transforms", "auto_cache",
+    "model",
+    "messages",
+    "stream",
+    "stream_options",
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "frequency_penalty",
+    "presence_penalty",
+    "repetition_penalty",
+    "seed",
+    "max_tokens",
+    "max_completion_tokens",
+    "stop",
+    "n",
+    "logprobs",
+    "top_logprobs",
+    "logit_bias",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "functions",
+    "function_call",
+    "response_format",
+    "reasoning_effort",
+    "reasoning",
+    "metadata",
+    "service_tier",
+    "user",
+    "headworks",
+    "requesty",
+    "models",
+    "provider",
+    "route",
+    "transforms",
+    "auto_cache",
 ];
 
 #[derive(Deserialize)]
@@ -567,9 +600,7 @@ fn source(url: Text<'_>, path: &str, bytes: &Bytes) -> Result<Source, Fault> {
         return Err(Fault::invalid(path, "is empty; send an https: or data: URL"));
     }
     let Some(rest) = url.strip_prefix("data:") else { return Ok(Source::Url(Str::from_cow(bytes, url))) };
-    let (mime, data) = rest
-        .split_once(";base64,")
-        .ok_or_else(|| Fault::invalid(path, "is a data: URL without base64; write data:MEDIA/TYPE;base64,DATA"))?;
+    let (mime, data) = rest.split_once(";base64,").ok_or_else(|| Fault::invalid(path, "is a data: URL without base64; write data:MEDIA/TYPE;base64,DATA"))?;
     Ok(Source::Base64 { mime: mime.into(), data: base64(Str::within(bytes, data), path)? })
 }
 
@@ -637,7 +668,10 @@ fn output(format: ResponseFormat<'_>, bytes: &Bytes) -> Result<Output, Fault> {
         Some("json_object") => Ok(Output::Json),
         Some("json_schema") => {
             let said = format.json_schema.ok_or_else(|| Fault::invalid("response_format.json_schema", "is missing"))?;
-            let schema = said.schema.filter(|raw| raw.get().starts_with('{')).ok_or_else(|| Fault::invalid("response_format.json_schema.schema", "must be a JSON Schema object"))?;
+            let schema = said
+                .schema
+                .filter(|raw| raw.get().starts_with('{'))
+                .ok_or_else(|| Fault::invalid("response_format.json_schema.schema", "must be a JSON Schema object"))?;
             Ok(Output::Schema {
                 name: said.name.map(|n| Str::from_cow(bytes, n)).unwrap_or_else(|| Str::from_static("answer")),
                 description: said.description.map(|d| Str::from_cow(bytes, d)),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use headworks_core::{
-    Capability, ChatRequest, DialectName, Effort, Fault, Json, Message, MessageRole, Original, Output, Part, PartKind, Quirks, Reason, Source,
-    Target, Tool, ToolChoice,
+    Capability, ChatRequest, DialectName, Effort, Fault, Json, Message, MessageRole, Original, Output, Part, PartKind, Quirks, Reason, Source, Target, Tool,
+    ToolChoice,
 };
 use http::{Method, Request, header};
 
@@ -19,15 +19,11 @@ use crate::{
 pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, Fault> {
     let mut notes = Vec::new();
     let body = match &request.original {
-        Some(original) if original.dialect == DialectName::OpenAi && !rewrites(&target.host.quirks, request) => {
-            relay(target, request, original, &mut notes)
-        }
+        Some(original) if original.dialect == DialectName::OpenAi && !rewrites(&target.host.quirks, request) => relay(target, request, original, &mut notes),
         _ => spell(target, request, &mut notes)?,
     };
-    let mut built = Request::builder()
-        .method(Method::POST)
-        .uri(format!("{}/chat/completions", target.host.base_url))
-        .header(header::CONTENT_TYPE, "application/json");
+    let mut built =
+        Request::builder().method(Method::POST).uri(format!("{}/chat/completions", target.host.base_url)).header(header::CONTENT_TYPE, "application/json");
     for (name, value) in &target.host.quirks.headers {
         built = built.header(&**name, &**value);
     }

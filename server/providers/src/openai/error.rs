@@ -7,10 +7,10 @@ use crate::{Head, fault as shared};
 
 /// The fault of an answer whose status is no success.
 pub(super) fn fault(target: &Target, head: &Head<'_>, body: &[u8]) -> Fault {
-    let mut error = serde_json::from_slice::<Value>(body).ok().and_then(|value| read(&value)).unwrap_or_else(|| UpstreamError {
-        message: String::from_utf8_lossy(body).chars().take(300).collect(),
-        ..UpstreamError::default()
-    });
+    let mut error = serde_json::from_slice::<Value>(body)
+        .ok()
+        .and_then(|value| read(&value))
+        .unwrap_or_else(|| UpstreamError { message: String::from_utf8_lossy(body).chars().take(300).collect(), ..UpstreamError::default() });
     error.status = head.status.as_u16();
     shared::fault(target, error, shared::retry_after(head.headers))
 }
@@ -35,18 +35,13 @@ pub(crate) fn read(value: &Value) -> Option<UpstreamError> {
     };
     match value.get("error") {
         Some(error @ Value::Object(_)) => Some(of(error)),
-        Some(Value::String(message)) => {
-            Some(UpstreamError { message: message.clone(), code: text(value, "code"), ..UpstreamError::default() })
-        }
+        Some(Value::String(message)) => Some(UpstreamError { message: message.clone(), code: text(value, "code"), ..UpstreamError::default() }),
         _ => match (value.get("message"), value.get("detail")) {
             (Some(Value::String(_)), _) if value.get("choices").is_none() => Some(of(value)),
-            (Some(message @ Value::Object(_)), _) if value.get("choices").is_none() => {
-                Some(UpstreamError { message: message.to_string(), ..of(value) })
+            (Some(message @ Value::Object(_)), _) if value.get("choices").is_none() => Some(UpstreamError { message: message.to_string(), ..of(value) }),
+            (_, Some(detail)) if value.get("choices").is_none() => {
+                Some(UpstreamError { message: detail.as_str().map_or_else(|| detail.to_string(), str::to_owned), ..UpstreamError::default() })
             }
-            (_, Some(detail)) if value.get("choices").is_none() => Some(UpstreamError {
-                message: detail.as_str().map_or_else(|| detail.to_string(), str::to_owned),
-                ..UpstreamError::default()
-            }),
             _ => None,
         },
     }

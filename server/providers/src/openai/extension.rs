@@ -89,7 +89,8 @@ pub(super) fn headworks(request: &mut ChatRequest, said: Headworks, name: &str) 
     }
     routing.request_id = said.request_id;
     if let Some(seconds) = said.resume_window {
-        let window = Duration::try_from_secs_f64(seconds).map_err(|_| Fault::invalid(format!("{name}.resume_window"), "must be a number of seconds, 0 or more"))?;
+        let window =
+            Duration::try_from_secs_f64(seconds).map_err(|_| Fault::invalid(format!("{name}.resume_window"), "must be a number of seconds, 0 or more"))?;
         routing.resume_window = Some(window);
     }
     routing.timeout = said.timeout_ms.map(Duration::from_millis);

@@ -9,6 +9,7 @@ mod wire;
 mod writer;
 
 pub use door::OpenAiDoor;
+pub(crate) use error::read as read_error;
 use headworks_core::{ChatRequest, DialectName, Fault, Target};
 
 use crate::{Decoder, Dialect, Encoded, Head};

@@ -161,12 +161,9 @@ impl Unary {
                 choice.blocks.push(Block::Signed { text: std::mem::take(&mut self.unsigned), signature: signature.clone() });
             }
             EventKind::RedactedReasoning(data) => choice.blocks.push(Block::Redacted(data.clone())),
-            EventKind::ToolCallStart { id, name, signature, .. } => choice.calls.push(Call {
-                id: id.clone(),
-                name: name.clone(),
-                arguments: String::new(),
-                signature: signature.clone(),
-            }),
+            EventKind::ToolCallStart { id, name, signature, .. } => {
+                choice.calls.push(Call { id: id.clone(), name: name.clone(), arguments: String::new(), signature: signature.clone() })
+            }
             EventKind::ToolCallArguments { index, piece } => {
                 if let Some(call) = usize::try_from(*index).ok().and_then(|at| choice.calls.get_mut(at)) {
                     call.arguments.push_str(piece);

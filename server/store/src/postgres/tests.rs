@@ -40,7 +40,15 @@ impl Server {
         assert!(ran.status.success(), "initdb: {}", String::from_utf8_lossy(&ran.stderr));
         let options = format!("-p {port} -k {} -c listen_addresses=127.0.0.1", folder.path().display());
         let log = folder.path().join("log");
-        let ran = as_user(&bin.join("pg_ctl")).args(["-w", "-t", "60", "-o", &options, "-l"]).arg(&log).arg("-D").arg(&data).arg("start").current_dir("/").status().unwrap();
+        let ran = as_user(&bin.join("pg_ctl"))
+            .args(["-w", "-t", "60", "-o", &options, "-l"])
+            .arg(&log)
+            .arg("-D")
+            .arg(&data)
+            .arg("start")
+            .current_dir("/")
+            .status()
+            .unwrap();
         assert!(ran.success(), "pg_ctl: {}", std::fs::read_to_string(log).unwrap_or_default());
         Some(Self { bin, folder, port })
     }

@@ -71,23 +71,13 @@ pub(super) struct Refusal {
 impl Refusal {
     /// The request is wrong in this parameter.
     pub(super) fn invalid(param: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            status: 400,
-            kind: "invalid_request_error",
-            code: None,
-            param: Some(param),
-            message: message.into(),
-            retry_after: None,
-        }
+        Self { status: 400, kind: "invalid_request_error", code: None, param: Some(param), message: message.into(), retry_after: None }
     }
 }
 
 /// Reads a request.
 pub(super) fn read(body: &[u8]) -> Result<Ask, Refusal> {
-    serde_json::from_slice(body).map_err(|error| Refusal {
-        param: None,
-        ..Refusal::invalid("", format!("the sandbox cannot read the request: {error}"))
-    })
+    serde_json::from_slice(body).map_err(|error| Refusal { param: None, ..Refusal::invalid("", format!("the sandbox cannot read the request: {error}")) })
 }
 
 impl Ask {
@@ -96,10 +86,7 @@ impl Ask {
     }
 
     pub(super) fn include_usage(&self) -> bool {
-        self.stream_options
-            .as_ref()
-            .and_then(|options| options.include_usage)
-            .unwrap_or(false)
+        self.stream_options.as_ref().and_then(|options| options.include_usage).unwrap_or(false)
     }
 
     pub(super) fn max_tokens(&self) -> Option<u64> {
@@ -116,10 +103,7 @@ impl Ask {
     }
 
     pub(super) fn functions(&self) -> impl Iterator<Item = &Function> {
-        self.tools
-            .iter()
-            .flatten()
-            .filter_map(|tool| tool.function.as_ref())
+        self.tools.iter().flatten().filter_map(|tool| tool.function.as_ref())
     }
 
     /// The last thing the user said.
@@ -137,25 +121,15 @@ impl Ask {
 
     /// The name of the tool that was called by this id.
     pub(super) fn tool_called(&self, id: &str) -> Option<&str> {
-        let calls = || {
-            self.messages
-                .iter()
-                .flat_map(|turn| turn.tool_calls.iter().flatten())
-        };
-        calls()
-            .find(|call| call.get("id").and_then(Value::as_str) == Some(id))
-            .and_then(|call| call.pointer("/function/name"))
-            .and_then(Value::as_str)
+        let calls = || self.messages.iter().flat_map(|turn| turn.tool_calls.iter().flatten());
+        calls().find(|call| call.get("id").and_then(Value::as_str) == Some(id)).and_then(|call| call.pointer("/function/name")).and_then(Value::as_str)
     }
 
     /// Tokens of everything that was sent; at least 1.
     pub(super) fn prompt_tokens(&self) -> u64 {
         let turns = self.messages.iter().map(Turn::tokens).sum::<u64>();
         let tools = self.functions().map(Function::tokens).sum::<u64>();
-        let format = self
-            .response_format
-            .as_ref()
-            .map_or(0, |format| tokens::count(&format.to_string()));
+        let format = self.response_format.as_ref().map_or(0, |format| tokens::count(&format.to_string()));
         (turns + tools + format).max(1)
     }
 }
@@ -166,9 +140,7 @@ impl Turn {
         match &self.content {
             Some(Value::String(text)) => text.clone(),
             Some(Value::Array(parts)) => {
-                let texts = parts
-                    .iter()
-                    .filter_map(|part| part.get("text").and_then(Value::as_str));
+                let texts = parts.iter().filter_map(|part| part.get("text").and_then(Value::as_str));
                 texts.collect::<Vec<_>>().join("\n")
             }
             _ => String::new(),
@@ -177,34 +149,20 @@ impl Turn {
 
     fn images(&self) -> u64 {
         match &self.content {
-            Some(Value::Array(parts)) => parts
-                .iter()
-                .filter(|part| part.get("image_url").is_some())
-                .count() as u64,
+            Some(Value::Array(parts)) => parts.iter().filter(|part| part.get("image_url").is_some()).count() as u64,
             _ => 0,
         }
     }
 
     fn tokens(&self) -> u64 {
-        let calls = self
-            .tool_calls
-            .iter()
-            .flatten()
-            .filter_map(|call| call.get("function"));
-        tokens::count(&self.text())
-            + self.images() * IMAGE_TOKENS
-            + calls
-                .map(|function| tokens::count(&function.to_string()))
-                .sum::<u64>()
+        let calls = self.tool_calls.iter().flatten().filter_map(|call| call.get("function"));
+        tokens::count(&self.text()) + self.images() * IMAGE_TOKENS + calls.map(|function| tokens::count(&function.to_string())).sum::<u64>()
     }
 }
 
 impl Function {
     fn tokens(&self) -> u64 {
-        let schema = self
-            .parameters
-            .as_ref()
-            .map_or(0, |schema| tokens::count(&schema.to_string()));
+        let schema = self.parameters.as_ref().map_or(0, |schema| tokens::count(&schema.to_string()));
         tokens::count(&self.name) + self.description.as_deref().map_or(0, tokens::count) + schema
     }
 }

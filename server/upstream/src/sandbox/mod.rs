@@ -44,14 +44,8 @@ pub(crate) fn is_at(base_url: &str) -> bool {
 
 /// The target under an address that a URL can hold, for the encoder.
 pub(crate) fn addressed(target: &Target) -> Target {
-    let host = Host {
-        base_url: "http://sandbox.invalid".into(),
-        ..Host::clone(&target.host)
-    };
-    Target {
-        host: Arc::new(host),
-        ..target.clone()
-    }
+    let host = Host { base_url: "http://sandbox.invalid".into(), ..Host::clone(&target.host) };
+    Target { host: Arc::new(host), ..target.clone() }
 }
 
 /// Answers one request. Waits as long as the model waits before its answer's head.

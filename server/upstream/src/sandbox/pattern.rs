@@ -6,12 +6,7 @@ const LONGEST: usize = 4_096;
 /// anchors at both ends; says what it does not.
 pub(super) fn matching(pattern: &str, nth: usize) -> Result<String, String> {
     let chars: Vec<char> = pattern.chars().collect();
-    let mut reader = Reader {
-        chars: &chars,
-        at: 0,
-        nth,
-        depth: 0,
-    };
+    let mut reader = Reader { chars: &chars, at: 0, nth, depth: 0 };
     let made = reader.alternatives()?;
     match reader.peek() {
         None => Ok(made),
@@ -71,9 +66,7 @@ impl Reader<'_> {
                     _ => !matches!(self.peek(), None | Some('|' | ')')),
                 };
                 if inner {
-                    return Err(format!(
-                        "\"{char}\" in the middle is not understood by the sandbox"
-                    ));
+                    return Err(format!("\"{char}\" in the middle is not understood by the sandbox"));
                 }
                 continue;
             };
@@ -115,11 +108,7 @@ impl Reader<'_> {
                     }
                 }
                 let made = self.alternatives()?;
-                if self.eat(')') {
-                    Ok(Some(made))
-                } else {
-                    Err("a group is not closed".to_owned())
-                }
+                if self.eat(')') { Ok(Some(made)) } else { Err("a group is not closed".to_owned()) }
             }
             Some('[') => self.class().map(Some),
             Some('\\') => match self.next() {
@@ -172,9 +161,7 @@ impl Reader<'_> {
                 (Some('-'), Some(end)) if *end != ']' => {
                     self.at += 1;
                     match self.next() {
-                        Some('\\') => self
-                            .next()
-                            .map_or(Err("it ends with a backslash".to_owned()), literal)?,
+                        Some('\\') => self.next().map_or(Err("it ends with a backslash".to_owned()), literal)?,
                         Some(end) => end,
                         None => low,
                     }
@@ -187,12 +174,7 @@ impl Reader<'_> {
             ranges.push((low, high));
         }
         let within = |char: char| ranges.iter().any(|(low, high)| (*low..=*high).contains(&char));
-        let mut set: String = ('a'..='z')
-            .chain('A'..='Z')
-            .chain('0'..='9')
-            .chain(' '..='~')
-            .filter(|char| within(*char) != negated)
-            .collect();
+        let mut set: String = ('a'..='z').chain('A'..='Z').chain('0'..='9').chain(' '..='~').filter(|char| within(*char) != negated).collect();
         if set.is_empty() && !negated {
             set.extend(ranges.iter().map(|(low, _)| *low));
         }
@@ -224,15 +206,8 @@ impl Reader<'_> {
                     }
                 }
                 let (least, most) = inner.split_once(',').unwrap_or((&inner, &inner));
-                let most: usize = if most.is_empty() {
-                    LONGEST
-                } else {
-                    most.parse()
-                        .map_err(|_| format!("{{{inner}}} is not a repetition"))?
-                };
-                let least: usize = least
-                    .parse()
-                    .map_err(|_| format!("{{{inner}}} is not a repetition"))?;
+                let most: usize = if most.is_empty() { LONGEST } else { most.parse().map_err(|_| format!("{{{inner}}} is not a repetition"))? };
+                let least: usize = least.parse().map_err(|_| format!("{{{inner}}} is not a repetition"))?;
                 least.max(usize::from(most > 0))
             }
             _ => return Ok(1),
@@ -262,9 +237,7 @@ fn literal(letter: char) -> Result<char, String> {
         'n' => Ok('\n'),
         't' => Ok('\t'),
         'r' => Ok('\r'),
-        letter if letter.is_ascii_alphanumeric() => {
-            Err(format!("\\{letter} is not understood by the sandbox"))
-        }
+        letter if letter.is_ascii_alphanumeric() => Err(format!("\\{letter} is not understood by the sandbox")),
         other => Ok(other),
     }
 }
@@ -291,19 +264,7 @@ mod tests {
         ] {
             assert_eq!(matching(pattern, nth).unwrap(), made, "{pattern}");
         }
-        for pattern in [
-            "(?=a)b",
-            "a\\b",
-            "(",
-            "[a",
-            "a{",
-            "*",
-            "a)",
-            "a$b",
-            "\\",
-            "(((a{4000}){4000}){4000})",
-            "[b-a]",
-        ] {
+        for pattern in ["(?=a)b", "a\\b", "(", "[a", "a{", "*", "a)", "a$b", "\\", "(((a{4000}){4000}){4000})", "[b-a]"] {
             assert!(matching(pattern, 0).is_err(), "{pattern}");
         }
         assert!(matching(&"(".repeat(100_000), 0).is_err());

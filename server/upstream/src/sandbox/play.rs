@@ -44,15 +44,8 @@ struct Running {
 pub(super) async fn begin(answer: Answer) -> Response<Playback> {
     let stamp = stamp();
     if answer.stream {
-        let running = Running {
-            began: Instant::now(),
-            sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
-            answer,
-            stamp,
-            next: 0,
-            started: false,
-            over: false,
-        };
+        let running =
+            Running { began: Instant::now(), sleep: Box::pin(tokio::time::sleep(Duration::ZERO)), answer, stamp, next: 0, started: false, over: false };
         return response(200, "text/event-stream", State::Stream(Box::new(running)));
     }
     tokio::time::sleep(due(&answer, answer.pieces.len())).await;
@@ -76,9 +69,7 @@ pub(super) fn refuse(refusal: &Refusal) -> Response<Playback> {
 fn response(status: u16, kind: &'static str, state: State) -> Response<Playback> {
     let mut response = Response::new(Playback(state));
     *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or_default();
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }
 
@@ -87,19 +78,12 @@ fn stamp() -> Stamp {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    Stamp {
-        id: format!("chatcmpl-sandbox-{:x}-{count:x}", now.as_micros()),
-        created: now.as_secs(),
-    }
+    Stamp { id: format!("chatcmpl-sandbox-{:x}-{count:x}", now.as_micros()), created: now.as_secs() }
 }
 
 /// When a piece comes, counted from the start.
 fn due(answer: &Answer, piece: usize) -> Duration {
-    answer.pace.first
-        + answer
-            .pace
-            .gap
-            .saturating_mul(u32::try_from(piece).unwrap_or(u32::MAX))
+    answer.pace.first + answer.pace.gap.saturating_mul(u32::try_from(piece).unwrap_or(u32::MAX))
 }
 
 impl Running {
@@ -118,9 +102,7 @@ impl Running {
             Ending::Cut(after) | Ending::Hang(after) => after.min(self.answer.pieces.len()),
         };
         while self.next < stop && out.len() < CHUNK {
-            self.sleep
-                .as_mut()
-                .reset(self.began + due(&self.answer, self.next));
+            self.sleep.as_mut().reset(self.began + due(&self.answer, self.next));
             if self.sleep.as_mut().poll(cx).is_pending() {
                 break;
             }
@@ -152,10 +134,7 @@ impl Body for Playback {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let next = match &mut self.get_mut().0 {
             State::Once(body) => Poll::Ready(body.take()),
             State::Stream(running) => running.poll(cx),

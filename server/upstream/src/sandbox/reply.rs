@@ -69,18 +69,9 @@ pub(super) enum Plan {
     Silence,
 }
 
-const BRISK: Pace = Pace {
-    first: Duration::from_millis(5),
-    gap: Duration::from_millis(1),
-};
-const SLOW: Pace = Pace {
-    first: Duration::from_secs(2),
-    gap: Duration::from_millis(200),
-};
-const FAST: Pace = Pace {
-    first: Duration::from_millis(5),
-    gap: Duration::from_micros(200),
-};
+const BRISK: Pace = Pace { first: Duration::from_millis(5), gap: Duration::from_millis(1) };
+const SLOW: Pace = Pace { first: Duration::from_secs(2), gap: Duration::from_millis(200) };
+const FAST: Pace = Pace { first: Duration::from_millis(5), gap: Duration::from_micros(200) };
 
 /// The models, for the error message.
 const MODELS: &str = "echo, slow, long, reasoning, tools, json, error-401, error-429, error-500, timeout, hang, break-mid-stream";
@@ -100,89 +91,49 @@ pub(super) fn plan(ask: &Ask) -> Result<Plan, Refusal> {
             draft.say(ask, &long(&ask.asked()));
         }
         "reasoning" => {
-            draft.think(&format!(
-                "I was asked: {}. I can answer with the same words.",
-                ask.asked()
-            ));
+            draft.think(&format!("I was asked: {}. I can answer with the same words.", ask.asked()));
             draft.say(ask, &ask.asked());
         }
         "tools" => draft.use_tools(ask)?,
         "json" => draft.say(ask, &structured(ask)?),
         "hang" => {
             ending = Ending::Hang(FEW);
-            draft.say(
-                ask,
-                &format!("This answer falls silent before its end: {}", ask.asked()),
-            );
+            draft.say(ask, &format!("This answer falls silent before its end: {}", ask.asked()));
         }
         "break-mid-stream" => {
             ending = Ending::Cut(FEW);
-            draft.say(
-                ask,
-                &format!("This answer breaks off before its end: {}", ask.asked()),
-            );
+            draft.say(ask, &format!("This answer breaks off before its end: {}", ask.asked()));
         }
         "timeout" => return Ok(Plan::Silence),
         "error-401" => {
-            return Err(refusal(
-                401,
-                "authentication_error",
-                "invalid_api_key",
-                "the sandbox refuses its key, as asked",
-            ));
+            return Err(refusal(401, "authentication_error", "invalid_api_key", "the sandbox refuses its key, as asked"));
         }
         "error-429" => {
-            let refusal = refusal(
-                429,
-                "rate_limit_error",
-                "rate_limit_exceeded",
-                "the sandbox has too many requests, as asked",
-            );
-            return Err(Refusal {
-                retry_after: Some(1),
-                ..refusal
-            });
+            let refusal = refusal(429, "rate_limit_error", "rate_limit_exceeded", "the sandbox has too many requests, as asked");
+            return Err(Refusal { retry_after: Some(1), ..refusal });
         }
         "error-500" => {
-            return Err(refusal(
-                500,
-                "server_error",
-                "server_error",
-                "the sandbox fails, as asked",
-            ));
+            return Err(refusal(500, "server_error", "server_error", "the sandbox fails, as asked"));
         }
         other => {
             let message = format!("the sandbox has no model \"{other}\"; it has {MODELS}");
             let refusal = refusal(404, "invalid_request_error", "model_not_found", &message);
-            return Err(Refusal {
-                param: Some("model"),
-                ..refusal
-            });
+            return Err(Refusal { param: Some("model"), ..refusal });
         }
     }
     let choices = ask.n.unwrap_or(1);
     if !(1..=MOST_CHOICES).contains(&choices) {
-        return Err(Refusal::invalid(
-            "n",
-            format!("n is {choices}; the sandbox gives 1 to {MOST_CHOICES} answers"),
-        ));
+        return Err(Refusal::invalid("n", format!("n is {choices}; the sandbox gives 1 to {MOST_CHOICES} answers")));
     }
     if ask.max_tokens() == Some(0) {
-        return Err(Refusal::invalid(
-            "max_tokens",
-            "max_tokens is 0; it must be 1 or more",
-        ));
+        return Err(Refusal::invalid("max_tokens", "max_tokens is 0; it must be 1 or more"));
     }
     draft.cut(ask.max_tokens());
     if ending == Ending::Hang(FEW) && !ask.stream() {
         return Ok(Plan::Silence);
     }
     let written = draft.pieces.iter().filter(|piece| piece.is_token()).count() as u64;
-    let thought = draft
-        .pieces
-        .iter()
-        .filter(|piece| matches!(piece, Piece::Reasoning(_)))
-        .count() as u64;
+    let thought = draft.pieces.iter().filter(|piece| matches!(piece, Piece::Reasoning(_))).count() as u64;
     Ok(Plan::Answer(Answer {
         model: format!("sandbox-{}", ask.model),
         pieces: draft.pieces,
@@ -199,14 +150,7 @@ pub(super) fn plan(ask: &Ask) -> Result<Plan, Refusal> {
 }
 
 fn refusal(status: u16, kind: &'static str, code: &'static str, message: &str) -> Refusal {
-    Refusal {
-        status,
-        kind,
-        code: Some(code),
-        param: None,
-        message: message.to_owned(),
-        retry_after: None,
-    }
+    Refusal { status, kind, code: Some(code), param: None, message: message.to_owned(), retry_after: None }
 }
 
 impl Piece {
@@ -222,35 +166,20 @@ struct Draft {
 
 impl Default for Draft {
     fn default() -> Self {
-        Self {
-            pieces: Vec::new(),
-            finish: "stop",
-        }
+        Self { pieces: Vec::new(), finish: "stop" }
     }
 }
 
 impl Draft {
     /// Text, up to the first stop text.
     fn say(&mut self, ask: &Ask, text: &str) {
-        let end = ask
-            .stops()
-            .filter_map(|stop| text.find(stop))
-            .min()
-            .unwrap_or(text.len());
+        let end = ask.stops().filter_map(|stop| text.find(stop)).min().unwrap_or(text.len());
         let text = text.get(..end).unwrap_or(text);
-        self.pieces.extend(
-            tokens::split(text)
-                .into_iter()
-                .map(|token| Piece::Text(token.into())),
-        );
+        self.pieces.extend(tokens::split(text).into_iter().map(|token| Piece::Text(token.into())));
     }
 
     fn think(&mut self, text: &str) {
-        self.pieces.extend(
-            tokens::split(text)
-                .into_iter()
-                .map(|token| Piece::Reasoning(token.into())),
-        );
+        self.pieces.extend(tokens::split(text).into_iter().map(|token| Piece::Reasoning(token.into())));
     }
 
     fn use_tools(&mut self, ask: &Ask) -> Result<(), Refusal> {
@@ -267,24 +196,14 @@ impl Draft {
         }
         for (function, index) in chosen.into_iter().zip(0..) {
             let arguments = match &function.parameters {
-                Some(schema) => schema::instance(schema).map_err(|problem| {
-                    Refusal::invalid(
-                        "tools",
-                        format!("the sandbox cannot call \"{}\": {problem}", function.name),
-                    )
-                })?,
+                Some(schema) => schema::instance(schema)
+                    .map_err(|problem| Refusal::invalid("tools", format!("the sandbox cannot call \"{}\": {problem}", function.name)))?,
                 None => json!({}),
             };
-            self.pieces.push(Piece::Call {
-                index,
-                name: function.name.as_str().into(),
-            });
+            self.pieces.push(Piece::Call { index, name: function.name.as_str().into() });
             let text = arguments.to_string();
             let pieces = tokens::split(&text).into_iter();
-            self.pieces.extend(pieces.map(|piece| Piece::Arguments {
-                index,
-                piece: piece.into(),
-            }));
+            self.pieces.extend(pieces.map(|piece| Piece::Arguments { index, piece: piece.into() }));
         }
         self.finish = "tool_calls";
         Ok(())
@@ -292,9 +211,7 @@ impl Draft {
 
     /// Keeps as many tokens as are allowed.
     fn cut(&mut self, most: Option<u64>) {
-        let most = most
-            .and_then(|most| usize::try_from(most).ok())
-            .unwrap_or(usize::MAX);
+        let most = most.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
         let mut seen = 0;
         let end = self.pieces.iter().position(|piece| {
             let over = piece.is_token() && seen == most;
@@ -314,24 +231,14 @@ impl Draft {
 
 /// The tools to call.
 fn chosen(ask: &Ask) -> Result<Vec<&Function>, Refusal> {
-    let most = if ask.parallel_tool_calls.unwrap_or(true) {
-        2
-    } else {
-        1
-    };
+    let most = if ask.parallel_tool_calls.unwrap_or(true) { 2 } else { 1 };
     match &ask.tool_choice {
         Some(Value::String(choice)) if choice == "none" => Ok(Vec::new()),
         Some(choice @ Value::Object(_)) => {
-            let name = choice
-                .pointer("/function/name")
-                .and_then(Value::as_str)
-                .unwrap_or_default();
+            let name = choice.pointer("/function/name").and_then(Value::as_str).unwrap_or_default();
             match ask.functions().find(|function| function.name == name) {
                 Some(function) => Ok(vec![function]),
-                None => Err(Refusal::invalid(
-                    "tool_choice",
-                    format!("tool_choice names \"{name}\", which is not among the tools"),
-                )),
+                None => Err(Refusal::invalid("tool_choice", format!("tool_choice names \"{name}\", which is not among the tools"))),
             }
         }
         _ => Ok(ask.functions().take(most).collect()),
@@ -340,17 +247,11 @@ fn chosen(ask: &Ask) -> Result<Vec<&Function>, Refusal> {
 
 /// JSON of the form asked for.
 fn structured(ask: &Ask) -> Result<String, Refusal> {
-    let schema = ask
-        .response_format
-        .as_ref()
-        .and_then(|format| format.pointer("/json_schema/schema"));
+    let schema = ask.response_format.as_ref().and_then(|format| format.pointer("/json_schema/schema"));
     let value = match schema {
-        Some(schema) => schema::instance(schema).map_err(|problem| {
-            Refusal::invalid(
-                "response_format",
-                format!("the sandbox cannot follow the schema: {problem}"),
-            )
-        })?,
+        Some(schema) => {
+            schema::instance(schema).map_err(|problem| Refusal::invalid("response_format", format!("the sandbox cannot follow the schema: {problem}")))?
+        }
         None => json!({ "asked": ask.asked() }),
     };
     Ok(value.to_string())
@@ -358,12 +259,8 @@ fn structured(ask: &Ask) -> Result<String, Refusal> {
 
 /// As many words as the text's first number says.
 fn long(text: &str) -> String {
-    let digits = text
-        .split(|char: char| !char.is_ascii_digit())
-        .find(|run| !run.is_empty());
-    let count = digits
-        .map_or(1_000, |digits| digits.parse().unwrap_or(LONGEST))
-        .clamp(1, LONGEST);
+    let digits = text.split(|char: char| !char.is_ascii_digit()).find(|run| !run.is_empty());
+    let count = digits.map_or(1_000, |digits| digits.parse().unwrap_or(LONGEST)).clamp(1, LONGEST);
     let words = (1..=count).map(|number| format!("word{number}"));
     words.collect::<Vec<_>>().join(" ")
 }

@@ -75,92 +75,42 @@ fn usage(answer: &Answer) -> Value {
     })
 }
 
-fn frame(
-    answer: &Answer,
-    stamp: &Stamp,
-    choices: &[ChunkChoice<'_>],
-    usage: Option<Value>,
-    out: &mut BytesMut,
-) {
-    let chunk = Chunk {
-        id: &stamp.id,
-        object: "chat.completion.chunk",
-        created: stamp.created,
-        model: &answer.model,
-        choices,
-        usage,
-    };
+fn frame(answer: &Answer, stamp: &Stamp, choices: &[ChunkChoice<'_>], usage: Option<Value>, out: &mut BytesMut) {
+    let chunk = Chunk { id: &stamp.id, object: "chat.completion.chunk", created: stamp.created, model: &answer.model, choices, usage };
     out.extend_from_slice(b"data: ");
     // Neither the value nor the buffer can fail.
     let _ = serde_json::to_writer(out.writer(), &chunk);
     out.extend_from_slice(b"\n\n");
 }
 
-fn each_choice<'a>(
-    answer: &Answer,
-    stamp: &Stamp,
-    out: &mut BytesMut,
-    delta: impl Fn(u64) -> Delta<'a>,
-    finish: Option<&'static str>,
-) {
+fn each_choice<'a>(answer: &Answer, stamp: &Stamp, out: &mut BytesMut, delta: impl Fn(u64) -> Delta<'a>, finish: Option<&'static str>) {
     for index in 0..answer.choices {
-        frame(
-            answer,
-            stamp,
-            &[ChunkChoice {
-                index,
-                delta: delta(index),
-                finish_reason: finish,
-            }],
-            None,
-            out,
-        );
+        frame(answer, stamp, &[ChunkChoice { index, delta: delta(index), finish_reason: finish }], None, out);
     }
 }
 
 /// The chunk that only says who speaks.
 pub(super) fn start(answer: &Answer, stamp: &Stamp, out: &mut BytesMut) {
-    let delta = |_| Delta {
-        role: Some("assistant"),
-        content: Some(""),
-        ..Delta::default()
-    };
+    let delta = |_| Delta { role: Some("assistant"), content: Some(""), ..Delta::default() };
     each_choice(answer, stamp, out, delta, None);
 }
 
 /// One piece, for every choice.
 pub(super) fn piece(answer: &Answer, stamp: &Stamp, piece: &Piece, out: &mut BytesMut) {
     let delta = |choice| match piece {
-        Piece::Text(text) => Delta {
-            content: Some(text),
-            ..Delta::default()
-        },
-        Piece::Reasoning(text) => Delta {
-            reasoning_content: Some(text),
-            ..Delta::default()
-        },
+        Piece::Text(text) => Delta { content: Some(text), ..Delta::default() },
+        Piece::Reasoning(text) => Delta { reasoning_content: Some(text), ..Delta::default() },
         Piece::Call { index, name } => Delta {
             tool_calls: Some([CallDelta {
                 index: *index,
                 id: Some(call_id(stamp, choice, *index)),
                 kind: Some("function"),
-                function: FunctionDelta {
-                    name: Some(name),
-                    arguments: "",
-                },
+                function: FunctionDelta { name: Some(name), arguments: "" },
             }]),
             ..Delta::default()
         },
         Piece::Arguments { index, piece } => Delta {
-            tool_calls: Some([CallDelta {
-                index: *index,
-                id: None,
-                kind: None,
-                function: FunctionDelta {
-                    name: None,
-                    arguments: piece,
-                },
-            }]),
+            tool_calls: Some([CallDelta { index: *index, id: None, kind: None, function: FunctionDelta { name: None, arguments: piece } }]),
             ..Delta::default()
         },
     };
@@ -178,9 +128,8 @@ pub(super) fn end(answer: &Answer, stamp: &Stamp, out: &mut BytesMut) {
 
 /// The whole answer as one JSON body.
 pub(super) fn whole(answer: &Answer, stamp: &Stamp) -> Vec<u8> {
-    let choices: Vec<Value> = (0..answer.choices)
-        .map(|choice| json!({ "index": choice, "message": message(answer, stamp, choice), "finish_reason": answer.finish }))
-        .collect();
+    let choices: Vec<Value> =
+        (0..answer.choices).map(|choice| json!({ "index": choice, "message": message(answer, stamp, choice), "finish_reason": answer.finish })).collect();
     let body = json!({
         "id": stamp.id,
         "object": "chat.completion",
@@ -207,11 +156,7 @@ fn message(answer: &Answer, stamp: &Stamp, choice: u64) -> Value {
             }
         }
     }
-    let content = if text.is_empty() && !calls.is_empty() {
-        Value::Null
-    } else {
-        Value::from(text)
-    };
+    let content = if text.is_empty() && !calls.is_empty() { Value::Null } else { Value::from(text) };
     let mut message = json!({ "role": "assistant", "content": content, "refusal": null });
     if !reasoning.is_empty() {
         message["reasoning_content"] = reasoning.into();
@@ -231,14 +176,6 @@ fn message(answer: &Answer, stamp: &Stamp, choice: u64) -> Value {
 
 /// The body of an error.
 pub(super) fn refusal(refusal: &Refusal) -> Vec<u8> {
-    let Refusal {
-        message,
-        kind,
-        code,
-        param,
-        ..
-    } = refusal;
-    json!({ "error": { "message": message, "type": kind, "code": code, "param": param } })
-        .to_string()
-        .into_bytes()
+    let Refusal { message, kind, code, param, .. } = refusal;
+    json!({ "error": { "message": message, "type": kind, "code": code, "param": param } }).to_string().into_bytes()
 }

@@ -1,20 +1,11 @@
 //! Attempts to send, and a server that does as it is told.
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs
-)]
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use headworks_core::{
-    Attempt, AuthScheme, Begun, Call, Catalog, DialectName, Event, EventKind, Fault, Host, Key, ModelId,
-    Origin, Quirks, Target, Work,
-};
+use headworks_core::{Attempt, AuthScheme, Begun, Call, Catalog, DialectName, Event, EventKind, Fault, Host, Key, ModelId, Origin, Quirks, Target, Work};
 use headworks_providers::{Door, openai::OpenAiDoor};
 use serde_json::{Value, json};
 use tokio::{
@@ -27,9 +18,7 @@ use tokio::{
 pub fn attempt(target: Arc<Target>, mut body: Value) -> Attempt {
     body["model"] = target.id.to_string().into();
     let body = Bytes::from(body.to_string());
-    let request = OpenAiDoor
-        .request(&http::HeaderMap::new(), &body)
-        .expect("a good request");
+    let request = OpenAiDoor.request(&http::HeaderMap::new(), &body).expect("a good request");
     let tenant = Key {
         id: "key".into(),
         name: "test".into(),
@@ -51,11 +40,7 @@ pub fn attempt(target: Arc<Target>, mut body: Value) -> Attempt {
         catalog: Arc::new(Catalog::default()),
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
     };
-    Attempt {
-        call,
-        target,
-        ordinal: 1,
-    }
+    Attempt { call, target, ordinal: 1 }
 }
 
 /// A streamed question.
@@ -92,8 +77,7 @@ pub fn target(host: Host) -> Arc<Target> {
 
 /// The built-in target `sandbox/NAME`.
 pub fn sandbox(name: &str) -> Arc<Target> {
-    let catalog =
-        headworks_providers::catalog::load(&BTreeMap::new(), &|_: &str| None).expect("the catalogue");
+    let catalog = headworks_providers::catalog::load(&BTreeMap::new(), &|_: &str| None).expect("the catalogue");
     catalog.target(&format!("sandbox/{name}")).expect("the sandbox")
 }
 
@@ -162,10 +146,7 @@ impl Server {
     }
 
     pub async fn next(&mut self) -> Seen {
-        tokio::time::timeout(Duration::from_secs(5), self.seen.recv())
-            .await
-            .expect("something happens")
-            .unwrap()
+        tokio::time::timeout(Duration::from_secs(5), self.seen.recv()).await.expect("something happens").unwrap()
     }
 
     pub async fn request(&mut self) -> String {
@@ -176,12 +157,7 @@ impl Server {
     }
 }
 
-async fn serve(
-    mut socket: TcpStream,
-    scripts: Vec<Vec<Act>>,
-    served: Arc<std::sync::atomic::AtomicUsize>,
-    tell: mpsc::UnboundedSender<Seen>,
-) {
+async fn serve(mut socket: TcpStream, scripts: Vec<Vec<Act>>, served: Arc<std::sync::atomic::AtomicUsize>, tell: mpsc::UnboundedSender<Seen>) {
     socket.set_nodelay(true).unwrap();
     while let Some(request) = read_request(&mut socket).await {
         tell.send(Seen::Request(request)).ok();
@@ -213,9 +189,7 @@ async fn read_request(socket: &mut TcpStream) -> Option<String> {
     loop {
         let text = String::from_utf8_lossy(&read).into_owned();
         if let Some(end) = text.find("\r\n\r\n") {
-            let length = text
-                .lines()
-                .find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+            let length = text.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
             if text.len() >= end + 4 + length.unwrap_or(0) {
                 return Some(text);
             }
@@ -248,12 +222,7 @@ pub fn delta(text: &str, finish: Option<&str>) -> String {
 /// A short good stream: "grüße 🌍".
 pub fn good() -> Vec<Act> {
     let mut bytes = sse_head();
-    for data in [
-        delta("grüße", None),
-        delta(" 🌍", None),
-        delta("", Some("stop")),
-        "data: [DONE]\n\n".to_owned(),
-    ] {
+    for data in [delta("grüße", None), delta(" 🌍", None), delta("", Some("stop")), "data: [DONE]\n\n".to_owned()] {
         bytes.extend(chunk(&data));
     }
     bytes.extend(b"0\r\n\r\n");
@@ -263,7 +232,5 @@ pub fn good() -> Vec<Act> {
 /// An answer with a length.
 pub fn reply(status: &str, headers: &str, body: &str) -> Vec<Act> {
     let length = body.len();
-    vec![Act::Send(
-        format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n{headers}\r\n{body}").into_bytes(),
-    )]
+    vec![Act::Send(format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n{headers}\r\n{body}").into_bytes())]
 }

@@ -1,0 +1,235 @@
+//! Spells a request as Anthropic's messages.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use headworks_core::{CacheMark, Capability, ChatRequest, DialectName, Effort, Fault, Json, Output, Reason, Target, Tool, ToolChoice};
+use http::{Method, Request, header};
+
+use super::{
+    cache::{self, Prompt},
+    request::{Conversation, control, conversation, legal, write},
+};
+use crate::{
+    Encoded,
+    spell::{Object, object},
+};
+
+/// Output for a model whose limit is unknown: the dialect requires a number.
+const UNKNOWN_OUTPUT: i64 = 4096;
+/// The least that Anthropic takes as a thinking budget, tokens.
+const LEAST_THINKING: i64 = 1024;
+
+/// The request for a target.
+pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, Fault> {
+    let mut notes: Vec<Arc<str>> = Vec::new();
+    let mut note = |text: String| notes.push(text.into());
+    let missing = |what: String| Fault::new(Reason::CapabilityMissing, format!("{}: {what}", target.id)).at(&target.id);
+    let id = &target.id;
+    let s = &request.sampling;
+    if s.n.is_some_and(|n| n > 1) {
+        return Err(missing("n above 1 is not offered by this provider".to_owned()));
+    }
+    if request.output == Output::Json && !request.tools.is_empty() {
+        note(format!("{id} has no JSON mode; the model was told in words"));
+    }
+    let Conversation { mut system, roles, mut turns } = conversation(target, request)?;
+    if request.output == Output::Json {
+        // Without a schema there is no mode for it: an instruction is what remains.
+        let text = r#"{"type":"text","text":"Answer with one JSON object and nothing else.""#;
+        system.push(super::request::Block { json: text.to_owned(), bytes: text.len(), cache: CacheMark::None, markable: true });
+    }
+    let mut tool_marks: Vec<CacheMark> = Vec::new();
+    let mut tools: Vec<Vec<u8>> = Vec::new();
+    for tool in &request.tools {
+        let (mark, json) = spell_tool(tool).ok_or_else(|| missing("a tool that another provider runs cannot be used here".to_owned()))?;
+        tool_marks.push(mark);
+        tools.push(json);
+    }
+    let mut prompt = Prompt { tools: tools.iter().map(Vec::len).collect(), system: &mut system, turns: &mut turns };
+    if cache::marked(&prompt, &tool_marks) {
+        if cache::clamp(&mut prompt, &mut tool_marks) {
+            note(format!("{id} takes {} cache marks; the last ones were kept", cache::MOST));
+        }
+    } else if request.auto_cache == Some(true) {
+        cache::place(target, &mut prompt, &mut tool_marks, request.cache_ttl);
+    }
+
+    let model = target.model.as_deref();
+    let most = model.and_then(|m| m.max_output_tokens);
+    let max_tokens = match (s.max_tokens, most) {
+        (Some(asked), Some(most)) if asked > most => {
+            note(format!("{id} writes at most {most} tokens; max_tokens was lowered to that"));
+            most
+        }
+        (Some(asked), _) => asked,
+        (None, most) => {
+            let filled = most.unwrap_or(UNKNOWN_OUTPUT);
+            note(format!("{id} requires max_tokens; {filled} was filled in"));
+            filled
+        }
+    };
+    let thinking = thinking(target, request, max_tokens);
+    let capabilities = model.map(|m| m.capabilities).unwrap_or_default();
+    if request.tools.is_empty() && request.tool_choice.is_some() && request.tool_choice != Some(ToolChoice::None) {
+        note("tool_choice without tools was left out".to_owned());
+    }
+
+    let mut out = Vec::with_capacity(2048);
+    object(&mut out, |o| {
+        o.str("model", &target.upstream_name);
+        o.val("max_tokens", max_tokens);
+        if !system.is_empty() {
+            let mut json = Vec::new();
+            write(&mut json, &system);
+            o.raw("system", std::str::from_utf8(&json).unwrap_or("[]"));
+        }
+        o.arr("messages", |a| {
+            for (role, turn) in roles.iter().zip(&turns) {
+                a.obj(|m| {
+                    m.str("role", role);
+                    let mut json = Vec::new();
+                    write(&mut json, turn);
+                    m.raw("content", std::str::from_utf8(&json).unwrap_or("[]"));
+                });
+            }
+        });
+        if request.stream {
+            o.val("stream", true);
+        }
+        let fixed = capabilities.sampling == Capability::No || thinking.is_some();
+        if fixed && (s.temperature.is_some() || s.top_p.is_some() || s.top_k.is_some()) {
+            let why = if thinking.is_some() { " while it thinks" } else { "" };
+            note(format!("{id} does not take temperature, top_p and top_k{why}; they were left out"));
+        } else if !fixed {
+            o.opt("temperature", s.temperature.map(|t| t.min(1.0)));
+            o.opt("top_p", s.top_p);
+            o.opt("top_k", s.top_k);
+        }
+        let stop: Vec<&str> = s.stop.iter().map(|t| t.as_str()).filter(|t| !t.trim().is_empty()).collect();
+        if !stop.is_empty() {
+            o.val("stop_sequences", stop);
+        }
+        if let Some(budget) = thinking {
+            o.obj("thinking", |t| {
+                t.str("type", "enabled");
+                t.val("budget_tokens", budget);
+            });
+        }
+        if !tools.is_empty() {
+            o.arr("tools", |a| {
+                for (json, mark) in tools.iter().zip(&tool_marks) {
+                    let text = std::str::from_utf8(json).unwrap_or("{}");
+                    let mark = control(*mark).map(|c| format!(",\"cache_control\":{c}")).unwrap_or_default();
+                    a.raw(&format!("{}{mark}}}", text.get(..text.len().saturating_sub(1)).unwrap_or_default()));
+                }
+            });
+            choice(o, request);
+        }
+        if let Output::Schema { schema, .. } = &request.output {
+            o.obj("output_config", |c| {
+                c.obj("format", |f| {
+                    f.str("type", "json_schema");
+                    f.raw("schema", schema.as_str());
+                });
+            });
+        }
+        if let Some(user) = request.user.as_deref().or(request.routing.user_id.as_deref()) {
+            o.obj("metadata", |m| m.str("user_id", user));
+        }
+        match request.service_tier.as_deref() {
+            Some("auto" | "default") => o.str("service_tier", "auto"),
+            Some("standard_only") => o.str("service_tier", "standard_only"),
+            Some(other) => note(format!("{id} has no service tier \"{other}\"; it was left out")),
+            None => {}
+        }
+        if request.extra_dialect == Some(DialectName::Anthropic) {
+            request.extra.iter().for_each(|(name, value)| o.raw(name, value.as_str()));
+        } else {
+            for name in request.extra.keys() {
+                note(format!("{id} has no parameter {name}; it was left out"));
+            }
+        }
+        for (name, set) in [
+            ("frequency_penalty", s.frequency_penalty.is_some()),
+            ("presence_penalty", s.presence_penalty.is_some()),
+            ("repetition_penalty", s.repetition_penalty.is_some()),
+            ("min_p", s.min_p.is_some()),
+            ("seed", s.seed.is_some()),
+            ("logprobs", s.logprobs == Some(true)),
+            ("logit_bias", !s.logit_bias.is_empty()),
+        ] {
+            if set {
+                note(format!("{id} does not take {name}; it was left out"));
+            }
+        }
+    });
+    let mut built = Request::builder().method(Method::POST).uri(format!("{}/v1/messages", target.host.base_url)).header(header::CONTENT_TYPE, "application/json");
+    for (name, value) in &target.host.quirks.headers {
+        built = built.header(&**name, &**value);
+    }
+    if !target.host.quirks.headers.iter().any(|(name, _)| &**name == "anthropic-version") {
+        built = built.header("anthropic-version", "2023-06-01");
+    }
+    let request = built.body(Bytes::from(out)).map_err(|error| Fault::internal(format!("{id}: base_url: {error}")))?;
+    Ok(Encoded { request, notes })
+}
+
+fn choice(o: &mut Object<'_>, request: &ChatRequest) {
+    let single = request.parallel_tool_calls == Some(false);
+    let kind = match &request.tool_choice {
+        None if !single => return,
+        None | Some(ToolChoice::Auto) => "auto",
+        Some(ToolChoice::None) => "none",
+        Some(ToolChoice::Required) => "any",
+        Some(ToolChoice::Named(_)) => "tool",
+    };
+    o.obj("tool_choice", |c| {
+        c.str("type", kind);
+        if let Some(ToolChoice::Named(name)) = &request.tool_choice {
+            c.str("name", &legal(name));
+        }
+        if single && kind != "none" {
+            c.val("disable_parallel_tool_use", true);
+        }
+    });
+}
+
+fn spell_tool(tool: &Tool) -> Option<(CacheMark, Vec<u8>)> {
+    let mut out = Vec::new();
+    match tool {
+        Tool::Function { name, description, parameters, strict, cache } => {
+            object(&mut out, |o| {
+                o.str("name", &legal(name));
+                o.opt_str("description", description.as_deref());
+                o.raw("input_schema", parameters.as_ref().map_or(r#"{"type":"object","properties":{}}"#, Json::as_str));
+                o.opt("strict", strict.filter(|strict| *strict));
+            });
+            Some((*cache, out))
+        }
+        Tool::Hosted { dialect: DialectName::Anthropic, json } => Some((CacheMark::None, json.as_str().trim_end().as_bytes().to_vec())),
+        Tool::Hosted { .. } => None,
+    }
+}
+
+/// The thinking budget, where thinking is asked for: below `max_tokens`, at least what Anthropic takes.
+fn thinking(target: &Target, request: &ChatRequest, max_tokens: i64) -> Option<i64> {
+    let model = target.model.as_deref();
+    if model.is_some_and(|m| m.capabilities.reasoning == Capability::No) {
+        return None;
+    }
+    let asked = match (request.reasoning.budget_tokens, request.reasoning.effort) {
+        (Some(budget), _) => budget,
+        (None, Some(Effort::None)) | (None, None) => 0,
+        (None, Some(Effort::Minimal)) => 1024,
+        (None, Some(Effort::Low)) => 2048,
+        (None, Some(Effort::Medium)) => 8192,
+        (None, Some(Effort::High)) => 16_384,
+        (None, Some(Effort::XHigh | Effort::Max)) => 32_768,
+    };
+    let most = model.and_then(|m| m.reasoning.budget).map(|(_, most)| most).filter(|most| *most > 0).unwrap_or(i64::MAX);
+    let budget = asked.min(most).min(max_tokens - 1);
+    // A forced tool and thinking exclude each other.
+    let forced = matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
+    (asked > 0 && budget >= LEAST_THINKING && !forced).then_some(budget)
+}
