@@ -13,9 +13,9 @@ pub mod spell;
 pub mod text;
 
 mod dialect;
+mod scan;
 #[cfg(test)]
 mod testing;
-mod scan;
 
 pub use dialect::{Decoder, Dialect, Door, Encoded, ErrorFace, Head, Writer, dialect};
 pub use scan::{ScanError, members};

@@ -108,3 +108,34 @@ fn client(config: &Config) -> Result<reqwest::Client, SetupError> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn http2_clients_share_the_load() {
+        let config = Config { http2: true, http2_clients: 3, ..Config::default() };
+        let pool = Pool::new(&config).unwrap();
+        let busy = || pool.clients.iter().map(|(_, busy)| busy.load(Ordering::Relaxed)).collect::<Vec<_>>();
+        let mut slots: Vec<_> = (0..7).map(|_| pool.pick().unwrap().1).collect();
+        assert_eq!(busy(), [3, 2, 2]);
+        slots.truncate(1);
+        assert_eq!(busy(), [1, 0, 0]);
+        slots.clear();
+        assert_eq!(busy(), [0, 0, 0]);
+    }
+
+    #[test]
+    fn only_so_many_urls_are_kept() {
+        let pool = Pool::new(&Config::default()).unwrap();
+        for nth in 0..URLS + 10 {
+            let uri: http::Uri = format!("http://host/{nth}?a=b").parse().unwrap();
+            assert_eq!(pool.url(&uri).unwrap().as_str(), uri.to_string());
+        }
+        assert_eq!(pool.urls.read().len(), 10);
+        assert_eq!(pool.url(&"ftp://host/x".parse().unwrap()), None);
+    }
+}

@@ -138,6 +138,14 @@ async fn errors_and_unknown_models() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn texts_too_long_for_it() {
+    let fault = ask("echo", said(&"a ".repeat(130_000), json!({}))).await.unwrap_err();
+    assert_eq!(fault.cause, Cause::ContextTooLong, "{fault:?}");
+    let events = good("echo", said(&"a ".repeat(20_000), json!({ "stream": true }))).await;
+    assert_eq!((tokens(&events).output, finish(&events)), (16_384, vec![FinishReason::Length]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn silence_and_broken_answers() {
     let upstream = Upstream::new(&Config::default(), Secrets::new()).unwrap();
     let hour = Duration::from_secs(3_600);

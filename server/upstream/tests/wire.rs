@@ -48,6 +48,7 @@ async fn what_is_sent() {
         assert!(request.contains(line), "{line} in {request}");
     }
     assert!(request.contains("\"model\":\"model\""), "{request}");
+    drop(begun);
 
     let bare = host(server.url(), AuthScheme::Header("x-goog-api-key".into()));
     upstream(Config::default()).attempt(attempt(target(bare), question())).await.unwrap();

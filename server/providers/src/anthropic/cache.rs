@@ -27,8 +27,7 @@ pub(super) struct Prompt<'a> {
 
 /// Whether the client marked anything itself.
 pub(super) fn marked(prompt: &Prompt<'_>, tools: &[CacheMark]) -> bool {
-    tools.iter().any(|mark| *mark != CacheMark::None)
-        || prompt.system.iter().chain(prompt.turns.iter().flatten()).any(|block| block.cache != CacheMark::None)
+    tools.iter().any(|mark| *mark != CacheMark::None) || prompt.system.iter().chain(prompt.turns.iter().flatten()).any(|block| block.cache != CacheMark::None)
 }
 
 /// Keeps the client's own marks, the last four where there are more: a later mark

@@ -240,7 +240,8 @@ impl Decoder for AnthropicDecoder {
 
 impl State {
     fn whole(&mut self, body: &Bytes, out: &mut Batch) -> Result<(), Fault> {
-        let message: Message<'_> = serde_json::from_slice(body).map_err(|error| fault::garbled(&self.target, &format!("the answer cannot be read ({error})")))?;
+        let message: Message<'_> =
+            serde_json::from_slice(body).map_err(|error| fault::garbled(&self.target, &format!("the answer cannot be read ({error})")))?;
         if let Some(error) = message.error {
             return Err(self.said(error));
         }
@@ -270,7 +271,8 @@ impl State {
         if self.done {
             return Ok(());
         }
-        let event: Event<'_> = serde_json::from_slice(data).map_err(|error| fault::garbled(&self.target, &format!("a piece of the answer cannot be read ({error})")))?;
+        let event: Event<'_> =
+            serde_json::from_slice(data).map_err(|error| fault::garbled(&self.target, &format!("a piece of the answer cannot be read ({error})")))?;
         match event.kind.as_deref() {
             Some("message_start") => {
                 if let Some(message) = event.message {

@@ -164,7 +164,8 @@ pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, 
             }
         }
     });
-    let mut built = Request::builder().method(Method::POST).uri(format!("{}/v1/messages", target.host.base_url)).header(header::CONTENT_TYPE, "application/json");
+    let mut built =
+        Request::builder().method(Method::POST).uri(format!("{}/v1/messages", target.host.base_url)).header(header::CONTENT_TYPE, "application/json");
     for (name, value) in &target.host.quirks.headers {
         built = built.header(&**name, &**value);
     }

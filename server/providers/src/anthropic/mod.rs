@@ -28,10 +28,10 @@ impl Dialect for Anthropic {
 
     fn fault(&self, target: &Target, head: &Head<'_>, body: &[u8]) -> Fault {
         let value = serde_json::from_slice(body).ok();
-        let mut error = value.as_ref().and_then(crate::openai::read_error).unwrap_or_else(|| headworks_core::UpstreamError {
-            message: String::from_utf8_lossy(body).chars().take(300).collect(),
-            ..Default::default()
-        });
+        let mut error = value
+            .as_ref()
+            .and_then(crate::openai::read_error)
+            .unwrap_or_else(|| headworks_core::UpstreamError { message: String::from_utf8_lossy(body).chars().take(300).collect(), ..Default::default() });
         error.status = head.status.as_u16();
         shared::fault(target, error, shared::retry_after(head.headers))
     }

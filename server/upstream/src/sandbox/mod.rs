@@ -15,7 +15,8 @@
 //! | `break-mid-stream` | says a few words, then its body ends; not streamed: half a body |
 //!
 //! A token is a word with the white space before it, cut after 16 bytes; a
-//! picture is 85. Nothing is cached. `max_tokens`, `stop`, `n` (up to 8),
+//! picture is 85. A request may be 128,000 tokens, an answer 16,384 (`long`
+//! 100,000). Nothing is cached. `max_tokens`, `stop`, `n` (up to 8),
 //! `stream` and `include_usage` do what they do at OpenAI; the rest is accepted.
 
 mod ask;

@@ -1,12 +1,14 @@
-/// The most characters a repetition adds on its own account.
+/// The longest text made, in bytes.
 const LONGEST: usize = 4_096;
+/// The most atoms looked at: patterns come from callers, and repetitions inside repetitions multiply.
+const STEPS: usize = 100_000;
 
 /// A text that a regular expression matches, the `nth` of several where it leaves a choice.
 /// Understands literals, `.`, classes, groups, alternatives, repetitions, `\d \w \s` and the
 /// anchors at both ends; says what it does not.
 pub(super) fn matching(pattern: &str, nth: usize) -> Result<String, String> {
     let chars: Vec<char> = pattern.chars().collect();
-    let mut reader = Reader { chars: &chars, at: 0, nth, depth: 0 };
+    let mut reader = Reader { chars: &chars, at: 0, nth, depth: 0, steps: STEPS };
     let made = reader.alternatives()?;
     match reader.peek() {
         None => Ok(made),
@@ -19,6 +21,7 @@ struct Reader<'a> {
     at: usize,
     nth: usize,
     depth: usize,
+    steps: usize,
 }
 
 impl Reader<'_> {
@@ -58,7 +61,7 @@ impl Reader<'_> {
             if char == '|' || char == ')' {
                 break;
             }
-            let start = self.at;
+            let (start, nth) = (self.at, self.nth);
             let Some(atom) = self.atom()? else {
                 // An anchor: right at the ends, where the text begins and ends anyway.
                 let inner = match char {
@@ -74,9 +77,14 @@ impl Reader<'_> {
             if count.saturating_mul(atom.len()) > LONGEST {
                 return Err("it asks for too long a text".to_owned());
             }
-            // Each time anew, so that the first free choice alone tells texts apart.
             let end = self.at;
-            for _ in 0..count {
+            if count > 0 {
+                made.push_str(&atom);
+            } else {
+                self.nth = nth;
+            }
+            // Each anew, so that the places of a repetition can differ.
+            for _ in 1..count {
                 self.at = start;
                 if let Some(atom) = self.atom()? {
                     made.push_str(&atom);
@@ -93,6 +101,7 @@ impl Reader<'_> {
     /// A text for the next atom; `None` for an anchor.
     fn atom(&mut self) -> Result<Option<String>, String> {
         let one = |char: char| Ok(Some(char.to_string()));
+        self.steps = self.steps.checked_sub(1).ok_or("it is too complicated")?;
         match self.next() {
             Some('^' | '$') => Ok(None),
             Some('.') => one('a'),
@@ -264,7 +273,21 @@ mod tests {
         ] {
             assert_eq!(matching(pattern, nth).unwrap(), made, "{pattern}");
         }
-        for pattern in ["(?=a)b", "a\\b", "(", "[a", "a{", "*", "a)", "a$b", "\\", "(((a{4000}){4000}){4000})", "[b-a]"] {
+        for pattern in [
+            "(?=a)b",
+            "a\\b",
+            "(",
+            "[a",
+            "a{",
+            "*",
+            "a)",
+            "a$b",
+            "\\",
+            "(((a{4000}){4000}){4000})",
+            "[b-a]",
+            "(a|(a|(a|b){4000}){4000}){4000}",
+            "((((){4000}){4000}){4000})",
+        ] {
             assert!(matching(pattern, 0).is_err(), "{pattern}");
         }
         assert!(matching(&"(".repeat(100_000), 0).is_err());

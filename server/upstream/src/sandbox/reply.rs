@@ -9,6 +9,12 @@ use super::{
 
 /// The most tokens that `long` writes.
 const LONGEST: u64 = 100_000;
+/// The most tokens that the others write.
+const LONG: u64 = 16_384;
+/// More than anybody writes: the rest of a text need not be cut into tokens.
+const ENOUGH: usize = LONGEST as usize + 1;
+/// The most tokens that a request may be.
+const CONTEXT: u64 = 128_000;
 /// The most answers to one request.
 const MOST_CHOICES: u64 = 8;
 /// How much `hang` and `break-mid-stream` say first, in tokens.
@@ -128,7 +134,14 @@ pub(super) fn plan(ask: &Ask) -> Result<Plan, Refusal> {
     if ask.max_tokens() == Some(0) {
         return Err(Refusal::invalid("max_tokens", "max_tokens is 0; it must be 1 or more"));
     }
-    draft.cut(ask.max_tokens());
+    let prompt_tokens = ask.prompt_tokens();
+    if prompt_tokens > CONTEXT {
+        let message = format!("the sandbox's maximum context length is {CONTEXT} tokens, but the messages are {prompt_tokens} tokens");
+        let refusal = refusal(400, "invalid_request_error", "context_length_exceeded", &message);
+        return Err(Refusal { param: Some("messages"), ..refusal });
+    }
+    let most = if ask.model == "long" { LONGEST } else { LONG };
+    draft.cut(ask.max_tokens().unwrap_or(most).min(most));
     if ending == Ending::Hang(FEW) && !ask.stream() {
         return Ok(Plan::Silence);
     }
@@ -139,7 +152,7 @@ pub(super) fn plan(ask: &Ask) -> Result<Plan, Refusal> {
         pieces: draft.pieces,
         finish: draft.finish,
         choices,
-        prompt_tokens: ask.prompt_tokens(),
+        prompt_tokens,
         completion_tokens: written * choices,
         reasoning_tokens: thought * choices,
         stream: ask.stream(),
@@ -175,11 +188,11 @@ impl Draft {
     fn say(&mut self, ask: &Ask, text: &str) {
         let end = ask.stops().filter_map(|stop| text.find(stop)).min().unwrap_or(text.len());
         let text = text.get(..end).unwrap_or(text);
-        self.pieces.extend(tokens::split(text).into_iter().map(|token| Piece::Text(token.into())));
+        self.pieces.extend(tokens::split(text).take(ENOUGH).map(|token| Piece::Text(token.into())));
     }
 
     fn think(&mut self, text: &str) {
-        self.pieces.extend(tokens::split(text).into_iter().map(|token| Piece::Reasoning(token.into())));
+        self.pieces.extend(tokens::split(text).take(ENOUGH).map(|token| Piece::Reasoning(token.into())));
     }
 
     fn use_tools(&mut self, ask: &Ask) -> Result<(), Refusal> {
@@ -202,7 +215,7 @@ impl Draft {
             };
             self.pieces.push(Piece::Call { index, name: function.name.as_str().into() });
             let text = arguments.to_string();
-            let pieces = tokens::split(&text).into_iter();
+            let pieces = tokens::split(&text);
             self.pieces.extend(pieces.map(|piece| Piece::Arguments { index, piece: piece.into() }));
         }
         self.finish = "tool_calls";
@@ -210,8 +223,8 @@ impl Draft {
     }
 
     /// Keeps as many tokens as are allowed.
-    fn cut(&mut self, most: Option<u64>) {
-        let most = most.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
+    fn cut(&mut self, most: u64) {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
         let mut seen = 0;
         let end = self.pieces.iter().position(|piece| {
             let over = piece.is_token() && seen == most;

@@ -8,8 +8,13 @@ use super::pattern;
 const DEEPEST: usize = 24;
 /// Below this depth only what must be there is made.
 const GENEROUS: usize = 4;
-/// The most values made for one schema.
-const MOST: usize = 20_000;
+/// How much is made and looked at for one schema, in bytes by a rough count: schemas come
+/// from callers, and a short one can ask for a lot.
+const MOST: usize = 1 << 20;
+/// What any value costs of that.
+const VALUE: usize = 16;
+/// The longest text made, in characters.
+const LONGEST: usize = 100_000;
 
 /// Keywords whose meaning a made-up value could miss without our noticing.
 const UNKNOWN: [&str; 8] = ["not", "if", "contains", "dependentRequired", "dependentSchemas", "propertyNames", "unevaluatedProperties", "$dynamicRef"];
@@ -20,6 +25,9 @@ pub(super) fn instance(schema: &Value) -> Result<Value, String> {
     let mut maker = Maker { root: schema, left: MOST };
     maker.make(schema, &Place { path: "schema", depth: 0, nth: 0 })
 }
+
+/// What `true` says.
+static NOTHING: Map<String, Value> = Map::new();
 
 struct Maker<'a> {
     root: &'a Value,
@@ -39,12 +47,12 @@ impl Place<'_> {
     }
 }
 
-impl Maker<'_> {
+impl<'a> Maker<'a> {
     fn make(&mut self, schema: &Value, place: &Place<'_>) -> Result<Value, String> {
-        self.left = self.left.saturating_sub(1);
-        if place.depth > DEEPEST || self.left == 0 {
+        if place.depth > DEEPEST {
             return place.fail("the schema has no end");
         }
+        self.pay(VALUE, place)?;
         let schema = match schema {
             Value::Bool(true) => return Ok(text("value", place.nth)),
             Value::Object(schema) => schema,
@@ -54,11 +62,15 @@ impl Maker<'_> {
             return place.fail(format_args!("\"{keyword}\" is not understood by the sandbox"));
         }
         if let Some(value) = schema.get("const") {
+            self.pay(weight(value), place)?;
             return Ok(value.clone());
         }
         if let Some(Value::Array(values)) = schema.get("enum") {
             return match values.get(place.nth % values.len().max(1)) {
-                Some(value) => Ok(value.clone()),
+                Some(value) => {
+                    self.pay(weight(value), place)?;
+                    Ok(value.clone())
+                }
                 None => place.fail("enum is empty"),
             };
         }
@@ -66,12 +78,14 @@ impl Maker<'_> {
             let Some(meant) = self.resolve(name) else {
                 return place.fail(format_args!("$ref \"{name}\" leads nowhere"));
             };
-            return self.beside(schema, "$ref", &meant.clone(), place);
+            return self.beside(schema, "$ref", meant, place);
         }
         if let Some(Value::Array(all)) = schema.get("allOf") {
             let mut merged = without(schema, "allOf");
             for part in all {
-                merge(&mut merged, self.flat(part, place)?);
+                let part = self.flat(part, place)?;
+                self.pay(part.values().map(weight).sum(), place)?;
+                merge(&mut merged, part.clone());
             }
             return self.make(&Value::Object(merged), &deeper(place, place.path));
         }
@@ -83,7 +97,11 @@ impl Maker<'_> {
         match kind(schema) {
             "object" => self.object(schema, place),
             "array" => self.array(schema, place),
-            "string" => string(schema, place),
+            "string" => {
+                let made = string(schema, place)?;
+                self.pay(weight(&made), place)?;
+                Ok(made)
+            }
             "integer" => number(schema, place, true),
             "number" => number(schema, place, false),
             "boolean" => Ok(Value::Bool(place.nth.is_multiple_of(2))),
@@ -92,8 +110,19 @@ impl Maker<'_> {
         }
     }
 
+    fn pay(&mut self, price: usize, place: &Place<'_>) -> Result<(), String> {
+        match self.left.checked_sub(price) {
+            Some(left) => self.left = left,
+            // Nothing is affordable from here on, so that trying other ways ends too.
+            None => self.left = 0,
+        }
+        if self.left == 0 { place.fail("the schema has no end or asks for too much") } else { Ok(()) }
+    }
+
     /// `meant`, with what stands beside the keyword that led to it.
     fn beside(&mut self, schema: &Map<String, Value>, word: &str, meant: &Value, place: &Place<'_>) -> Result<Value, String> {
+        let beside: usize = schema.iter().filter(|(key, _)| *key != word && *key != "$defs").map(|(_, value)| weight(value)).sum();
+        self.pay(beside + weight(meant), place)?;
         let mut merged = without(schema, word);
         merged.retain(|key, _| !matches!(key.as_str(), "$defs" | "definitions" | "description" | "title" | "default"));
         match meant {
@@ -122,7 +151,10 @@ impl Maker<'_> {
     }
 
     /// A part of `allOf` as one object, its references followed.
-    fn flat(&self, part: &Value, place: &Place<'_>) -> Result<Map<String, Value>, String> {
+    fn flat<'b>(&self, part: &'b Value, place: &Place<'_>) -> Result<&'b Map<String, Value>, String>
+    where
+        'a: 'b,
+    {
         let mut part = part;
         for _ in 0..DEEPEST {
             match part {
@@ -131,16 +163,16 @@ impl Maker<'_> {
                         Some(meant) => part = meant,
                         None => return place.fail(format_args!("$ref \"{name}\" leads nowhere")),
                     },
-                    _ => return Ok(map.clone()),
+                    _ => return Ok(map),
                 },
-                Value::Bool(true) => return Ok(Map::new()),
+                Value::Bool(true) => return Ok(&NOTHING),
                 _ => return place.fail("nothing is valid here"),
             }
         }
         place.fail("the schema has no end")
     }
 
-    fn resolve(&self, name: &str) -> Option<&Value> {
+    fn resolve(&self, name: &str) -> Option<&'a Value> {
         let pointer = name.strip_prefix('#')?;
         self.root.pointer(pointer)
     }
@@ -211,8 +243,8 @@ impl Maker<'_> {
         let (mut items, mut seen) = (Vec::new(), BTreeSet::new());
         for nth in 0..count {
             let part = first.get(nth).unwrap_or(rest);
-            let place = Place { nth: if distinct { nth } else { 0 }, ..deeper(place, &path) };
-            match self.make(part, &place) {
+            let inner = Place { nth: if distinct { nth } else { 0 }, ..deeper(place, &path) };
+            match self.make(part, &inner) {
                 Ok(item) if distinct && !seen.insert(item.to_string()) => {
                     return place.fail("there are not enough different items");
                 }
@@ -227,6 +259,17 @@ impl Maker<'_> {
 
 fn deeper<'a>(place: &Place<'_>, path: &'a str) -> Place<'a> {
     Place { path, depth: place.depth + 1, nth: place.nth }
+}
+
+/// The size of a value in bytes, roughly.
+fn weight(value: &Value) -> usize {
+    let inner = match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(weight).sum(),
+        Value::Object(map) => map.iter().map(|(key, value)| key.len() + weight(value)).sum(),
+    };
+    inner + VALUE
 }
 
 fn without(schema: &Map<String, Value>, word: &str) -> Map<String, Value> {
@@ -297,7 +340,7 @@ fn text(word: &str, nth: usize) -> Value {
 fn string(schema: &Map<String, Value>, place: &Place<'_>) -> Result<Value, String> {
     let least = size(schema, "minLength").unwrap_or(0);
     let most = size(schema, "maxLength").unwrap_or(usize::MAX);
-    if least > most || least > MOST {
+    if least > most || least > LONGEST {
         return place.fail(format_args!("minLength {least} cannot be met"));
     }
     let nth = place.nth;
@@ -442,7 +485,16 @@ mod tests {
             "type": "object", "required": ["value", "next"],
             "properties": { "value": { "type": "integer" }, "next": { "anyOf": [{ "$ref": "#/$defs/node" }, { "type": "null" }] } },
         } } });
-        assert!(instance(&list).unwrap().to_string().ends_with("\"next\":null,\"value\":1}}}") || instance(&list).unwrap().to_string().contains("null"));
+        let mut node = &instance(&list).unwrap();
+        let mut length = 0;
+        while let Some(next) = node.get("next") {
+            assert_eq!(node["value"], json!(1));
+            (node, length) = (next, length + 1);
+        }
+        assert!(node.is_null() && length < 8, "{length}");
+        // Short, but it asks for a lot.
+        let wide = json!({ "type": "array", "minItems": 60_000, "items": { "const": "x".repeat(60_000) } });
+        assert!(instance(&wide).is_err());
         let tree = json!({ "type": "object", "properties": {
             "children": { "type": "array", "items": { "$ref": "#" } }, "left": { "$ref": "#" }, "right": { "$ref": "#" },
         } });
