@@ -26,9 +26,6 @@ pub(super) fn instance(schema: &Value) -> Result<Value, String> {
     maker.make(schema, &Place { path: "schema", depth: 0, nth: 0 })
 }
 
-/// What `true` says.
-static NOTHING: Map<String, Value> = Map::new();
-
 struct Maker<'a> {
     root: &'a Value,
     left: usize,
@@ -83,7 +80,7 @@ impl<'a> Maker<'a> {
         if let Some(Value::Array(all)) = schema.get("allOf") {
             let mut merged = without(schema, "allOf");
             for part in all {
-                let part = self.flat(part, place)?;
+                let Some(part) = self.flat(part, place)? else { continue };
                 self.pay(part.values().map(weight).sum(), place)?;
                 merge(&mut merged, part.clone());
             }
@@ -150,8 +147,8 @@ impl<'a> Maker<'a> {
         Err(last)
     }
 
-    /// A part of `allOf` as one object, its references followed.
-    fn flat<'b>(&self, part: &'b Value, place: &Place<'_>) -> Result<&'b Map<String, Value>, String>
+    /// A part of `allOf` as one object, its references followed; `None` where it says nothing.
+    fn flat<'b>(&self, part: &'b Value, place: &Place<'_>) -> Result<Option<&'b Map<String, Value>>, String>
     where
         'a: 'b,
     {
@@ -163,9 +160,9 @@ impl<'a> Maker<'a> {
                         Some(meant) => part = meant,
                         None => return place.fail(format_args!("$ref \"{name}\" leads nowhere")),
                     },
-                    _ => return Ok(map),
+                    _ => return Ok(Some(map)),
                 },
-                Value::Bool(true) => return Ok(&NOTHING),
+                Value::Bool(true) => return Ok(None),
                 _ => return place.fail("nothing is valid here"),
             }
         }
