@@ -23,6 +23,7 @@ mod ask;
 mod pattern;
 mod play;
 mod reply;
+mod scalar;
 mod schema;
 mod tokens;
 mod wire;

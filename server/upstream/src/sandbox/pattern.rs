@@ -183,7 +183,12 @@ impl Reader<'_> {
             ranges.push((low, high));
         }
         let within = |char: char| ranges.iter().any(|(low, high)| (*low..=*high).contains(&char));
-        let mut set: String = ('a'..='z').chain('A'..='Z').chain('0'..='9').chain(' '..='~').filter(|char| within(*char) != negated).collect();
+        let mut set: String = ('a'..='z')
+            .chain('A'..='Z')
+            .chain('0'..='9')
+            .chain((' '..='~').filter(|char| !char.is_ascii_alphanumeric()))
+            .filter(|char| within(*char) != negated)
+            .collect();
         if set.is_empty() && !negated {
             set.extend(ranges.iter().map(|(low, _)| *low));
         }
