@@ -66,8 +66,9 @@ struct Candidate<'a> {
     index: u16,
     #[serde(borrow, default)]
     content: Option<Content<'a>>,
+    /// A word, or its number where a client library wrote the answer out again.
     #[serde(borrow, default)]
-    finish_reason: Option<Text<'a>>,
+    finish_reason: Option<&'a RawValue>,
     #[serde(borrow, default)]
     grounding_metadata: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -276,11 +277,13 @@ impl State {
             }
         }
         if let (Some(reason), Some(choice)) = (candidate.finish_reason, self.choices.get_mut(usize::from(index))) {
-            choice.stop = match &*reason {
-                "" | "FINISH_REASON_UNSPECIFIED" => choice.stop,
-                "STOP" => Some(FinishReason::Stop),
-                "MAX_TOKENS" => Some(FinishReason::Length),
-                "SAFETY" | "RECITATION" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII" | "IMAGE_SAFETY" | "LANGUAGE" => Some(FinishReason::ContentFilter),
+            choice.stop = match reason.get().trim_matches('"') {
+                "" | "null" | "0" | "FINISH_REASON_UNSPECIFIED" => choice.stop,
+                "STOP" | "1" => Some(FinishReason::Stop),
+                "MAX_TOKENS" | "2" => Some(FinishReason::Length),
+                "3" | "4" | "6" | "7" | "8" | "9" | "SAFETY" | "RECITATION" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII" | "IMAGE_SAFETY" | "LANGUAGE" => {
+                    Some(FinishReason::ContentFilter)
+                }
                 _ => Some(FinishReason::Error),
             };
         }
