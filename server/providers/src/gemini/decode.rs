@@ -121,18 +121,20 @@ struct Usage {
     prompt_tokens_details: Option<Vec<Modality>>,
     cache_tokens_details: Option<Vec<Modality>>,
     candidates_tokens_details: Option<Vec<Modality>>,
-    traffic_type: Option<String>,
+    traffic_type: Option<Value>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 struct Modality {
-    modality: Option<String>,
+    /// A word, or its number where a client library wrote the answer out again.
+    modality: Option<Value>,
     token_count: Option<i64>,
 }
 
-fn of(list: &Option<Vec<Modality>>, modality: &str) -> i64 {
-    list.iter().flatten().filter(|m| m.modality.as_deref() == Some(modality)).filter_map(|m| m.token_count).sum::<i64>().max(0)
+fn of(list: &Option<Vec<Modality>>, modality: &str, number: i64) -> i64 {
+    let is = |value: &Value| value.as_str() == Some(modality) || value.as_i64() == Some(number);
+    list.iter().flatten().filter(|m| m.modality.as_ref().is_some_and(is)).filter_map(|m| m.token_count).sum::<i64>().max(0)
 }
 
 /// Tokens in disjoint kinds: the prompt count holds cached ones, thoughts stand beside candidates (A3, A5).
@@ -143,12 +145,12 @@ fn tokens(u: &Usage) -> Option<Tokens> {
     let count = |n: Option<i64>| n.unwrap_or(0).max(0);
     let prompt = count(u.prompt_token_count) + count(u.tool_use_prompt_token_count);
     let cached = count(u.cached_content_token_count).min(prompt);
-    let cached_audio = of(&u.cache_tokens_details, "AUDIO").min(cached);
-    let audio = (of(&u.prompt_tokens_details, "AUDIO") - cached_audio).clamp(0, prompt - cached);
+    let cached_audio = of(&u.cache_tokens_details, "AUDIO", 4).min(cached);
+    let audio = (of(&u.prompt_tokens_details, "AUDIO", 4) - cached_audio).clamp(0, prompt - cached);
     let candidates = count(u.candidates_token_count);
     let thoughts = count(u.thoughts_token_count);
-    let spoken = of(&u.candidates_tokens_details, "AUDIO").min(candidates);
-    let drawn = of(&u.candidates_tokens_details, "IMAGE").min(candidates - spoken);
+    let spoken = of(&u.candidates_tokens_details, "AUDIO", 4).min(candidates);
+    let drawn = of(&u.candidates_tokens_details, "IMAGE", 2).min(candidates - spoken);
     Some(Tokens {
         input: prompt - cached - audio,
         cache_read: cached - cached_audio,
@@ -254,7 +256,7 @@ impl State {
             self.candidate(candidate, object, out)?;
         }
         if let Some((tokens, usage)) = answer.usage_metadata.and_then(|u| tokens(&u).map(|t| (t, u))) {
-            out.push(EventKind::Usage { tokens, service_tier: usage.traffic_type.map(|t| t.to_lowercase().into()) });
+            out.push(EventKind::Usage { tokens, service_tier: usage.traffic_type.and_then(|t| t.as_str().map(|t| t.to_lowercase().into())) });
         }
         Ok(())
     }
