@@ -103,12 +103,11 @@ impl Book {
     pub async fn fail(&self, mut fault: Fault) -> Fault {
         fault.attempts = self.attempts();
         let outcome = if fault.reason == Reason::Cancelled { Outcome::Cancelled } else { Outcome::Failed };
-        if let Some((_, pending)) = self.close(outcome, Some(fault.reason)) {
-            if self.shared.ack == Ack::Before {
-                if let Err(lost) = pending.await {
-                    return lost;
-                }
-            }
+        if let Some((_, pending)) = self.close(outcome, Some(fault.reason))
+            && self.shared.ack == Ack::Before
+            && let Err(lost) = pending.await
+        {
+            return lost;
         }
         fault
     }

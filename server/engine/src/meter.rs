@@ -105,9 +105,8 @@ impl Account {
     fn open(shared: &Shared, metrics: Arc<TargetMetrics>, trial: &Trial) -> Result<Self, Fault> {
         let attempt = &trial.attempt;
         let hold = policy::hold(&attempt.target, attempt.call.work.chat());
-        let reserved = shared.budgets.reserve(&attempt.call.tenant, &hold).map_err(|fault| {
+        let reserved = shared.budgets.reserve(&attempt.call.tenant, &hold).inspect_err(|fault| {
             trial.book.skip(&attempt.target.id, Reason::BudgetWouldExceed, fault.message.clone());
-            fault
         })?;
         Ok(Self {
             report: AttemptReport {

@@ -47,10 +47,10 @@ impl Log {
         {
             let mut kept = self.kept.lock();
             for (key, value) in changes {
-                if kept.0.len() == KEPT {
-                    if let Some((oldest, ..)) = kept.0.pop_front() {
-                        kept.1 = oldest;
-                    }
+                if kept.0.len() == KEPT
+                    && let Some((oldest, ..)) = kept.0.pop_front()
+                {
+                    kept.1 = oldest;
                 }
                 kept.0.push_back((revision, key, value));
             }

@@ -130,10 +130,10 @@ impl Keys {
     pub fn authenticate(&self, credential: &str) -> Result<Arc<Key>, Fault> {
         let unknown = || Fault::new(Reason::UnauthenticatedKey, "this gateway does not know the key; check that it was copied whole and is for this gateway");
         let hash = hash(&self.pepper, credential);
-        if let Some((given, key)) = &self.given {
-            if *given == hash {
-                return Ok(key.clone());
-            }
+        if let Some((given, key)) = &self.given
+            && *given == hash
+        {
+            return Ok(key.clone());
         }
         let snapshot = self.snapshot.load();
         let Some(known) = snapshot.by_hash.get(&hash) else {

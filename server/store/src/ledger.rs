@@ -178,12 +178,12 @@ impl Writer {
         for record in &window.records {
             let sum = sums.entry(&record.key_id).or_default();
             *sum = sum.saturating_add(record.cost_nano_usd);
-            if let Some(opened) = self.windows.remove(&record.id) {
-                if let Some(count) = self.open.get_mut(&opened) {
-                    *count -= 1;
-                    if *count == 0 {
-                        self.open.remove(&opened);
-                    }
+            if let Some(opened) = self.windows.remove(&record.id)
+                && let Some(count) = self.open.get_mut(&opened)
+            {
+                *count -= 1;
+                if *count == 0 {
+                    self.open.remove(&opened);
                 }
             }
         }

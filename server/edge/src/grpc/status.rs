@@ -30,10 +30,10 @@ pub(crate) fn status(fault: &Fault, request_id: Option<&Arc<str>>) -> Status {
     for violation in &fault.violations {
         details.add_bad_request_violation(violation.field.clone(), violation.description.clone());
     }
-    if face.grpc == Code::ResourceExhausted || face.grpc == Code::Unavailable {
-        if let Some(wait) = fault.retry_after.or((fault.reason == Reason::Overloaded).then_some(Duration::from_secs(1))) {
-            details.set_retry_info(Some(wait));
-        }
+    if (face.grpc == Code::ResourceExhausted || face.grpc == Code::Unavailable)
+        && let Some(wait) = fault.retry_after.or((fault.reason == Reason::Overloaded).then_some(Duration::from_secs(1)))
+    {
+        details.set_retry_info(Some(wait));
     }
     if matches!(fault.reason, Reason::BudgetExceeded | Reason::CostUnbounded | Reason::PriceUnknown) {
         details.add_quota_failure_violation("budget", fault.message.clone());

@@ -130,10 +130,10 @@ fn from_headers(headers: &HeaderMap, chat: &mut ChatRequest) -> Result<(), Fault
     }
     for (name, value) in headers {
         let own = name.as_str().strip_prefix("x-headworks-").or_else(|| name.as_str().strip_prefix("x-requesty-"));
-        if let (Some(own), Ok(said)) = (own, value.to_str()) {
-            if own != "timeout-ms" {
-                chat.metadata_note(own, said);
-            }
+        if let (Some(own), Ok(said)) = (own, value.to_str())
+            && own != "timeout-ms"
+        {
+            chat.metadata_note(own, said);
         }
     }
     Ok(())

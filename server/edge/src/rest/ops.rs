@@ -25,10 +25,8 @@ pub(crate) async fn readyz(State(app): State<App>) -> Response {
 /// `GET /metrics`, for Prometheus. On the public port it needs an admin's key unless the port is local.
 pub(crate) async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
     let open = app.metrics_open();
-    if !open {
-        if let Err(fault) = app.admin(bearer(&headers)) {
-            return refuse(&fault, None);
-        }
+    if !open && let Err(fault) = app.admin(bearer(&headers)) {
+        return refuse(&fault, None);
     }
     let mut response = Response::new(app.shared.metrics.render().into());
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");

@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::type_complexity)]
 
 use headworks_core::{Capabilities, DialectName, Host, Message, MessageRole, Model, Quirks, Role};
 

@@ -396,7 +396,6 @@ impl State {
                 out.push(EventKind::ToolCallArguments { index: *ours, piece: Str::from_static("{}") });
             }
             out.push(EventKind::ToolCallEnd { index: *ours });
-            let index = index;
             self.blocks.retain(|(at, _)| *at != index);
         }
     }

@@ -189,11 +189,11 @@ fn finish(blocks: &mut Vec<Block>, waiting: &mut Vec<String>) {
 }
 
 fn push(out: &mut Conversation, role: &'static str, blocks: Vec<Block>) {
-    if let (Some(last), Some(turn)) = (out.roles.last(), out.turns.last_mut()) {
-        if *last == role {
-            turn.extend(blocks);
-            return;
-        }
+    if let (Some(last), Some(turn)) = (out.roles.last(), out.turns.last_mut())
+        && *last == role
+    {
+        turn.extend(blocks);
+        return;
     }
     out.roles.push(role);
     out.turns.push(blocks);

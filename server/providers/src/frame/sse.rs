@@ -83,14 +83,14 @@ impl SseParser {
 fn event_end(bytes: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
     // A blank line at the very beginning is an empty event.
-    if at == 0 {
-        if let Some(first @ (b'\n' | b'\r')) = bytes.first() {
-            return match (first, bytes.get(1)) {
-                (b'\r', Some(b'\n')) => Some(2),
-                (b'\r', None) => None,
-                _ => Some(1),
-            };
-        }
+    if at == 0
+        && let Some(first @ (b'\n' | b'\r')) = bytes.first()
+    {
+        return match (first, bytes.get(1)) {
+            (b'\r', Some(b'\n')) => Some(2),
+            (b'\r', None) => None,
+            _ => Some(1),
+        };
     }
     loop {
         let line_end = at + memchr::memchr2(b'\n', b'\r', bytes.get(at..)?)?;

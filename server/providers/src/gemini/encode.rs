@@ -144,10 +144,10 @@ fn turns<'a>(request: &'a ChatRequest, target: &Target, contents: &mut Vec<Turn>
 }
 
 fn close(run: &mut Option<(&'static str, Vec<u8>)>, contents: &mut Vec<Turn>) {
-    if let Some((role, parts)) = run.take() {
-        if !parts.is_empty() {
-            contents.push((role, format!("[{}]", String::from_utf8(parts).unwrap_or_default())));
-        }
+    if let Some((role, parts)) = run.take()
+        && !parts.is_empty()
+    {
+        contents.push((role, format!("[{}]", String::from_utf8(parts).unwrap_or_default())));
     }
 }
 

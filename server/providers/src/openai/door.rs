@@ -330,12 +330,11 @@ impl Door for OpenAiDoor {
         let members = crate::members(body).map_err(|error| unreadable(body, &error.0))?;
         let mut request = build(parsed, body)?;
         for member in &members {
-            if !KNOWN.contains(&&*member.name) {
-                if let Some(Ok(text)) = body.get(member.value.clone()).map(std::str::from_utf8) {
-                    if let Ok(json) = Json::parse(text) {
-                        request.extra.insert(member.name.clone(), json);
-                    }
-                }
+            if !KNOWN.contains(&&*member.name)
+                && let Some(Ok(text)) = body.get(member.value.clone()).map(std::str::from_utf8)
+                && let Ok(json) = Json::parse(text)
+            {
+                request.extra.insert(member.name.clone(), json);
             }
         }
         request.extra_dialect = Some(DialectName::OpenAi);
@@ -606,7 +605,7 @@ fn source(url: Text<'_>, path: &str, bytes: &Bytes) -> Result<Source, Fault> {
 
 fn base64(data: Str, path: &str) -> Result<Str, Fault> {
     // Checked without keeping what it decodes to.
-    let valid = data.len() % 4 == 0 && {
+    let valid = data.len().is_multiple_of(4) && {
         let mut buffer = [0; 3072];
         data.as_bytes().chunks(4096).all(|piece| STANDARD.decode_slice(piece, &mut buffer).is_ok())
     };

@@ -205,10 +205,10 @@ fn spell(target: &Target, request: &ChatRequest, notes: &mut Vec<Arc<str>>) -> R
 fn refuse_impossible(target: &Target, request: &ChatRequest) -> Result<(), Fault> {
     let missing = |what: String| Fault::new(Reason::CapabilityMissing, format!("{}: {what}", target.id)).at(&target.id);
     for tool in &request.tools {
-        if let Tool::Hosted { dialect, .. } = tool {
-            if *dialect != DialectName::OpenAi {
-                return Err(missing(format!("a tool that {} runs cannot be used here", dialect.as_str())));
-            }
+        if let Tool::Hosted { dialect, .. } = tool
+            && *dialect != DialectName::OpenAi
+        {
+            return Err(missing(format!("a tool that {} runs cannot be used here", dialect.as_str())));
         }
     }
     Ok(())

@@ -82,10 +82,10 @@ pub(super) fn headworks(request: &mut ChatRequest, said: Headworks, name: &str) 
     routing.tags = said.tags.unwrap_or_default();
     routing.user_id = said.user_id;
     routing.trace_id = said.trace_id;
-    if let Some(id) = &said.request_id {
-        if id.is_empty() || id.len() > 255 {
-            return Err(Fault::invalid(format!("{name}.request_id"), "must have 1 to 255 characters"));
-        }
+    if let Some(id) = &said.request_id
+        && (id.is_empty() || id.len() > 255)
+    {
+        return Err(Fault::invalid(format!("{name}.request_id"), "must have 1 to 255 characters"));
     }
     routing.request_id = said.request_id;
     if let Some(seconds) = said.resume_window {

@@ -200,10 +200,10 @@ impl Unary {
                 let theirs = members.iter().find(|m| &*m.name == "usage").and_then(|m| body.get(m.value.clone())).unwrap_or_default();
                 for member in crate::members(theirs).unwrap_or_default() {
                     let ours = ["prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", "completion_tokens_details", "cost"];
-                    if !ours.contains(&&*member.name) {
-                        if let Some(Ok(value)) = theirs.get(member.value).map(std::str::from_utf8) {
-                            o.raw(&member.name, value);
-                        }
+                    if !ours.contains(&&*member.name)
+                        && let Some(Ok(value)) = theirs.get(member.value).map(std::str::from_utf8)
+                    {
+                        o.raw(&member.name, value);
                     }
                 }
             });
@@ -273,10 +273,10 @@ fn signature(o: &mut Object<'_>, signature: Option<&str>) {
 
 impl Writer for Unary {
     fn push(&mut self, batch: &Batch, out: &mut BytesMut) -> Result<(), Fault> {
-        if let (Some(DialectName::OpenAi), [frame]) = (batch.dialect, &batch.frames[..]) {
-            if !frame.bytes.is_empty() {
-                self.original = Some(frame.bytes.clone());
-            }
+        if let (Some(DialectName::OpenAi), [frame]) = (batch.dialect, &batch.frames[..])
+            && !frame.bytes.is_empty()
+        {
+            self.original = Some(frame.bytes.clone());
         }
         for event in &batch.events {
             let EventKind::Receipt(receipt) = &event.kind else {
