@@ -3,7 +3,12 @@
 mod array;
 mod decode;
 mod encode;
+mod media;
+mod node;
 mod schema;
+mod signature;
+mod think;
+mod turns;
 
 use std::time::Duration;
 

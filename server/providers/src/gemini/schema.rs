@@ -310,7 +310,7 @@ fn constant(out: &mut Vec<(String, Node)>, members: &[(String, Node)], value: &N
     }
 }
 
-fn allow_null(out: &mut Vec<(String, Node)>) {
+fn allow_null(out: &mut [(String, Node)]) {
     let null = Node::text("null");
     match out.iter_mut().find(|(name, _)| matches!(name.as_str(), "type" | "anyOf" | "oneOf")) {
         Some((name, kind)) if name == "type" => match kind {
@@ -321,10 +321,10 @@ fn allow_null(out: &mut Vec<(String, Node)>) {
         Some((_, Node::Array(choices))) => choices.push(Node::Object(vec![("type".to_owned(), null.clone())])),
         _ => return,
     }
-    if let Some((_, Node::Array(values))) = out.iter_mut().find(|(name, _)| name == "enum") {
-        if !values.contains(&Node::Null) {
-            values.push(Node::Null);
-        }
+    if let Some((_, Node::Array(values))) = out.iter_mut().find(|(name, _)| name == "enum")
+        && !values.contains(&Node::Null)
+    {
+        values.push(Node::Null);
     }
 }
 

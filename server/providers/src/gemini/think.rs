@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use headworks_core::{Capability, ChatRequest, Effort, Target};
+use headworks_core::{Capability, ChatRequest, Effort, ModelId, Target};
 
 use super::signature::generation;
-use crate::{openai::effort_word, spell::Object};
+use crate::spell::Object;
 
 /// Gemini's own levels, in order ("Thinking levels").
 const LEVELS: [Effort; 4] = [Effort::Minimal, Effort::Low, Effort::Medium, Effort::High];
@@ -38,7 +38,7 @@ pub(super) fn config(g: &mut Object<'_>, target: &Target, request: &ChatRequest,
     g.obj("thinkingConfig", |t| {
         t.val("includeThoughts", reasoning.include.unwrap_or(!off));
         match told {
-            Told::Level(level) => t.str("thinkingLevel", effort_word(level)),
+            Told::Level(level) => t.str("thinkingLevel", word(level)),
             Told::Budget(tokens) => t.val("thinkingBudget", tokens),
             Told::Nothing => {}
         }
@@ -67,20 +67,32 @@ fn told(target: &Target, request: &ChatRequest, notes: &mut Vec<Arc<str>>) -> To
 }
 
 /// The nearest level that the model takes.
-fn level(wanted: Effort, words: &[Effort], id: &headworks_core::ModelId, notes: &mut Vec<Arc<str>>) -> Told {
+fn level(wanted: Effort, words: &[Effort], id: &ModelId, notes: &mut Vec<Arc<str>>) -> Told {
     let place = |effort: Effort| LEVELS.iter().position(|l| *l >= effort).unwrap_or(LEVELS.len() - 1);
     let at = place(wanted);
     let taken = LEVELS.iter().copied().filter(|l| words.contains(l)).min_by_key(|l| (place(*l).abs_diff(at), std::cmp::Reverse(place(*l))));
     match taken {
         Some(level) => {
             if wanted == Effort::None {
-                notes.push(format!("{id} always thinks; reasoning was set to {}", effort_word(level)).into());
+                notes.push(format!("{id} always thinks; reasoning was set to {}", word(level)).into());
             } else if level != wanted {
-                notes.push(format!("{id} has no reasoning effort {}; {} was sent", effort_word(wanted), effort_word(level)).into());
+                notes.push(format!("{id} has no reasoning effort {}; {} was sent", word(wanted), word(level)).into());
             }
             Told::Level(level)
         }
         None => Told::Nothing,
+    }
+}
+
+const fn word(effort: Effort) -> &'static str {
+    match effort {
+        Effort::None => "none",
+        Effort::Minimal => "minimal",
+        Effort::Low => "low",
+        Effort::Medium => "medium",
+        Effort::High => "high",
+        Effort::XHigh => "xhigh",
+        Effort::Max => "max",
     }
 }
 
@@ -105,7 +117,7 @@ fn budget_of(effort: Effort, bounds: Option<(i64, i64)>) -> i64 {
     }
 }
 
-fn within(budget: i64, bounds: Option<(i64, i64)>, toggle: bool, id: &headworks_core::ModelId, notes: &mut Vec<Arc<str>>) -> i64 {
+fn within(budget: i64, bounds: Option<(i64, i64)>, toggle: bool, id: &ModelId, notes: &mut Vec<Arc<str>>) -> i64 {
     let (least, most) = bounds.unwrap_or((0, 0));
     let fits = match budget {
         i64::MIN..0 => -1,
