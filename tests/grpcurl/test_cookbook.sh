@@ -21,8 +21,10 @@ CHAT='{"chat":{"model":"sandbox/echo","messages":[{"role":"ROLE_USER","parts":[{
 want Complete '"text": "Hello"' rpc -d "$CHAT" $at headworks.v1.ChatService/Complete
 want Stream '"completed"' rpc -d "$CHAT" $at headworks.v1.StreamService/Stream
 want 'errors are readable' UNAUTHENTICATED_KEY grpcurl -plaintext -d "$CHAT" $at headworks.v1.ChatService/Complete
-want CreateKey '"secret": "hw_' rpc -d '{"key":{"name":"my app","allowed_models":["sandbox/*"]}}' $at headworks.v1.KeyService/CreateKey
-ID=$(rpc $at headworks.v1.KeyService/ListKeys | grep -o 'key_[0-9a-f]*' | tail -n 1)
+MADE=$(rpc -d '{"key":{"name":"my app","allowed_models":["sandbox/*"]}}' $at headworks.v1.KeyService/CreateKey)
+want CreateKey '"secret": "hw_' echo "$MADE"
+ID=$(grep -o 'key_[0-9a-f]*' <<< "$MADE" | head -n 1)
+want ListKeys "$ID" rpc $at headworks.v1.KeyService/ListKeys
 want GetKey "$ID" rpc -d "{\"id\":\"$ID\"}" $at headworks.v1.KeyService/GetKey
 want UpdateKey 'new name' rpc -d "{\"key\":{\"id\":\"$ID\",\"name\":\"new name\"},\"update_mask\":{\"paths\":[\"name\"]}}" $at headworks.v1.KeyService/UpdateKey
 want RevokeKey KEY_STATE_REVOKED rpc -d "{\"id\":\"$ID\"}" $at headworks.v1.KeyService/RevokeKey

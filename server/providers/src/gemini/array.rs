@@ -18,6 +18,21 @@ impl ArrayParser {
         self.rest.extend_from_slice(chunk);
         let mut found = Vec::new();
         while let Some(byte) = self.rest.get(self.at).copied() {
+            if self.text && !self.escape {
+                // Most bytes are text, some of it megabytes of base64.
+                let rest = self.rest.get(self.at..).unwrap_or_default();
+                match memchr::memchr2(b'"', b'\\', rest) {
+                    Some(0) => {}
+                    Some(skip) => {
+                        self.at += skip;
+                        continue;
+                    }
+                    None => {
+                        self.at = self.rest.len();
+                        continue;
+                    }
+                }
+            }
             self.at += 1;
             if self.depth == 0 {
                 if byte == b'{' {
@@ -54,6 +69,11 @@ impl ArrayParser {
     pub(super) fn open(&self) -> bool {
         self.depth > 0
     }
+
+    /// Bytes of the object that is not complete.
+    pub(super) fn held(&self) -> usize {
+        self.rest.len()
+    }
 }
 
 #[cfg(test)]
@@ -62,13 +82,14 @@ mod tests {
 
     #[test]
     fn f12_objects_are_found_however_the_bytes_are_cut() {
-        let text = "\n[{\"a\":\"}\\\"{é\"},\r\n {\"b\":{\"c\":[1,{}]}} ] ";
-        let wanted = ["{\"a\":\"}\\\"{é\"}", "{\"b\":{\"c\":[1,{}]}}"];
+        let text = "\n[{\"a\":\"}\\\"{é\\\\\"},\r\n {\"b\":{\"c\":[1,{}]}} ] ";
+        let wanted = ["{\"a\":\"}\\\"{é\\\\\"}", "{\"b\":{\"c\":[1,{}]}}"];
         for size in 1..text.len() {
             let mut parser = ArrayParser::default();
             let found: Vec<Bytes> = text.as_bytes().chunks(size).flat_map(|c| parser.push(c)).collect();
             assert_eq!(found, wanted, "in pieces of {size}");
             assert!(!parser.open());
+            assert_eq!(parser.held(), 0);
         }
     }
 }

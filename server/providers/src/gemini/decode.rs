@@ -1,12 +1,28 @@
 //! Reads Gemini's answers: one object, server-sent events, or an array of objects.
 
+use std::{
+    collections::HashSet,
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
 use bytes::{Bytes, BytesMut};
-use headworks_core::{Batch, DialectName, EventKind, Fault, FinishReason, Json, Str, Target, Tokens};
-use serde::Deserialize;
+use headworks_core::{Batch, DialectName, EventKind, Fault, FinishReason, Json, Str, Target};
 use serde_json::{Value, value::RawValue};
 
-use super::{array::ArrayParser, said};
-use crate::{Decoder, Head, fault, frame::sse::SseParser, text::Text};
+use super::{
+    array::ArrayParser,
+    said,
+    wire::{self, Answer, Call, Candidate, PartIn},
+};
+use crate::{
+    Decoder, Head, fault,
+    frame::sse::{LARGEST, SseParser},
+};
+
+/// How much of a stream's end is looked at for an error that is no event, bytes.
+const TAIL: usize = 16 << 10;
+/// Candidates beyond which an answer is taken for nonsense. Google gives 8 at most.
+const MOST_CANDIDATES: usize = 128;
 
 /// Reads one answer.
 pub(super) struct GeminiDecoder {
@@ -15,184 +31,85 @@ pub(super) struct GeminiDecoder {
 }
 
 enum Form {
+    /// Decided by the first byte that is no white space.
     Unknown,
-    Array(ArrayParser),
-    Sse(SseParser, BytesMut),
+    /// One object, or an array of them.
+    Objects(ArrayParser),
+    Sse(SseParser, Tail),
+}
+
+/// The last bytes of a stream.
+#[derive(Default)]
+struct Tail {
+    bytes: BytesMut,
+    /// It begins in the middle of a line.
+    cut: bool,
 }
 
 struct State {
     target: Target,
     started: bool,
+    /// What made-up call ids begin with.
     id: String,
+    ids: HashSet<String>,
     choices: Vec<Choice>,
     blocked: bool,
+    /// The answer is one object: complete as it is.
+    whole: bool,
+    /// The tier by the answer's header, for answers that do not say it themselves.
+    tier: Option<&'static str>,
 }
 
 #[derive(Default, Clone)]
 struct Choice {
     calls: u32,
     stop: Option<FinishReason>,
-    finished: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Answer<'a> {
-    #[serde(borrow, default)]
-    candidates: Option<Vec<Candidate<'a>>>,
-    #[serde(default)]
-    usage_metadata: Option<Usage>,
-    #[serde(borrow, default)]
-    model_version: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    response_id: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    prompt_feedback: Option<Feedback<'a>>,
-    #[serde(borrow, default)]
-    error: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Feedback<'a> {
-    #[serde(borrow, default)]
-    block_reason: Option<Text<'a>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Candidate<'a> {
-    #[serde(default)]
-    index: u16,
-    #[serde(borrow, default)]
-    content: Option<Content<'a>>,
-    /// A word, or its number where a client library wrote the answer out again.
-    #[serde(borrow, default)]
-    finish_reason: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    grounding_metadata: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    citation_metadata: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Content<'a> {
-    #[serde(borrow, default)]
-    parts: Option<Vec<&'a RawValue>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PartIn<'a> {
-    #[serde(borrow, default)]
-    text: Option<Text<'a>>,
-    #[serde(default)]
-    thought: Option<bool>,
-    #[serde(borrow, default)]
-    thought_signature: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    function_call: Option<Call<'a>>,
-    #[serde(borrow, default)]
-    executable_code: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    code_execution_result: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    inline_data: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Call<'a> {
-    #[serde(borrow, default)]
-    id: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    name: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    args: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct Usage {
-    prompt_token_count: Option<i64>,
-    candidates_token_count: Option<i64>,
-    thoughts_token_count: Option<i64>,
-    cached_content_token_count: Option<i64>,
-    tool_use_prompt_token_count: Option<i64>,
-    prompt_tokens_details: Option<Vec<Modality>>,
-    cache_tokens_details: Option<Vec<Modality>>,
-    candidates_tokens_details: Option<Vec<Modality>>,
-    traffic_type: Option<Value>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct Modality {
-    /// A word, or its number where a client library wrote the answer out again.
-    modality: Option<Value>,
-    token_count: Option<i64>,
-}
-
-fn of(list: &Option<Vec<Modality>>, modality: &str, number: i64) -> i64 {
-    let is = |value: &Value| value.as_str() == Some(modality) || value.as_i64() == Some(number);
-    list.iter().flatten().filter(|m| m.modality.as_ref().is_some_and(is)).filter_map(|m| m.token_count).sum::<i64>().max(0)
-}
-
-/// Tokens in disjoint kinds: the prompt count holds cached ones, thoughts stand beside candidates (A3, A5).
-fn tokens(u: &Usage) -> Option<Tokens> {
-    if u.prompt_token_count.is_none() && u.candidates_token_count.is_none() && u.thoughts_token_count.is_none() {
-        return None;
-    }
-    let count = |n: Option<i64>| n.unwrap_or(0).max(0);
-    let prompt = count(u.prompt_token_count) + count(u.tool_use_prompt_token_count);
-    let cached = count(u.cached_content_token_count).min(prompt);
-    let cached_audio = of(&u.cache_tokens_details, "AUDIO", 4).min(cached);
-    let audio = (of(&u.prompt_tokens_details, "AUDIO", 4) - cached_audio).clamp(0, prompt - cached);
-    let candidates = count(u.candidates_token_count);
-    let thoughts = count(u.thoughts_token_count);
-    let spoken = of(&u.candidates_tokens_details, "AUDIO", 4).min(candidates);
-    let drawn = of(&u.candidates_tokens_details, "IMAGE", 2).min(candidates - spoken);
-    Some(Tokens {
-        input: prompt - cached - audio,
-        cache_read: cached - cached_audio,
-        cache_read_audio: cached_audio,
-        input_audio: audio,
-        output: candidates - spoken - drawn + thoughts,
-        reasoning: thoughts,
-        output_audio: spoken,
-        output_image: drawn,
-        ..Tokens::default()
-    })
 }
 
 impl GeminiDecoder {
     pub(super) fn new(target: &Target, head: &Head<'_>) -> Self {
-        let kind = head.headers.get(http::header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        let form = if kind.contains("event-stream") { Form::Sse(SseParser::default(), BytesMut::new()) } else { Form::Unknown };
-        let state = State { target: target.clone(), started: false, id: String::new(), choices: Vec::new(), blocked: false };
-        Self { form, state }
+        let header = |name: &str| head.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let sse = header("content-type").contains("event-stream");
+        let state = State {
+            target: target.clone(),
+            started: false,
+            id: String::new(),
+            ids: HashSet::new(),
+            choices: Vec::new(),
+            blocked: false,
+            whole: false,
+            tier: wire::tier(header("x-gemini-service-tier")),
+        };
+        Self { form: if sse { Form::Sse(SseParser::default(), Tail::default()) } else { Form::Unknown }, state }
     }
 }
 
 impl Decoder for GeminiDecoder {
     fn push(&mut self, chunk: &Bytes, out: &mut Batch) -> Result<(), Fault> {
-        if matches!(self.form, Form::Unknown) {
-            match chunk.iter().find(|byte| !byte.is_ascii_whitespace()) {
-                None => return Ok(()),
-                Some(b'{' | b'[') => self.form = Form::Array(ArrayParser::default()),
-                Some(_) => self.form = Form::Sse(SseParser::default(), BytesMut::new()),
-            }
-        }
         let state = &mut self.state;
+        // Google answers what it was not asked in SSE as JSON, whatever the type says.
+        if matches!(self.form, Form::Unknown) {
+            self.form = match chunk.iter().find(|byte| !byte.is_ascii_whitespace()) {
+                None => return Ok(()),
+                Some(first @ (b'{' | b'[')) => {
+                    state.whole = *first == b'{';
+                    Form::Objects(ArrayParser::default())
+                }
+                Some(_) => Form::Sse(SseParser::default(), Tail::default()),
+            };
+        }
         match &mut self.form {
             Form::Unknown => Ok(()),
-            Form::Array(parser) => parser.push(chunk).iter().try_for_each(|object| state.read(object, out)),
-            Form::Sse(parser, bare) => {
-                let result = parser.push(chunk, |event| state.read(&event.data, out));
-                // Google breaks a stream off with a bare object: no data line, hence no event.
-                bare.extend_from_slice(chunk);
-                let keep = bare.len().saturating_sub(16 << 10);
-                drop(bare.split_to(keep));
-                result
+            Form::Objects(parser) => {
+                parser.push(chunk).iter().try_for_each(|object| state.read(object, out))?;
+                if parser.held() > LARGEST {
+                    return Err(fault::garbled(&state.target, "a piece of the answer is larger than 64 MiB"));
+                }
+                Ok(())
+            }
+            Form::Sse(parser, tail) => {
+                tail.push(chunk);
+                parser.push(chunk, |event| state.read(&event.data, out))
             }
         }
     }
@@ -201,11 +118,13 @@ impl Decoder for GeminiDecoder {
         let state = &mut self.state;
         match &mut self.form {
             Form::Unknown => return Err(fault::broken(&state.target, "the answer is empty")),
-            Form::Array(parser) if parser.open() => return Err(fault::broken(&state.target, "the answer ended in the middle of an object")),
-            Form::Array(_) => {}
-            Form::Sse(parser, bare) => {
+            Form::Objects(parser) if parser.open() => {
+                return Err(fault::broken(&state.target, "the answer ended in the middle of an object"));
+            }
+            Form::Objects(_) => {}
+            Form::Sse(parser, tail) => {
                 parser.end(|event| state.read(&event.data, out))?;
-                if let Some(error) = bare_error(bare) {
+                if let Some(error) = tail.error() {
                     return Err(said(&state.target, &error, None));
                 }
             }
@@ -219,108 +138,168 @@ impl Decoder for GeminiDecoder {
     }
 }
 
-/// An error object that stands in a stream without `data:`.
-fn bare_error(tail: &[u8]) -> Option<Value> {
-    let text = String::from_utf8_lossy(tail);
-    let at = text.match_indices('{').map(|(at, _)| at).find(|at| {
-        let before = text.get(..*at).unwrap_or_default();
-        let line_start = before.rfind('\n').map_or(0, |n| n + 1);
-        let lead = before.get(line_start..).unwrap_or_default().trim();
-        (lead.is_empty() || lead == "[") && text.get(at + 1..).is_some_and(|rest| rest.trim_start().starts_with("\"error\""))
-    })?;
-    let mut parser = ArrayParser::default();
-    let object = parser.push(text.get(at..)?.as_bytes()).into_iter().next()?;
-    serde_json::from_slice(&object).ok()
+impl Tail {
+    fn push(&mut self, chunk: &Bytes) {
+        let chunk = match chunk.len().checked_sub(TAIL) {
+            Some(skip) if skip > 0 => {
+                self.bytes.clear();
+                self.cut = true;
+                chunk.get(skip..).unwrap_or_default()
+            }
+            _ => chunk,
+        };
+        self.bytes.extend_from_slice(chunk);
+        // Trimmed rarely, so that a byte is moved once on average.
+        if self.bytes.len() > 4 * TAIL {
+            self.bytes = BytesMut::from(self.bytes.get(self.bytes.len() - TAIL..).unwrap_or_default());
+            self.cut = true;
+        }
+    }
+
+    /// An error object without `data:`: so Google breaks a stream off.
+    fn error(&self) -> Option<Value> {
+        let text = String::from_utf8_lossy(&self.bytes);
+        let mut lines = text.split_inclusive('\n');
+        let mut at = if self.cut { lines.next().map_or(0, str::len) } else { 0 };
+        for line in lines {
+            let lead = line.trim_start_matches(|c: char| c.is_whitespace() || c == '[');
+            let start = at + line.len() - lead.len();
+            at += line.len();
+            let rest = text.get(start..)?;
+            if rest.strip_prefix('{').is_some_and(|rest| rest.trim_start().starts_with("\"error\"")) {
+                let object = ArrayParser::default().push(rest.as_bytes()).into_iter().next()?;
+                return serde_json::from_slice(&object).ok();
+            }
+        }
+        None
+    }
 }
 
 impl State {
+    /// One object of the answer.
     fn read(&mut self, object: &Bytes, out: &mut Batch) -> Result<(), Fault> {
-        let answer: Answer<'_> =
-            serde_json::from_slice(object).map_err(|error| fault::garbled(&self.target, &format!("a piece of the answer cannot be read ({error})")))?;
+        let trimmed = object.trim_ascii();
+        if trimmed.is_empty() || trimmed == b"[DONE]" {
+            return Ok(());
+        }
+        let answer: Answer<'_> = match serde_json::from_slice(object) {
+            Ok(answer) => answer,
+            Err(error) => {
+                // An error may come inside a list.
+                return Err(match serde_json::from_slice::<Value>(object) {
+                    Ok(value) if value.get(0).is_some_and(|first| first.get("error").is_some()) => said(&self.target, &value, None),
+                    _ => fault::garbled(&self.target, &format!("a piece of the answer cannot be read ({error})")),
+                });
+            }
+        };
         if answer.error.is_some_and(|raw| raw.get() != "null") {
             let value = serde_json::from_slice(object).unwrap_or(Value::Null);
             return Err(said(&self.target, &value, None));
         }
-        if !self.started {
-            self.started = true;
-            let id = answer.response_id.as_ref().map(|t| Str::within(object, t)).filter(|t| !t.is_empty());
+        if !std::mem::replace(&mut self.started, true) {
+            let own = |text: &str| Some(Str::within(object, text)).filter(|t| !t.is_empty());
+            let id = answer.response_id.as_deref().and_then(own);
             self.id = id.as_deref().unwrap_or_default().chars().filter(char::is_ascii_alphanumeric).take(16).collect();
-            let model = answer.model_version.as_ref().map(|t| Str::within(object, t)).filter(|t| !t.is_empty());
+            if self.id.is_empty() {
+                // Without the answer's id, its text: ids must not repeat in the next turn.
+                let mut hash = DefaultHasher::new();
+                object.hash(&mut hash);
+                self.id = format!("{:016x}", hash.finish());
+            }
+            let model = answer.model_version.as_deref().and_then(own);
             let model = model.or_else(|| Some(Str::from(&*self.target.upstream_name)));
             out.push(EventKind::Started { id, model, created: None });
         }
-        if answer.prompt_feedback.is_some_and(|f| f.block_reason.is_some()) {
-            self.blocked = true;
-        }
+        self.blocked |= answer.prompt_feedback.is_some_and(|feedback| feedback.blocked());
         for candidate in answer.candidates.unwrap_or_default() {
             self.candidate(candidate, object, out)?;
         }
-        if let Some((tokens, usage)) = answer.usage_metadata.and_then(|u| tokens(&u).map(|t| (t, u))) {
-            out.push(EventKind::Usage { tokens, service_tier: usage.traffic_type.and_then(|t| t.as_str().map(|t| t.to_lowercase().into())) });
+        if let Some((usage, tokens)) = answer.usage_metadata.and_then(|u| u.tokens().map(|t| (u, t))) {
+            let service_tier = usage.tier().or(self.tier).map(Str::from_static);
+            out.push(EventKind::Usage { tokens, service_tier });
         }
         Ok(())
     }
 
     fn candidate(&mut self, candidate: Candidate<'_>, object: &Bytes, out: &mut Batch) -> Result<(), Fault> {
-        let index = candidate.index;
-        while self.choices.len() <= usize::from(index) {
-            if self.choices.len() > 128 {
-                return Err(fault::garbled(&self.target, "the answer numbers its candidates beyond 128"));
-            }
-            self.choices.push(Choice::default());
+        let index = candidate.index.unwrap_or(0);
+        if usize::from(index) >= MOST_CANDIDATES {
+            return Err(fault::garbled(&self.target, "the answer numbers its candidates beyond 128"));
+        }
+        if self.choices.len() <= usize::from(index) {
+            self.choices.resize(usize::from(index) + 1, Choice::default());
         }
         for raw in candidate.content.and_then(|c| c.parts).unwrap_or_default() {
+            // A part that cannot be read is no part: null, or of a kind to come.
             let Ok(part) = serde_json::from_str::<PartIn<'_>>(raw.get()) else { continue };
             self.part(index, part, raw, object, out);
         }
-        for (name, raw) in [("groundingMetadata", candidate.grounding_metadata), ("citationMetadata", candidate.citation_metadata)] {
+        if let Some(json) = candidate.logprobs_result.and_then(|l| l.openai()) {
+            out.push_for(index, EventKind::Logprobs(json));
+        }
+        for (name, raw) in [
+            ("groundingMetadata", candidate.grounding_metadata),
+            ("citationMetadata", candidate.citation_metadata),
+            ("urlContextMetadata", candidate.url_context_metadata),
+        ] {
             if let Some(raw) = raw.filter(|raw| !matches!(raw.get(), "null" | "{}")) {
-                out.push_for(index, EventKind::Opaque { dialect: DialectName::Gemini, name: Str::from_static(name), json: Json::from(raw) });
+                opaque(index, name, raw, out);
             }
         }
         if let (Some(reason), Some(choice)) = (candidate.finish_reason, self.choices.get_mut(usize::from(index))) {
-            choice.stop = match reason.get().trim_matches('"') {
-                "" | "null" | "0" | "FINISH_REASON_UNSPECIFIED" => choice.stop,
-                "STOP" | "1" => Some(FinishReason::Stop),
-                "MAX_TOKENS" | "2" => Some(FinishReason::Length),
-                "3" | "4" | "6" | "7" | "8" | "9" | "SAFETY" | "RECITATION" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII" | "IMAGE_SAFETY" | "LANGUAGE" => {
-                    Some(FinishReason::ContentFilter)
-                }
-                _ => Some(FinishReason::Error),
-            };
+            choice.stop = wire::finish(reason).or(choice.stop);
         }
         Ok(())
     }
 
     fn part(&mut self, index: u16, part: PartIn<'_>, raw: &RawValue, object: &Bytes, out: &mut Batch) {
-        let own = |text: &Text<'_>| Str::within(object, text);
-        let signature = part.thought_signature.as_ref().map(own);
+        let signature = part.thought_signature.as_deref().filter(|t| !t.is_empty()).map(|t| Str::within(object, t));
         if let Some(call) = part.function_call {
-            let Some(choice) = self.choices.get_mut(usize::from(index)) else { return };
-            let ours = choice.calls;
-            choice.calls += 1;
-            let id = match call.id.as_ref().filter(|id| !id.is_empty()) {
-                Some(id) => own(id),
-                None => format!("call_{}_{index}_{ours}", if self.id.is_empty() { "g" } else { &self.id }).into(),
-            };
-            let name = call.name.as_ref().map(own).unwrap_or_default();
-            out.push_for(index, EventKind::ToolCallStart { index: ours, id, name, signature });
-            let arguments = call.args.map(RawValue::get).filter(|text| *text != "null").unwrap_or("{}");
-            out.push_for(index, EventKind::ToolCallArguments { index: ours, piece: Str::within(object, arguments) });
-            out.push_for(index, EventKind::ToolCallEnd { index: ours });
+            self.call(index, &call, signature, object, out);
             return;
         }
-        if let Some(text) = part.text.as_ref().filter(|t| !t.is_empty()) {
-            let text = own(text);
-            out.push_for(index, if part.thought == Some(true) { EventKind::Reasoning(text) } else { EventKind::Text(text) });
-        } else if part.executable_code.is_some() || part.code_execution_result.is_some() {
+        // F1: what Google runs itself is never a call for the client. The part keeps its own signature.
+        if part.executable_code.or(part.code_execution_result).or(part.tool_call).or(part.tool_response).is_some() {
             out.push_for(index, EventKind::Hosted(Json::from(raw)));
-        } else if part.inline_data.is_some() {
-            out.push_for(index, EventKind::Opaque { dialect: DialectName::Gemini, name: Str::from_static("inlineData"), json: Json::from(raw) });
+            return;
+        }
+        if part.inline_data.is_some() {
+            opaque(index, "inlineData", raw, out);
+            return;
+        }
+        if part.file_data.is_some() {
+            opaque(index, "fileData", raw, out);
+            return;
+        }
+        if let Some(text) = part.text.as_deref().filter(|t| !t.is_empty()) {
+            let text = Str::within(object, text);
+            out.push_for(index, if part.thought == Some(true) { EventKind::Reasoning(text) } else { EventKind::Text(text) });
         }
         if let Some(signature) = signature {
             out.push_for(index, EventKind::ReasoningSignature(signature));
         }
+    }
+
+    /// Gemini's calls come whole.
+    fn call(&mut self, index: u16, call: &Call<'_>, signature: Option<Str>, object: &Bytes, out: &mut Batch) {
+        let args = call.args.map(RawValue::get).filter(|text| *text != "null");
+        let name = call.name.as_deref().unwrap_or_default();
+        let Some(choice) = self.choices.get_mut(usize::from(index)) else { return };
+        if name.is_empty() && args.is_none() {
+            return;
+        }
+        let ours = choice.calls;
+        choice.calls += 1;
+        let told = call.id.as_deref().filter(|id| !id.is_empty() && !self.ids.contains(*id));
+        let id = match told {
+            Some(id) => Str::within(object, id),
+            None => format!("call_{}_{index}_{ours}", self.id).into(),
+        };
+        self.ids.insert(id.to_string());
+        out.push_for(index, EventKind::ToolCallStart { index: ours, id, name: Str::within(object, name), signature });
+        let piece = args.map_or(Str::from_static("{}"), |args| Str::within(object, args));
+        out.push_for(index, EventKind::ToolCallArguments { index: ours, piece });
+        out.push_for(index, EventKind::ToolCallEnd { index: ours });
     }
 
     fn finish(&mut self, out: &mut Batch) -> Result<(), Fault> {
@@ -328,22 +307,29 @@ impl State {
             if !self.blocked {
                 return Err(fault::broken(&self.target, "the answer holds no candidates"));
             }
-            self.choices.push(Choice { stop: Some(FinishReason::ContentFilter), ..Choice::default() });
+            self.choices.push(Choice { calls: 0, stop: Some(FinishReason::ContentFilter) });
         }
-        if self.choices.iter().all(|choice| choice.stop.is_none()) && !self.blocked {
-            return Err(fault::broken(&self.target, "the answer ended before it was complete"));
+        let open = match (self.blocked, self.whole) {
+            (true, _) => Some(FinishReason::ContentFilter),
+            // A whole answer without a reason is whole all the same.
+            (false, true) => Some(FinishReason::Stop),
+            (false, false) => None,
+        };
+        if open.is_none() && self.choices.iter().any(|choice| choice.stop.is_none()) {
+            return Err(fault::broken(&self.target, "the stream ended before the answer was complete"));
         }
-        for (index, choice) in self.choices.iter_mut().enumerate() {
-            if std::mem::replace(&mut choice.finished, true) {
-                continue;
-            }
-            let finish = match choice.stop.unwrap_or(FinishReason::Stop) {
+        for (index, choice) in (0..).zip(&self.choices) {
+            let finish = match choice.stop.or(open).unwrap_or(FinishReason::Error) {
                 // T5: Gemini says STOP whether or not there are calls.
                 FinishReason::Stop if choice.calls > 0 => FinishReason::ToolCalls,
                 other => other,
             };
-            out.push_for(u16::try_from(index).unwrap_or(u16::MAX), EventKind::Finished(finish));
+            out.push_for(index, EventKind::Finished(finish));
         }
         Ok(())
     }
+}
+
+fn opaque(index: u16, name: &'static str, raw: &RawValue, out: &mut Batch) {
+    out.push_for(index, EventKind::Opaque { dialect: DialectName::Gemini, name: Str::from_static(name), json: Json::from(raw) });
 }

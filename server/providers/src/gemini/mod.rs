@@ -9,6 +9,7 @@ mod schema;
 mod signature;
 mod think;
 mod turns;
+mod wire;
 
 use std::time::Duration;
 

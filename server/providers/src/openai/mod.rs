@@ -5,6 +5,7 @@ mod door;
 mod encode;
 mod error;
 mod extension;
+mod incoming;
 mod wire;
 mod writer;
 
