@@ -1,61 +1,53 @@
 use bytes::Bytes;
+use headworks_core::{Fault, Reason};
 
 use crate::{Key, Version};
 
-/// Why a store could not do what was asked. Each message says what, where and what to do.
-#[derive(Debug, Clone, thiserror::Error)]
+/// Why the store did not do as asked.
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Another process holds the data folder.
-    #[error("data folder {folder} is in use by another process; stop that process, or give this one a folder of its own")]
-    Locked {
-        /// The folder.
-        folder: String,
-    },
-    /// What is on disk cannot be read.
-    #[error(
-        "data folder {folder} is damaged: {detail}; move the folder aside (mv {folder} {folder}.damaged), \
-         start with a fresh one and import the last export into it"
-    )]
-    Damaged {
-        /// The folder, or the connection's description.
-        folder: String,
-        /// What was found, and where.
-        detail: String,
-    },
-    /// An expectation did not hold. Nothing of the change set was applied.
-    #[error("{key} is not as expected: {}", describe(.found))]
+    /// What stands there is not what the caller expected; nothing was changed.
+    #[error("\"{}\" is not as expected", String::from_utf8_lossy(key))]
     Conflict {
-        /// The key whose expectation failed.
+        /// Where.
         key: Key,
-        /// What is there instead; `None`: nothing.
+        /// What stands there.
         found: Option<(Version, Bytes)>,
     },
-    /// The store cannot be reached or can no longer write. Whether the change was kept is not known.
-    #[error("the store at {place} is unavailable: {detail}")]
-    Unavailable {
-        /// The folder, or the connection's description.
-        place: String,
-        /// The cause and what to do.
+    /// A counter would pass its ceiling; nothing was changed.
+    #[error("\"{}\" would pass its ceiling: it stands at {value}", String::from_utf8_lossy(key))]
+    Ceiling {
+        /// Where.
+        key: Key,
+        /// Where it stands.
+        value: i64,
+    },
+    /// Another process has it open.
+    #[error("the data folder {0} is in use by another headworks; stop it, or choose another folder with store.url or HEADWORKS__STORE__URL=sled:PATH")]
+    Locked(String),
+    /// It cannot be read.
+    #[error(
+        "the data folder {folder} is damaged ({detail}); move it aside, start with an empty one and bring the state back with \
+         \"headworks import FILE\" from your last export"
+    )]
+    Damaged {
+        /// The folder.
+        folder: String,
+        /// What was found.
         detail: String,
     },
-    /// A key or value is larger than stores take.
-    #[error("{what} has {size} bytes, more than the {limit} a store takes")]
-    TooLarge {
-        /// What is too large.
-        what: String,
-        /// Its size in bytes.
-        size: usize,
-        /// Largest size in bytes.
-        limit: usize,
-    },
-    /// The request to the store makes no sense as it stands.
-    #[error("{0}")]
-    Invalid(String),
+    /// It does not answer, or an earlier write failed and it writes no more.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
 }
 
-fn describe(found: &Option<(Version, Bytes)>) -> String {
-    match found {
-        None => "nothing is there".to_owned(),
-        Some((version, _)) => format!("version {} is there", version.0),
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict { .. } | StoreError::Ceiling { .. } => {
+                Fault::new(Reason::Conflict, "the resource changed meanwhile; read it again and repeat the change")
+            }
+            other => Fault::new(Reason::Overloaded, other.to_string()),
+        }
     }
 }
