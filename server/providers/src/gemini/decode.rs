@@ -182,16 +182,16 @@ impl State {
         if trimmed.is_empty() || trimmed == b"[DONE]" {
             return Ok(());
         }
-        let answer: Answer<'_> = match serde_json::from_slice(object) {
-            Ok(answer) => answer,
-            Err(error) => {
-                // An error may come inside a list.
-                return Err(match serde_json::from_slice::<Value>(object) {
-                    Ok(value) if value.get(0).is_some_and(|first| first.get("error").is_some()) => said(&self.target, &value, None),
-                    _ => fault::garbled(&self.target, &format!("a piece of the answer cannot be read ({error})")),
-                });
-            }
-        };
+        if trimmed.starts_with(b"[") {
+            // An error may come inside a list; nothing else does.
+            let value = serde_json::from_slice(trimmed).unwrap_or(Value::Null);
+            return Err(match value.get(0).and_then(|first: &Value| first.get("error")) {
+                Some(_) => said(&self.target, &value, None),
+                None => fault::garbled(&self.target, "a piece of the answer is a list"),
+            });
+        }
+        let answer: Answer<'_> =
+            serde_json::from_slice(object).map_err(|error| fault::garbled(&self.target, &format!("a piece of the answer cannot be read ({error})")))?;
         if answer.error.is_some_and(|raw| raw.get() != "null") {
             let value = serde_json::from_slice(object).unwrap_or(Value::Null);
             return Err(said(&self.target, &value, None));
@@ -297,7 +297,7 @@ impl State {
         };
         self.ids.insert(id.to_string());
         out.push_for(index, EventKind::ToolCallStart { index: ours, id, name: Str::within(object, name), signature });
-        let piece = args.map_or(Str::from_static("{}"), |args| Str::within(object, args));
+        let piece = args.map_or(Str::from_static("{}"), |args| compact(object, args));
         out.push_for(index, EventKind::ToolCallArguments { index: ours, piece });
         out.push_for(index, EventKind::ToolCallEnd { index: ours });
     }
@@ -332,4 +332,25 @@ impl State {
 
 fn opaque(index: u16, name: &'static str, raw: &RawValue, out: &mut Batch) {
     out.push_for(index, EventKind::Opaque { dialect: DialectName::Gemini, name: Str::from_static(name), json: Json::from(raw) });
+}
+
+/// Arguments without the line breaks and indentation that Google prints, which would go back and forth with every turn.
+fn compact(object: &Bytes, args: &str) -> Str {
+    if !args.contains('\n') {
+        return Str::within(object, args);
+    }
+    let mut out = String::with_capacity(args.len());
+    let (mut text, mut escape) = (false, false);
+    for c in args.chars() {
+        if text || !c.is_ascii_whitespace() {
+            out.push(c);
+        }
+        match c {
+            _ if escape => escape = false,
+            '\\' if text => escape = true,
+            '"' => text = !text,
+            _ => {}
+        }
+    }
+    out.into()
 }
