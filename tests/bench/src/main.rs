@@ -60,17 +60,16 @@ async fn up(port: u16) {
     panic!("nothing listens on port {port}");
 }
 
-async fn nginx(folder: &Path, mock: u16) -> Server {
+async fn nginx(folder: &Path, mock: u16, broken: u16) -> Server {
     let (port, dir) = (free_port(), folder.display());
     let conf = format!(
         "worker_processes 1; daemon off; pid {dir}/nginx.pid; error_log /dev/null;\nevents {{ worker_connections 4096; }}\nhttp {{\n\
          access_log off; client_body_temp_path {dir}/b; proxy_temp_path {dir}/p; fastcgi_temp_path {dir}/f; uwsgi_temp_path {dir}/u; scgi_temp_path {dir}/s;\n\
          keepalive_requests 1000000; tcp_nodelay on;\n\
          upstream mock {{ server 127.0.0.1:{mock}; keepalive 512; keepalive_requests 1000000; }}\n\
-         upstream chain {{ server 127.0.0.1:{mock} max_fails=0; keepalive 64; }}\n\
+         upstream chain {{ server 127.0.0.1:{broken} max_fails=0; server 127.0.0.1:{mock} backup; keepalive 64; }}\n\
          server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://mock; proxy_http_version 1.1; proxy_set_header Connection \"\"; proxy_buffering off; }}\n\
-         location /failover/ {{ proxy_pass http://chain/fail/; proxy_http_version 1.1; proxy_set_header Connection \"\"; proxy_intercept_errors on; error_page 500 = @next; }}\n\
-         location @next {{ rewrite ^ /v1/chat/completions break; proxy_pass http://chain; proxy_http_version 1.1; proxy_set_header Connection \"\"; }} }}\n}}\n"
+         location /failover/ {{ rewrite ^ /v1/chat/completions break; proxy_pass http://chain; proxy_http_version 1.1; proxy_set_header Connection \"\"; proxy_next_upstream error http_500 non_idempotent; }} }}\n}}\n"
     );
     fs::write(folder.join("nginx.conf"), conf).expect("nginx.conf");
     let program = ["/usr/sbin/nginx", "/usr/bin/nginx"].iter().map(Path::new).find(|p| p.exists()).expect("nginx (Debian: nginx-light)");
@@ -81,12 +80,11 @@ async fn nginx(folder: &Path, mock: u16) -> Server {
 
 async fn headworks(folder: &Path, name: &str, mock: u16, ack: &str) -> Server {
     let port = free_port();
-    let data = folder.join(name);
+    let store = if name == "memory" { "memory:".to_owned() } else { format!("sled:{}", folder.join(name).display()) };
     let conf = format!(
-        "[server]\nlisten = \"127.0.0.1:{port}\"\n[store]\nurl = \"sled:{}\"\n[ledger]\nack = \"{ack}\"\n[engine]\nbreaker_failures = 1000000000\n[log]\nlevel = \"error\"\n\
+        "[server]\nlisten = \"127.0.0.1:{port}\"\n[store]\nurl = \"{store}\"\n[ledger]\nack = \"{ack}\"\n[engine]\nbreaker_failures = 1000000000\n[log]\nlevel = \"error\"\n\
          [providers.openai]\nbase_url = \"http://127.0.0.1:{mock}/v1\"\napi_key_env = \"BENCH_KEY\"\n\
-         [providers.anthropic]\nbase_url = \"http://127.0.0.1:{mock}\"\napi_key_env = \"BENCH_KEY\"\n",
-        data.display()
+         [providers.anthropic]\nbase_url = \"http://127.0.0.1:{mock}\"\napi_key_env = \"BENCH_KEY\"\n"
     );
     let file = folder.join(format!("{name}.toml"));
     fs::write(&file, conf).expect("configuration");
@@ -138,14 +136,16 @@ async fn main() {
     let wanted = |name: &str| only.is_empty() || only.iter().any(|o| o == name);
     let _ = Command::new("taskset").args(["-cp", "1", &std::process::id().to_string()]).stdout(Stdio::null()).status();
     let folder = tempfile::tempdir().expect("a folder");
-    let mock = mock::serve().await.expect("the upstream");
+    let broken = mock::serve(true).await.expect("the broken upstream");
+    let mock = mock::serve(false).await.expect("the upstream");
 
     // Fresh, before anything else: at rest.
     let after = headworks(folder.path(), "after", mock, "after").await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let rest = load::resident(&after.pids());
-    let nginx = nginx(folder.path(), mock).await;
+    let nginx = nginx(folder.path(), mock, broken).await;
     let before = headworks(folder.path(), "before", mock, "before").await;
+    let off = headworks(folder.path(), "memory", mock, "after").await;
 
     println!("| scenario | system | CPU us per answer | CPU us per chunk | x nginx | p50 ms | p99 ms | answers/s | errors |");
     println!("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
@@ -161,7 +161,7 @@ async fn main() {
             let unit = cost(&base);
             let direct = load::rest(mock, &plain, callers, time / 2, &[]).await;
             cells.entry("0 upstream").or_default().push((direct, 0.0));
-            for (system, server) in [("2 headworks", &after), ("3 headworks, ack before", &before)] {
+            for (system, server) in [("2 headworks", &after), ("3 headworks, ack before", &before), ("5 headworks, nothing on disk", &off)] {
                 let run = load::rest(server.port, &ask, callers, time, &server.pids()).await;
                 let times = cost(&run) / unit;
                 cells.entry(system).or_default().push((run, times));

@@ -90,14 +90,14 @@ fn json(status: StatusCode, text: String) -> Answer {
     response
 }
 
-async fn answer(request: Request<Incoming>) -> Result<Answer, Infallible> {
+async fn answer(request: Request<Incoming>, broken: bool) -> Result<Answer, Infallible> {
     let path = request.uri().path().to_owned();
     if path == "/stats" {
         return Ok(json(StatusCode::OK, ACTIVE.load(Ordering::SeqCst).to_string()));
     }
     let body = request.into_body().collect().await.map(|b| b.to_bytes()).unwrap_or_default();
     let text = String::from_utf8_lossy(&body);
-    if path.starts_with("/fail") || text.contains("err500") {
+    if broken || text.contains("err500") {
         return Ok(json(StatusCode::INTERNAL_SERVER_ERROR, r#"{"error":{"message":"broken","type":"server_error"}}"#.to_owned()));
     }
     let streamed = text.contains(r#""stream":true"#);
@@ -155,8 +155,8 @@ fn stream(text: &str, head: String, chunk: &str, tail: String) -> Answer {
     response
 }
 
-/// Serves for good; says at which port.
-pub async fn serve() -> std::io::Result<u16> {
+/// Serves for good, every call an error where `broken`; says at which port.
+pub async fn serve(broken: bool) -> std::io::Result<u16> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let port = listener.local_addr()?.port();
     let http = Arc::new({
@@ -167,7 +167,7 @@ pub async fn serve() -> std::io::Result<u16> {
     tokio::spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {
             let _ = socket.set_nodelay(true);
-            let connection = http.serve_connection(TokioIo::new(socket), service_fn(answer));
+            let connection = http.serve_connection(TokioIo::new(socket), service_fn(move |request| answer(request, broken)));
             tokio::spawn(async move {
                 let _ = connection.await;
             });

@@ -13,7 +13,7 @@ use super::Gemini;
 use crate::{Dialect, Head};
 
 /// Reads `body` in pieces of `size` bytes.
-fn read(target: &Target, kind: &'static str, body: &[u8], size: usize) -> Result<Vec<Event>, (Fault, Vec<Event>)> {
+fn read(target: &Target, kind: &'static str, body: &[u8], size: usize) -> Result<Vec<Event>, Box<(Fault, Vec<Event>)>> {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     let mut decoder = Gemini.decoder(target, &Head { status: StatusCode::OK, headers: &headers });
@@ -27,7 +27,10 @@ fn read(target: &Target, kind: &'static str, body: &[u8], size: usize) -> Result
     };
     let result = go();
     let events = out.events.into_vec();
-    result.map(|()| events.clone()).map_err(|fault| (fault, events))
+    match result {
+        Ok(()) => Ok(events),
+        Err(fault) => Err(Box::new((fault, events))),
+    }
 }
 
 /// A choice folded from its events.

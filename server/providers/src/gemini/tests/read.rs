@@ -120,7 +120,7 @@ fn r3_an_answer_that_stops_early_is_broken() {
         (JSON, "{}".to_owned()),
         (JSON, "{\"candidates\":[".to_owned()),
     ] {
-        let (fault, _) = read(&target(), kind, body.as_bytes(), 64).unwrap_err();
+        let (fault, _) = *read(&target(), kind, body.as_bytes(), 64).unwrap_err();
         assert_eq!(fault.cause, Cause::Broken, "{kind} {body:.40}");
     }
     // The reason to stop is enough: there is no [DONE].
@@ -142,7 +142,7 @@ fn f3_r1_errors_inside_an_answer_are_told() {
         (JSON, error.to_string()),
     ] {
         for size in [1 << 20, 5] {
-            let (fault, _) = read(&target(), kind, body.as_bytes(), size).unwrap_err();
+            let (fault, _) = *read(&target(), kind, body.as_bytes(), size).unwrap_err();
             assert_eq!(fault.cause, Cause::Unavailable, "{kind} {body:.60}");
             assert_eq!(fault.upstream.unwrap().status, 503);
         }
