@@ -72,12 +72,15 @@ pub(super) fn turns(target: &Target, request: &ChatRequest, notes: &mut Vec<Arc<
                 }
             }
             MessageRole::Assistant => {
-                work.turn(true);
                 work.model(&message.parts);
             }
             MessageRole::User | MessageRole::Tool => {
-                work.turn(false);
-                work.user(&message.parts, &path)?;
+                // Who says nothing takes no turn.
+                let empty = |part: &Part| matches!(&part.kind, PartKind::Text(text) | PartKind::Refusal(text) if text.is_empty());
+                if !message.parts.iter().all(empty) {
+                    work.turn(false);
+                    work.user(&message.parts, &path)?;
+                }
             }
         }
     }
@@ -162,11 +165,14 @@ impl<'a> Work<'a> {
     fn model(&mut self, parts: &'a [Part]) {
         // A signature of reasoning rides on what follows it.
         let mut riding: Option<&str> = None;
+        let mut said: Vec<Vec<u8>> = Vec::new();
+        let mut calls: Vec<Pending<'a>> = Vec::new();
+        let mut called = self.run.model && self.run.called;
         for part in parts {
             match &part.kind {
                 PartKind::Reasoning { text, signature: Some(own), redacted: None } if signature::ours(own) => {
                     if !text.is_empty() {
-                        self.run.said.push(item(|a| {
+                        said.push(item(|a| {
                             a.obj(|o| {
                                 o.str("text", text);
                                 o.val("thought", true);
@@ -180,18 +186,18 @@ impl<'a> Work<'a> {
                 PartKind::Text(text) | PartKind::Refusal(text) if text.is_empty() => {}
                 PartKind::Text(text) | PartKind::Refusal(text) => {
                     let signature = riding.take();
-                    self.run.said.push(item(|a| text_part(a, text, signature)));
+                    said.push(item(|a| text_part(a, text, signature)));
                 }
                 PartKind::ToolCall { id, name, arguments, signature: own } => {
                     let own = own.as_deref().filter(|own| signature::ours(own)).or_else(|| riding.take());
                     // T1: only the first call of a turn carries one, and has to.
-                    let lost = own.is_none() && !self.run.called && signature::required(self.target);
-                    self.run.called = true;
+                    let lost = own.is_none() && !called && signature::required(self.target);
+                    called = true;
                     if lost {
                         self.notes.push(format!("the call {id} came back without its thought signature; {LOST} was sent").into());
                     }
                     let own = own.or(lost.then_some(LOST));
-                    self.run.said.push(item(|a| {
+                    said.push(item(|a| {
                         a.obj(|o| {
                             o.obj("functionCall", |f| {
                                 f.opt_str("id", Some(id.as_str()).filter(|id| !id.is_empty()));
@@ -201,15 +207,15 @@ impl<'a> Work<'a> {
                             o.opt_str("thoughtSignature", own);
                         });
                     }));
-                    self.pending.push(Pending { id, name, answered: false });
+                    calls.push(Pending { id, name, answered: false });
                     self.names.push((id, name));
                 }
-                PartKind::Opaque(Opaque { dialect: DialectName::Gemini, json, .. }) => self.run.said.push(json.as_str().as_bytes().to_vec()),
+                PartKind::Opaque(Opaque { dialect: DialectName::Gemini, json, .. }) => said.push(json.as_str().as_bytes().to_vec()),
                 PartKind::Opaque(_) => {}
                 // What the model drew or said goes back as it was; results are never the model's.
                 PartKind::Image { .. } | PartKind::File { .. } | PartKind::Audio { .. } => {
                     if let Ok(json) = media::part(self.target, &part.kind, self.notes) {
-                        self.run.said.push(json);
+                        said.push(json);
                     }
                 }
                 PartKind::ToolResult { .. } => {}
@@ -217,7 +223,14 @@ impl<'a> Work<'a> {
         }
         if let Some(signature) = riding {
             // Nothing followed: Gemini itself sends such a signature with an empty text.
-            self.run.said.push(item(|a| text_part(a, "", Some(signature))));
+            said.push(item(|a| text_part(a, "", Some(signature))));
+        }
+        // Who says nothing takes no turn.
+        if !said.is_empty() {
+            self.turn(true);
+            self.run.called = called;
+            self.run.said.append(&mut said);
+            self.pending.append(&mut calls);
         }
     }
 

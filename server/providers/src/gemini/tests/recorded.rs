@@ -13,8 +13,8 @@ use super::{fold, read};
 use crate::{Dialect, Head, gemini::Gemini, testing};
 
 fn records(name: &str) -> Option<impl Iterator<Item = Value>> {
-    let root = std::env::var_os("HEADWORKS_SHARED_DATA")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")), PathBuf::from);
+    let root =
+        std::env::var_os("HEADWORKS_SHARED_DATA").map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")), PathBuf::from);
     let path = root.join("traffic/dev").join(name);
     let Ok(file) = std::fs::File::open(&path) else {
         println!("skipped: no recordings at {}", path.display());

@@ -103,7 +103,10 @@ fn t7_t8_results_are_data_in_one_turn() {
     assert_eq!(body["contents"].as_array().unwrap().len(), 3);
     assert_eq!(notes.len(), 1, "{notes:?}");
     // Numbers go as they were written.
-    let raw = Gemini.encode(&target("m"), &asked(&json!({"model": "m", "messages": [user("go"), {"role": "assistant", "tool_calls": [call("c1", "f", r#"{"n":1.50}"#)]}]})));
+    let raw = Gemini.encode(
+        &target("m"),
+        &asked(&json!({"model": "m", "messages": [user("go"), {"role": "assistant", "tool_calls": [call("c1", "f", r#"{"n":1.50}"#)]}]})),
+    );
     assert!(String::from_utf8(raw.unwrap().request.body().to_vec()).unwrap().contains(r#""args":{"n":1.50}"#));
     // A failed tool, and a result in the form before tools.
     let mut request = asked(&json!({"model": "m", "messages": [user("go"), {"role": "function", "name": "old", "content": "x"}]}));
@@ -155,7 +158,8 @@ fn media_of_every_kind() {
 
 #[test]
 fn pictures_in_results_stand_inside_or_after() {
-    let mut request = asked(&json!({"model": "m", "messages": [user("go"), {"role": "assistant", "tool_calls": [call("c1", "f", "{}"), call("c2", "f", "{}")]}]}));
+    let mut request =
+        asked(&json!({"model": "m", "messages": [user("go"), {"role": "assistant", "tool_calls": [call("c1", "f", "{}"), call("c2", "f", "{}")]}]}));
     let picture = Part::new(PartKind::Image { source: Source::Base64 { mime: "image/png".into(), data: "AAAA".into() }, detail: None });
     for id in ["c1", "c2"] {
         let parts = vec![Part::text("shot"), picture.clone()];
@@ -165,10 +169,7 @@ fn pictures_in_results_stand_inside_or_after() {
     let inline = json!({"inlineData": {"mimeType": "image/png", "data": "AAAA"}});
     let response = |id: &str| json!({"id": id, "name": "f", "response": {"output": "shot"}});
     let (body, _) = sent_to(&target("gemini-2.5-pro"), &request);
-    assert_eq!(
-        body["contents"][2]["parts"],
-        json!([{"functionResponse": response("c1")}, {"functionResponse": response("c2")}, inline, inline])
-    );
+    assert_eq!(body["contents"][2]["parts"], json!([{"functionResponse": response("c1")}, {"functionResponse": response("c2")}, inline, inline]));
     let (body, _) = sent_to(&target("gemini-3-pro-preview"), &request);
     let mut nested = response("c1");
     nested["parts"] = json!([inline]);
@@ -271,7 +272,8 @@ fn t13_tools_and_the_choice_among_them() {
     ] {
         assert_eq!(with(choice)["toolConfig"]["functionCallingConfig"], wanted);
     }
-    let unknown = asked(&json!({"model": "m", "messages": [user("go")], "tools": [function("f")], "tool_choice": {"type": "function", "function": {"name": "x"}}}));
+    let unknown =
+        asked(&json!({"model": "m", "messages": [user("go")], "tools": [function("f")], "tool_choice": {"type": "function", "function": {"name": "x"}}}));
     assert_eq!(Gemini.encode(&target("m"), &unknown).unwrap_err().field(), Some("tool_choice"));
     // Google's own tools stand beside functions; another provider's cannot.
     let mut request = asked(&json!({"model": "m", "messages": [user("go")], "tools": [function("f")], "parallel_tool_calls": false}));
