@@ -6,7 +6,9 @@ use prost::Message;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let proto = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
-    println!("cargo:rerun-if-changed={}", proto.display());
+    // Not `proto` itself: its README and baseline are no reason to build everything that stands on this crate again.
+    println!("cargo:rerun-if-changed={}", proto.join("headworks").display());
+    println!("cargo:rerun-if-changed=build.rs");
     let mut files = Vec::new();
     for folder in ["headworks/v1", "headworks/storage/v1"] {
         for entry in fs::read_dir(proto.join(folder))? {
@@ -22,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure().build_transport(false).bytes(".").compile_fds(set.clone())?;
 
     // Reflection shows the public schema alone; comments would make the binary larger for nobody.
-    set.file.retain(|file| file.package.as_deref() != Some("headworks.storage.v1"));
+    set.file.retain(|file| !file.package().starts_with("headworks.storage."));
     for file in &mut set.file {
         file.source_code_info = None;
     }
