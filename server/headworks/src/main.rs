@@ -9,10 +9,6 @@ use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-#[cfg(feature = "mimalloc")]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// A gRPC-first gateway to language models.
 #[derive(Parser)]
 #[command(name = "headworks", version, about, long_about = None)]

@@ -25,8 +25,8 @@ const SPEND: &[u8] = b"spend/";
 const OPEN: &[u8] = b"meta/open";
 /// Number of `ATTEMPT_OUTCOME_UNKNOWN` in the public schema.
 const UNKNOWN: i32 = 5;
-/// Most entries in one window: about 64 KiB of records.
-const MOST: usize = 256;
+/// Most entries in one window: about 32 KiB of records, well inside one of sled's segments.
+const MOST: usize = 128;
 
 enum Entry {
     Intent(Intent),

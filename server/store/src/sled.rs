@@ -54,6 +54,8 @@ impl SledStore {
             sled::Config::new()
                 .path(folder)
                 .cache_capacity(16 << 20)
+                // sled allocates whole segments to write in: smaller ones keep memory at rest down.
+                .segment_size(128 << 10)
                 // Our writer flushes; a second flusher would only wake up.
                 .flush_every_ms(None)
                 .open()
