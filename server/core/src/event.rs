@@ -131,13 +131,14 @@ pub struct Frame {
 }
 
 /// What one read from the upstream gave. Events move through the layers together.
+/// Most reads give one event, and a batch is moved at every layer: so one is kept in place.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     /// The events, in order.
-    pub events: SmallVec<[Event; 4]>,
+    pub events: SmallVec<[Event; 1]>,
     /// The bytes they came from, while nobody has edited the events. Where
     /// present, `frames` covers all `events`.
-    pub frames: SmallVec<[Frame; 2]>,
+    pub frames: SmallVec<[Frame; 1]>,
     /// The dialect of `frames`.
     pub dialect: Option<DialectName>,
 }

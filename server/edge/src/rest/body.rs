@@ -3,6 +3,9 @@ use headworks_core::{Fault, Reason};
 use http::header;
 use http_body_util::BodyExt;
 
+/// Bodies up to this are copied out of the connection's buffer, bytes.
+const SMALL: usize = 4 << 10;
+
 /// Reads a whole body of at most `most` bytes.
 pub(crate) async fn read(request: axum::extract::Request, most: usize) -> Result<Bytes, Fault> {
     let stated = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
@@ -32,7 +35,11 @@ pub(crate) async fn read(request: axum::extract::Request, most: usize) -> Result
         }
         rest.extend_from_slice(&data);
     }
-    Ok(if rest.is_empty() { first } else { rest.freeze() })
+    if rest.is_empty() {
+        // A small body stands in the connection's read buffer and would keep all of it for as long as the call lasts.
+        return Ok(if first.len() <= SMALL { Bytes::copy_from_slice(&first) } else { first });
+    }
+    Ok(rest.freeze())
 }
 
 fn too_large(most: usize) -> Fault {

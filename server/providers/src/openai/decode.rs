@@ -157,7 +157,7 @@ impl State {
         if !self.started {
             self.started = true;
             let id = chunk.id.map(|id| Str::from_cow(data, id)).filter(|id| !id.is_empty());
-            self.id = id.clone().unwrap_or_default();
+            self.id = id.as_deref().map(Str::from).unwrap_or_default();
             let model = chunk.model.map(|model| Str::from_cow(data, model)).filter(|model| !model.is_empty());
             plain &= id.is_some() && model.is_some() && chunk.created.is_some();
             out.push(EventKind::Started { id, model, created: chunk.created });

@@ -33,8 +33,9 @@ struct Identity {
 impl Identity {
     fn learn(&mut self, kind: &EventKind, asked: &str) {
         if let EventKind::Started { id, model, created } = kind {
-            self.id = id.clone().unwrap_or_default();
-            self.model = model.clone().unwrap_or_else(|| asked.into());
+            // Copied: a piece of the upstream's first read would keep all of it in memory for as long as the stream lasts.
+            self.id = id.as_deref().map(Str::from).unwrap_or_default();
+            self.model = model.as_deref().unwrap_or(asked).into();
             self.created = created.unwrap_or(0);
         }
     }
