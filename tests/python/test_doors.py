@@ -277,7 +277,7 @@ check('another body is refused', (g.chat(content='twice', headers={'Idempotency-
 before = len(up.seen); results = []
 run = lambda: results.append(g.chat('openai/gpt-4o', headers={'Idempotency-Key': 'k2'})[1]['x-headworks-request-id'])
 threads = [threading.Thread(target=run) for _ in range(8)]; [t.start() for t in threads]; [t.join() for t in threads]
-check('eight at once call once', (len(set(results)), len(up.seen) - before), (1, 1))
+check('eight at once call once, and all are answered', (len(results), len(set(results)), len(up.seen) - before), (8, 1, 1))
 
 # --- models, operations, CORS
 check('models', models.GetModel(ms.GetModelRequest(id='openai/gpt-5'), metadata=AUTH).model.price.base.input_nano_usd, 1_250_000_000)

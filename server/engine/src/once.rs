@@ -87,15 +87,12 @@ where
             if tape.fingerprint != fingerprint {
                 return Err(differs(&id));
             }
-            if !first {
-                return tape.join().await;
+            if first {
+                // From here on the job alone carries the call: whoever leaves, the others are told.
+                let slot = Slot { running, key, tape: Arc::downgrade(&tape) };
+                let job = drive(slot, fingerprint, shared, async move { inner.call(call).await });
+                tape.started(tokio::spawn(job).abort_handle());
             }
-            let slot = Slot { running, key: key.clone() };
-            if let Some(past) = shared.memory.claim(key.0.clone(), key.1.clone(), fingerprint).await? {
-                return recall(&past, fingerprint, &id);
-            }
-            let job = drive(tape.clone(), shared, key, slot, async move { inner.call(call).await });
-            tape.started(tokio::spawn(job).abort_handle());
             tape.join().await
         })
     }
@@ -135,15 +132,50 @@ enum Kept {
     TooLarge,
 }
 
-/// Takes the call off the list of running ones.
+/// The job's end of a tape. Takes the call off the list of running ones, and
+/// leaves nobody waiting, however the job ends. Holds the tape weakly, so that
+/// the tape ends with its last reader.
 struct Slot {
     running: Arc<Running>,
     key: (Arc<str>, Arc<str>),
+    tape: Weak<Tape>,
+}
+
+impl Slot {
+    fn begin(&self, head: Result<Head, Fault>) {
+        if let Some(tape) = self.tape.upgrade() {
+            tape.head.send_replace(Some(head));
+        }
+    }
+
+    /// Whether anybody still listens.
+    fn say(&self, batch: Batch) -> bool {
+        let Some(tape) = self.tape.upgrade() else { return false };
+        tape.said.lock().push(batch);
+        tape.more.notify_waiters();
+        true
+    }
+
+    fn end(self, end: Result<(), Fault>) {
+        if let Some(tape) = self.tape.upgrade() {
+            *tape.end.lock() = Some(end);
+        }
+    }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.running.remove(&self.key);
+        // Another call may have taken the place since.
+        self.running.remove_if(&self.key, |_, tape| Weak::ptr_eq(tape, &self.tape));
+        let Some(tape) = self.tape.upgrade() else { return };
+        let broken = || Fault::internal("the call under this request_id ended without an answer");
+        tape.head.send_if_modified(|head| {
+            let open = head.is_none();
+            head.get_or_insert_with(|| Err(broken()));
+            open
+        });
+        tape.end.lock().get_or_insert_with(|| Err(broken()));
+        tape.more.notify_waiters();
     }
 }
 
@@ -162,6 +194,12 @@ struct Head {
     served_by: ModelId,
     request_id: Arc<str>,
     attempts: u32,
+}
+
+impl Head {
+    fn of(reply: &Reply) -> Self {
+        Self { served_by: reply.served_by.clone(), request_id: reply.request_id.clone(), attempts: reply.attempts }
+    }
 }
 
 impl Drop for Tape {
@@ -253,12 +291,23 @@ impl Drop for Unfinished {
     }
 }
 
-/// Runs the call onto the tape and keeps its outcome. The tape is held weakly,
-/// so that it ends with its last reader.
-async fn drive(tape: Arc<Tape>, shared: Arc<Shared>, key: (Arc<str>, Arc<str>), slot: Slot, call: impl Future<Output = Result<Reply, Fault>> + Send) {
-    let fingerprint = tape.fingerprint;
-    let weak = Arc::downgrade(&tape);
-    drop(tape);
+/// Runs the call onto the tape and keeps its outcome, or plays what an earlier one got.
+async fn drive(slot: Slot, fingerprint: [u8; 32], shared: Arc<Shared>, call: impl Future<Output = Result<Reply, Fault>> + Send) {
+    let key = slot.key.clone();
+    match shared.memory.claim(key.0.clone(), key.1.clone(), fingerprint).await {
+        Err(fault) => return slot.begin(Err(fault)),
+        Ok(Some(past)) => {
+            return match recall(&past, fingerprint, &key.1) {
+                Err(fault) => slot.begin(Err(fault)),
+                Ok(reply) => {
+                    slot.begin(Ok(Head::of(&reply)));
+                    let (end, ..) = play(&slot, reply).await;
+                    slot.end(end);
+                }
+            };
+        }
+        Ok(None) => {}
+    }
     let mut unfinished = Unfinished { shared: shared.clone(), key: key.clone(), fingerprint, open: true };
     match call.await {
         Err(fault) => {
@@ -270,35 +319,14 @@ async fn drive(tape: Arc<Tape>, shared: Arc<Shared>, key: (Arc<str>, Arc<str>), 
                 unfinished.keep(&Kept::Failed { reason: fault.reason, message: fault.message.clone() }).await
             };
             log_lost(kept);
-            drop(slot);
-            if let Some(tape) = weak.upgrade() {
-                tape.head.send_replace(Some(Err(fault)));
-            }
+            slot.begin(Err(fault));
         }
-        Ok(mut reply) => {
-            let head = Head { served_by: reply.served_by.clone(), request_id: reply.request_id.clone(), attempts: reply.attempts };
-            if let Some(tape) = weak.upgrade() {
-                tape.head.send_replace(Some(Ok(head.clone())));
-            }
-            let mut events = Vec::new();
-            let mut end = Ok(());
-            let mut receipt = None;
-            while let Some(next) = reply.events.next().await {
-                let Some(tape) = weak.upgrade() else { return };
-                match next {
-                    Ok(mut batch) => {
-                        batch.edited();
-                        for event in &batch.events {
-                            match &event.kind {
-                                EventKind::Receipt(account) => receipt = Some(account.clone()),
-                                _ => events.push(event.clone()),
-                            }
-                        }
-                        tape.said.lock().push(batch);
-                        tape.more.notify_waiters();
-                    }
-                    Err(fault) => end = Err(fault),
-                }
+        Ok(reply) => {
+            let head = Head::of(&reply);
+            slot.begin(Ok(head.clone()));
+            let (end, events, receipt) = play(&slot, reply).await;
+            if slot.tape.strong_count() == 0 {
+                return;
             }
             let kept = match (&end, receipt) {
                 (Err(fault), _) => Kept::Failed { reason: fault.reason, message: fault.message.clone() },
@@ -307,13 +335,32 @@ async fn drive(tape: Arc<Tape>, shared: Arc<Shared>, key: (Arc<str>, Arc<str>), 
             };
             let large = serde_json::to_vec(&kept).map_or(true, |bytes| bytes.len() > KEEP_MOST);
             log_lost(unfinished.keep(if large { &Kept::TooLarge } else { &kept }).await);
-            drop(slot);
-            if let Some(tape) = weak.upgrade() {
-                *tape.end.lock() = Some(end);
-                tape.more.notify_waiters();
-            }
+            slot.end(end);
         }
     }
+}
+
+/// Puts an answer onto the tape for as long as anybody listens.
+async fn play(slot: &Slot, mut reply: Reply) -> (Result<(), Fault>, Vec<headworks_core::Event>, Option<Arc<Receipt>>) {
+    let (mut end, mut events, mut receipt) = (Ok(()), Vec::new(), None);
+    while let Some(next) = reply.events.next().await {
+        match next {
+            Ok(mut batch) => {
+                batch.edited();
+                for event in &batch.events {
+                    match &event.kind {
+                        EventKind::Receipt(account) => receipt = Some(account.clone()),
+                        _ => events.push(event.clone()),
+                    }
+                }
+                if !slot.say(batch) {
+                    break;
+                }
+            }
+            Err(fault) => end = Err(fault),
+        }
+    }
+    (end, events, receipt)
 }
 
 fn log_lost(kept: Result<(), Fault>) {

@@ -74,7 +74,7 @@ pub async fn gateway(config: &Config, env: &BTreeMap<String, String>) -> Result<
         config: config.engine.clone(),
         keys: Arc::new(KeyPort(keys.clone())),
         policies: Arc::new(PolicyPort { policies: policies.clone(), read: DashMap::new() }),
-        ledger: Arc::new(LedgerPort(ledger.clone())),
+        ledger: Arc::new(LedgerPort { ledger: ledger.clone(), awaited: config.ledger.ack == ports::Ack::Before }),
         memory: Arc::new(MemoryPort(idempotency)),
         ack: config.ledger.ack,
         catalog: ArcSwap::from_pointee(catalog),
@@ -85,7 +85,7 @@ pub async fn gateway(config: &Config, env: &BTreeMap<String, String>) -> Result<
         draining: false.into(),
     });
     let gateway = engine::gateway(&shared, engine::Leaf::new(upstream));
-    let app = App { gateway, shared, keys, policies, records: Arc::new(Records::new(store)), config: Arc::new(config.server.clone()) };
+    let app = App { gateway, shared, keys, policies, records: Arc::new(Records::new(store).after(ledger.clone())), config: Arc::new(config.server.clone()) };
     Ok(Gateway { app, ledger, first_secret })
 }
 
@@ -131,11 +131,15 @@ fn policy(record: &storage::PolicyRecord) -> Option<Policy> {
     })
 }
 
-struct LedgerPort(Ledger);
+struct LedgerPort {
+    ledger: Ledger,
+    /// Whether answers wait for their records.
+    awaited: bool,
+}
 
 impl ports::Ledger for LedgerPort {
     fn intent(&self, intent: ports::Intent) -> Pending {
-        Box::pin(settled(self.0.intent(storage::Intent {
+        Box::pin(settled(self.ledger.intent(storage::Intent {
             request_id: intent.request_id.to_string(),
             ordinal: i32::try_from(intent.ordinal).unwrap_or(i32::MAX),
             key_id: intent.key_id.to_string(),
@@ -148,7 +152,7 @@ impl ports::Ledger for LedgerPort {
 
     fn record(&self, closing: Closing) -> Pending {
         let record = request_record(&closing.call, &closing.receipt, closing.outcome, engine::unix_nanos());
-        Box::pin(settled(self.0.record(record)))
+        Box::pin(settled(self.ledger.record(record, self.awaited)))
     }
 }
 

@@ -7,7 +7,7 @@ use headworks_api::storage::{AttemptRecord, RequestRecord, SkippedRecord};
 use headworks_core::{AttemptReport, Call, Fault, Origin, Outcome, Rates, Receipt, Tokens};
 
 use crate::{
-    Store, StoreError,
+    Ledger, Store, StoreError,
     ledger::{WINDOWS, decode, place, time_of},
 };
 
@@ -41,6 +41,7 @@ pub struct Page {
 #[derive(Clone)]
 pub struct Records {
     store: Arc<dyn Store>,
+    ledger: Option<Ledger>,
 }
 
 impl Filter {
@@ -66,7 +67,22 @@ fn arrived(id: &str) -> Option<u64> {
 impl Records {
     /// Over a store.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store }
+        Self { store, ledger: None }
+    }
+
+    /// Reads only once all that this ledger was told is there, so that whoever got an answer finds its record.
+    #[must_use]
+    pub fn after(self, ledger: Ledger) -> Self {
+        Self { ledger: Some(ledger), ..self }
+    }
+
+    async fn caught_up(&self) {
+        if let Some(ledger) = &self.ledger
+            && let Err(error) = ledger.flush().await
+        {
+            // Old records can still be read.
+            tracing::error!(%error, "the ledger cannot write; the newest records may be missing");
+        }
     }
 
     /// Whether new records can be expected to land.
@@ -77,6 +93,7 @@ impl Records {
     /// One record. Looked for from the time in its id on: a record lands after its call began.
     pub async fn get(&self, id: &str) -> Result<Option<RequestRecord>, StoreError> {
         let Some(from) = arrived(id) else { return Ok(None) };
+        self.caught_up().await;
         let mut after = Some(place(from.saturating_sub(1)));
         loop {
             let page = self.store.scan(WINDOWS, after.as_deref(), 100).await?;
@@ -102,6 +119,9 @@ impl Records {
             None => (None, 0),
         };
         let mut page = Page::default();
+        if token.is_none() {
+            self.caught_up().await;
+        }
         loop {
             let windows = self.store.scan_back(WINDOWS, before.as_deref(), 50).await?;
             let Some(last) = windows.last() else { return Ok(page) };

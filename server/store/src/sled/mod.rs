@@ -1,6 +1,8 @@
 //! The embedded store. One writer commits for everybody: at once when idle, and
 //! together what arrived while the last commit was on its way to disk.
 
+mod blobs;
+
 use std::{
     collections::HashMap,
     fs::File,
@@ -16,6 +18,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+use self::blobs::Blobs;
 use crate::{
     Change, Changes, Entry, Key, Revision, Store, StoreError, Version,
     changes::Log,
@@ -54,8 +57,6 @@ impl SledStore {
             sled::Config::new()
                 .path(folder)
                 .cache_capacity(16 << 20)
-                // sled allocates whole segments to write in: smaller ones keep memory at rest down.
-                .segment_size(128 << 10)
                 // Our writer flushes; a second flusher would only wake up.
                 .flush_every_ms(None)
                 .open()
@@ -67,6 +68,7 @@ impl SledStore {
             Ok(Err(error)) => return Err(damaged(error.to_string())),
             Ok(Ok(db)) => db,
         };
+        let blobs = Blobs::open(folder).map_err(|error| StoreError::Unavailable(format!("{name}/blobs: {error}")))?;
         let file = File::open(folder.join("db")).map_err(|error| StoreError::Unavailable(format!("{name}/db: {error}")))?;
         let tree = db.open_tree("state").map_err(|error| damaged(error.to_string()))?;
         let revision = match tree.get(REVISION).map_err(|error| damaged(error.to_string()))? {
@@ -76,7 +78,8 @@ impl SledStore {
         let (jobs, queue) = mpsc::channel();
         let log = Log::at(revision);
         let failed = Arc::new(AtomicBool::new(false));
-        let writer = Writer { db: db.clone(), tree: tree.clone(), file, folder: folder.to_path_buf(), revision, log: log.clone(), failed: failed.clone() };
+        let writer =
+            Writer { db: db.clone(), tree: tree.clone(), file, blobs, folder: folder.to_path_buf(), revision, log: log.clone(), failed: failed.clone() };
         std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.run(&queue))
@@ -103,6 +106,7 @@ struct Writer {
     db: sled::Db,
     tree: sled::Tree,
     file: File,
+    blobs: Blobs,
     folder: PathBuf,
     revision: Revision,
     log: Arc<Log>,
@@ -187,7 +191,7 @@ impl Writer {
 
     /// One atomic batch, sled's flush, and our own fdatasync: sled's flush alone
     /// reaches neither the disk's write cache nor the file's metadata.
-    fn write(&self, overlay: &Overlay, revision: Revision) -> Result<(), StoreError> {
+    fn write(&mut self, overlay: &Overlay, revision: Revision) -> Result<(), StoreError> {
         let mut batch = sled::Batch::default();
         for (key, value) in overlay {
             match value {
@@ -203,6 +207,7 @@ impl Writer {
         batch.insert(REVISION, &revision.to_be_bytes());
         self.tree.apply_batch(batch).map_err(unavailable)?;
         self.db.flush().map_err(unavailable)?;
+        self.blobs.sync().map_err(|error| StoreError::Unavailable(format!("fsync of blobs: {error}")))?;
         self.file.sync_data().map_err(|error| StoreError::Unavailable(format!("fdatasync: {error}")))
     }
 }

@@ -1,0 +1,171 @@
+//! The account of calls: intents and records, packed one value per commit window.
+//!
+//! Everything that arrives while a commit is on its way to disk goes into the
+//! next window together, so that one flush serves many calls. A window's key is
+//! the time of its commit, which makes a record findable by the time in its id.
+
+mod recover;
+mod writer;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, mpsc},
+};
+
+use bytes::Bytes;
+use headworks_api::storage::{Intent, RequestRecord, Window};
+use headworks_core::Fault;
+use parking_lot::Mutex;
+use prost::Message;
+use tokio::sync::oneshot;
+
+use crate::{Store, StoreError, store::counter};
+
+pub(crate) const WINDOWS: &[u8] = b"ledger/";
+const SPEND: &[u8] = b"spend/";
+/// The oldest window that may hold an intent whose call is not over.
+const OPEN: &[u8] = b"meta/open";
+/// Number of `ATTEMPT_OUTCOME_UNKNOWN` in the public schema.
+const UNKNOWN: i32 = 5;
+enum Entry {
+    Intent(Intent),
+    Record(Box<RequestRecord>),
+    /// Only to be told when all before it is done.
+    Flush,
+}
+
+struct Queued {
+    entry: Entry,
+    /// Whether somebody waits for it, so that it should not wait for company.
+    urgent: bool,
+    done: oneshot::Sender<Result<(), StoreError>>,
+}
+
+/// Resolves when an entry is on disk.
+pub type Done = oneshot::Receiver<Result<(), StoreError>>;
+
+/// The ledger.
+#[derive(Clone)]
+pub struct Ledger {
+    queue: mpsc::Sender<Queued>,
+    spent: Arc<Mutex<HashMap<String, i64>>>,
+}
+
+pub(crate) fn place(window: u64) -> Vec<u8> {
+    [WINDOWS, &window.to_be_bytes()].concat()
+}
+
+pub(crate) fn time_of(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.strip_prefix(WINDOWS)?.try_into().ok()?))
+}
+
+pub(crate) fn decode(key: &[u8], value: Bytes) -> Result<Window, StoreError> {
+    Window::decode(value)
+        .map_err(|error| StoreError::Damaged { folder: "of the store".to_owned(), detail: format!("ledger window {:?}: {error}", time_of(key)) })
+}
+
+impl Ledger {
+    /// Accounts for what an earlier run left open, then takes entries. Must be called inside a tokio runtime.
+    pub async fn open(store: Arc<dyn Store>) -> Result<Self, StoreError> {
+        let last = store.scan_back(WINDOWS, None, 1).await?.first().and_then(|(key, ..)| time_of(key)).unwrap_or(0);
+        let mut spent = HashMap::new();
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let page = store.scan(SPEND, after.as_deref(), 1000).await?;
+            let Some(end) = page.last() else { break };
+            after = Some(end.0.clone());
+            for (key, _, value) in &page {
+                let id = key.strip_prefix(SPEND).map(String::from_utf8_lossy).unwrap_or_default();
+                spent.insert(id.into_owned(), counter(value).unwrap_or(0));
+            }
+        }
+        let spent = Arc::new(Mutex::new(spent));
+        let (queue, entries) = mpsc::channel();
+        let left = recover::left_open(&*store).await?;
+        let writer = writer::Writer::new(store, last, spent.clone());
+        let runtime = tokio::runtime::Handle::current();
+        std::thread::Builder::new()
+            .name("ledger".to_owned())
+            .spawn(move || writer.run(&entries, &runtime))
+            .map_err(|error| StoreError::Unavailable(format!("no thread for the ledger: {error}")))?;
+        let ledger = Self { queue, spent };
+        let count = left.len();
+        for record in left {
+            // One by one into the queue; the last one's answer means that all are on disk.
+            drop(ledger.record(record, false));
+        }
+        ledger.flush().await?;
+        if count > 0 {
+            tracing::warn!(calls = count, "calls that an earlier run did not finish were recorded with outcome UNKNOWN, at what was held for them");
+        }
+        Ok(ledger)
+    }
+
+    fn send(&self, entry: Entry, urgent: bool) -> Done {
+        let (done, answer) = oneshot::channel();
+        // Where the writer is gone, the receiver tells so.
+        let _ = self.queue.send(Queued { entry, urgent, done });
+        answer
+    }
+
+    /// Notes that an attempt begins. Under way when this returns.
+    pub fn intent(&self, intent: Intent) -> Done {
+        self.send(Entry::Intent(intent), true)
+    }
+
+    /// Notes that a call is over; closes its intents. Under way when this returns.
+    /// `awaited`: somebody waits for it; without, it may wait some milliseconds for one that is.
+    pub fn record(&self, record: RequestRecord, awaited: bool) -> Done {
+        self.send(Entry::Record(Box::new(record)), awaited)
+    }
+
+    /// Waits until all that was noted before is on disk.
+    pub async fn flush(&self) -> Result<(), StoreError> {
+        wait(self.send(Entry::Flush, true)).await
+    }
+
+    /// What each key has spent, as the sum of its records, billionths of a US dollar.
+    pub fn spent(&self) -> Vec<(String, i64)> {
+        self.spent.lock().iter().map(|(key, sum)| (key.clone(), *sum)).collect()
+    }
+}
+
+/// The outcome of an entry.
+pub(crate) async fn wait(done: Done) -> Result<(), StoreError> {
+    done.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the ledger has stopped".to_owned())))
+}
+
+/// The same, as a fault.
+pub async fn settled(done: Done) -> Result<(), Fault> {
+    wait(done).await.map_err(Fault::from)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::{Filter, MemoryStore, Records};
+
+    fn intent(id: &str, ordinal: i32, hold: i64) -> Intent {
+        Intent { request_id: id.into(), ordinal, key_id: "k".into(), provider: "p".into(), model: "m".into(), hold_nano_usd: hold, start_unix_nanos: 5 }
+    }
+
+    #[tokio::test]
+    async fn l2_an_intent_without_a_record_becomes_one_record_at_its_hold() {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+        let ledger = Ledger::open(store.clone()).await.unwrap();
+        drop(ledger.intent(intent("req_1", 1, 10)));
+        drop(ledger.intent(intent("req_2", 1, 100)));
+        drop(ledger.intent(intent("req_2", 2, 50)));
+        drop(ledger.record(RequestRecord { id: "req_1".into(), key_id: "k".into(), cost_nano_usd: 7, ..Default::default() }, false));
+        ledger.flush().await.unwrap();
+        for run in 0..3 {
+            let again = Ledger::open(store.clone()).await.unwrap();
+            assert_eq!(again.spent(), [("k".to_owned(), 157)], "run {run}");
+            let all = Records::new(store.clone()).list(&Filter::default(), 10, None).await.unwrap();
+            let mut seen: Vec<_> = all.records.iter().map(|r| (r.id.as_str(), r.cost_nano_usd, r.outcome)).collect();
+            seen.sort_unstable();
+            assert_eq!(seen, [("req_1", 7, 0), ("req_2", 150, UNKNOWN)], "run {run}");
+        }
+    }
+}

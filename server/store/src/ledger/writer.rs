@@ -1,0 +1,145 @@
+//! Turns entries into windows, one commit each, on a thread of its own.
+//!
+//! When a commit starts is what decides its share of a request's cost: a flush
+//! costs the same for one entry as for a hundred. So the first entry after a
+//! pause is committed at once, and under load the next commit waits a moment for
+//! company, as PostgreSQL does with `commit_delay` and `commit_siblings`.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, mpsc},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+use headworks_api::storage::Window;
+use parking_lot::Mutex;
+use prost::Message;
+
+use super::{Entry, OPEN, Queued, SPEND, place};
+use crate::{Change, Expect, Store};
+
+/// Most entries in one window.
+const MOST: usize = 128;
+/// Least time from the start of one commit to that of the next while calls are many.
+const DELAY: Duration = Duration::from_micros(500);
+/// How many open calls are many.
+const SIBLINGS: usize = 5;
+/// How long an entry that nobody waits for may wait for one that somebody does.
+const LAZY: Duration = Duration::from_millis(2);
+
+pub(super) struct Writer {
+    store: Arc<dyn Store>,
+    /// Key of the last window: time, but always growing.
+    last: u64,
+    /// Open calls by the window that holds their first intent.
+    open: BTreeMap<u64, usize>,
+    windows: HashMap<String, u64>,
+    low: u64,
+    spent: Arc<Mutex<HashMap<String, i64>>>,
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|d| u64::try_from(d.as_nanos()).ok()).unwrap_or(0)
+}
+
+impl Writer {
+    pub(super) fn new(store: Arc<dyn Store>, last: u64, spent: Arc<Mutex<HashMap<String, i64>>>) -> Self {
+        Self { store, last, open: BTreeMap::new(), windows: HashMap::new(), low: 0, spent }
+    }
+
+    /// Works until all senders are gone.
+    pub(super) fn run(mut self, queue: &mpsc::Receiver<Queued>, runtime: &tokio::runtime::Handle) {
+        let mut batch: Vec<Queued> = Vec::with_capacity(MOST);
+        let mut began = Instant::now().checked_sub(DELAY).unwrap_or_else(Instant::now);
+        while gather(queue, &mut batch) {
+            if self.windows.len() >= SIBLINGS {
+                // No wake-ups meanwhile: whoever comes is found in the queue.
+                std::thread::sleep(DELAY.saturating_sub(began.elapsed()));
+            }
+            batch.extend(queue.try_iter().take(MOST.saturating_sub(batch.len())));
+            began = Instant::now();
+            let mut window = Window::default();
+            let mut waiting = Vec::with_capacity(batch.len());
+            for queued in batch.drain(..) {
+                match queued.entry {
+                    Entry::Intent(intent) => window.intents.push(intent),
+                    Entry::Record(record) => window.records.push(*record),
+                    Entry::Flush => {}
+                }
+                waiting.push(queued.done);
+            }
+            let outcome = if window.intents.is_empty() && window.records.is_empty() {
+                Ok(())
+            } else {
+                let changes = self.changes(&window);
+                runtime.block_on(self.store.commit(changes)).map(|_| ())
+            };
+            for done in waiting {
+                let _ = done.send(outcome.clone());
+            }
+        }
+    }
+
+    fn changes(&mut self, window: &Window) -> Vec<Change> {
+        let at = now().max(self.last + 1);
+        self.last = at;
+        for intent in &window.intents {
+            if !self.windows.contains_key(&intent.request_id) {
+                self.windows.insert(intent.request_id.clone(), at);
+                *self.open.entry(at).or_default() += 1;
+            }
+        }
+        let mut sums: HashMap<&str, i64> = HashMap::new();
+        for record in &window.records {
+            let sum = sums.entry(&record.key_id).or_default();
+            *sum = sum.saturating_add(record.cost_nano_usd);
+            if let Some(opened) = self.windows.remove(&record.id)
+                && let Some(count) = self.open.get_mut(&opened)
+            {
+                *count -= 1;
+                if *count == 0 {
+                    self.open.remove(&opened);
+                }
+            }
+        }
+        let mut changes = Vec::with_capacity(3);
+        changes.push(put(place(at), window.encode_to_vec().into()));
+        let mut spent = self.spent.lock();
+        for (key, sum) in sums {
+            let total = spent.entry(key.to_owned()).or_default();
+            *total = total.saturating_add(sum);
+            changes.push(put([SPEND, key.as_bytes()].concat(), Bytes::copy_from_slice(&total.to_be_bytes())));
+        }
+        drop(spent);
+        // Nothing older than this needs to be looked at after a crash. Written seldom: being low costs only time then.
+        let low = self.open.first_key_value().map_or(at, |(window, _)| *window);
+        if low.saturating_sub(self.low) > 1_000_000_000 {
+            self.low = low;
+            changes.push(put(OPEN.to_vec(), Bytes::copy_from_slice(&low.to_be_bytes())));
+        }
+        changes
+    }
+}
+
+fn put(key: Vec<u8>, value: Bytes) -> Change {
+    Change::Put { key, value, expect: Expect::Any }
+}
+
+/// Waits for something to commit: all that is there once somebody waits for one of it, or once the first has waited long enough.
+fn gather(queue: &mpsc::Receiver<Queued>, batch: &mut Vec<Queued>) -> bool {
+    let Ok(first) = queue.recv() else { return false };
+    let mut urgent = first.urgent;
+    batch.push(first);
+    let until = Instant::now() + LAZY;
+    while !urgent && batch.len() < MOST {
+        match queue.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(next) => {
+                urgent = next.urgent;
+                batch.push(next);
+            }
+            Err(_) => break,
+        }
+    }
+    true
+}
