@@ -1,4 +1,4 @@
-"""System calls of the real gateway: an fdatasync of the store's file comes before every acknowledgement.
+"""System calls of the real gateway: an fdatasync of the store's journal comes before every acknowledgement.
 Mode after: before the answer's first byte (the intent). Mode before: one more before the answer's end (the record)."""
 import json, os, re, shutil, subprocess, sys, tempfile, time, urllib.request
 from gateway import ADMIN, BINARY, Checks, free_port
@@ -24,7 +24,7 @@ for mode in ('after', 'before'):
     line, open_syncs = '', {}
     for text in open(trace):
         thread = text.split()[0]
-        if 'fdatasync(' in text and '/data/db' in text:
+        if 'fdatasync(' in text and '/data/journal' in text:
             if 'unfinished' in text: open_syncs[thread] = True
             elif '= 0' in text: line += 'S'
         elif 'fdatasync resumed' in text and open_syncs.pop(thread, False) and '= 0' in text: line += 'S'

@@ -22,7 +22,7 @@ use crate::{Change, Expect, Store};
 /// Most entries in one window.
 const MOST: usize = 128;
 /// Least time from the start of one commit to that of the next while calls are many.
-const DELAY: Duration = Duration::from_micros(500);
+const DELAY: Duration = Duration::from_millis(1);
 /// How many open calls are many.
 const SIBLINGS: usize = 5;
 /// How long an entry that nobody waits for may wait for one that somebody does.

@@ -2,6 +2,7 @@
 //! together what arrived while the last commit was on its way to disk.
 
 mod blobs;
+mod journal;
 
 use std::{
     collections::HashMap,
@@ -18,7 +19,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use self::blobs::Blobs;
+use self::{blobs::Blobs, journal::Journal};
 use crate::{
     Change, Changes, Entry, Key, Revision, Store, StoreError, Version,
     changes::Log,
@@ -71,15 +72,30 @@ impl SledStore {
         let blobs = Blobs::open(folder).map_err(|error| StoreError::Unavailable(format!("{name}/blobs: {error}")))?;
         let file = File::open(folder.join("db")).map_err(|error| StoreError::Unavailable(format!("{name}/db: {error}")))?;
         let tree = db.open_tree("state").map_err(|error| damaged(error.to_string()))?;
-        let revision = match tree.get(REVISION).map_err(|error| damaged(error.to_string()))? {
+        let flushed = match tree.get(REVISION).map_err(|error| damaged(error.to_string()))? {
             Some(bytes) => u64::from_be_bytes(bytes.as_ref().try_into().map_err(|_| damaged("the revision is not a number".to_owned()))?),
             None => 0,
         };
+        let (journal, round) = Journal::open(folder).map_err(|error| StoreError::Unavailable(format!("{name}/journal: {error}")))?;
+        let first = round.first().map_or(flushed + 1, |(revision, _)| *revision);
+        if first > flushed + 1 {
+            return Err(damaged(format!("the journal begins at change {first}, the file before it ends at {flushed}")));
+        }
+        let mut writer = Writer {
+            db: db.clone(),
+            tree: tree.clone(),
+            file,
+            blobs,
+            journal,
+            folder: folder.to_path_buf(),
+            revision: flushed,
+            log: Log::at(0),
+            failed: Arc::new(AtomicBool::new(false)),
+        };
+        writer.replay(round)?;
         let (jobs, queue) = mpsc::channel();
-        let log = Log::at(revision);
-        let failed = Arc::new(AtomicBool::new(false));
-        let writer =
-            Writer { db: db.clone(), tree: tree.clone(), file, blobs, folder: folder.to_path_buf(), revision, log: log.clone(), failed: failed.clone() };
+        let (log, failed) = (Log::at(writer.revision), writer.failed.clone());
+        writer.log = log.clone();
         std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.run(&queue))
@@ -107,6 +123,7 @@ struct Writer {
     tree: sled::Tree,
     file: File,
     blobs: Blobs,
+    journal: Journal,
     folder: PathBuf,
     revision: Revision,
     log: Arc<Log>,
@@ -126,6 +143,12 @@ impl Writer {
                 }
             }
             self.commit(jobs);
+        }
+        // Nobody is left: the next start need not replay.
+        if !self.failed.load(Ordering::Acquire)
+            && let Err(error) = self.checkpoint()
+        {
+            tracing::warn!(%error, "the last flush failed; the journal has what is missing");
         }
     }
 
@@ -156,7 +179,6 @@ impl Writer {
         }
         match self.write(&overlay, revision) {
             Ok(()) => {
-                self.revision = revision;
                 self.log.tell(revision, overlay);
                 for reply in winners {
                     let _ = reply.send(Ok(revision));
@@ -189,26 +211,56 @@ impl Writer {
         Ok(made)
     }
 
-    /// One atomic batch, sled's flush, and our own fdatasync: sled's flush alone
-    /// reaches neither the disk's write cache nor the file's metadata.
+    /// Durable in the journal first; then sled takes it, and readers see it.
     fn write(&mut self, overlay: &Overlay, revision: Revision) -> Result<(), StoreError> {
+        if !self.journal.prepare(revision, overlay.iter().map(|(key, value)| (&key[..], value.as_deref()))) {
+            self.checkpoint()?;
+        }
+        let journaled = self.journal.fits();
+        if journaled {
+            self.journal.write().map_err(|error| StoreError::Unavailable(format!("the journal: {error}")))?;
+        }
+        self.apply(overlay.iter().map(|(key, value)| (&key[..], value.as_deref())), revision)?;
+        self.revision = revision;
+        if journaled { Ok(()) } else { self.checkpoint() }
+    }
+
+    fn apply<'a>(&self, changes: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>, revision: Revision) -> Result<(), StoreError> {
         let mut batch = sled::Batch::default();
-        for (key, value) in overlay {
+        for (key, value) in changes {
             match value {
                 Some(value) => {
                     let mut bytes = Vec::with_capacity(value.len() + 8);
                     bytes.extend_from_slice(&revision.to_be_bytes());
                     bytes.extend_from_slice(value);
-                    batch.insert(&key[..], bytes);
+                    batch.insert(key, bytes);
                 }
-                None => batch.remove(&key[..]),
+                None => batch.remove(key),
             }
         }
-        batch.insert(REVISION, &revision.to_be_bytes());
-        self.tree.apply_batch(batch).map_err(unavailable)?;
+        self.tree.apply_batch(batch).map_err(unavailable)
+    }
+
+    /// Makes all that sled has durable without the journal, which begins anew. sled's
+    /// flush alone reaches neither the disk's write cache nor files of large pages.
+    fn checkpoint(&mut self) -> Result<(), StoreError> {
+        self.tree.insert(REVISION, &self.revision.to_be_bytes()).map_err(unavailable)?;
         self.db.flush().map_err(unavailable)?;
         self.blobs.sync().map_err(|error| StoreError::Unavailable(format!("fsync of blobs: {error}")))?;
-        self.file.sync_data().map_err(|error| StoreError::Unavailable(format!("fdatasync: {error}")))
+        self.file.sync_all().map_err(|error| StoreError::Unavailable(format!("fsync: {error}")))?;
+        self.journal.restart();
+        Ok(())
+    }
+
+    /// Gives sled what the last run had only in the journal. Doing it twice does no harm.
+    fn replay(&mut self, round: journal::Round) -> Result<(), StoreError> {
+        for (revision, changes) in round {
+            if revision > self.revision {
+                self.apply(changes.iter().map(|(key, value)| (&key[..], value.as_deref())), revision)?;
+                self.revision = revision;
+            }
+        }
+        self.checkpoint()
     }
 }
 
@@ -340,18 +392,66 @@ mod tests {
         panic!("the folder stayed locked");
     }
 
+    /// Opens the folder once the last writer has given its lock back.
+    async fn reopened(folder: &Path) -> SledStore {
+        for _ in 0..100 {
+            if let Ok(store) = SledStore::open(folder) {
+                return store;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        panic!("the folder stayed locked");
+    }
+
+    #[tokio::test]
+    async fn what_only_the_journal_has_is_there_after_a_crash() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |key: String, size: usize| Change::Put { key: key.into_bytes(), value: vec![7; size].into(), expect: crate::Expect::Any };
+        let store = SledStore::open(folder.path()).unwrap();
+        // One too large for the journal among small ones, and a deletion.
+        for (n, size) in [10, 20, 9 << 20, 30].into_iter().enumerate() {
+            store.commit(vec![put(format!("k{n}"), size)]).await.unwrap();
+        }
+        let last = store.commit(vec![Change::Delete { key: b"k0".to_vec(), expect: crate::Expect::Any }]).await.unwrap();
+        // A power loss takes all that sled has not flushed: a copy of the folder as it is now is the worst it can be.
+        let lost = tempfile::tempdir().unwrap();
+        std::fs::create_dir(lost.path().join("blobs")).unwrap();
+        for name in ["conf", "db", "journal"] {
+            std::fs::copy(folder.path().join(name), lost.path().join(name)).unwrap();
+        }
+        for entry in std::fs::read_dir(folder.path().join("blobs")).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), lost.path().join("blobs").join(entry.file_name())).unwrap();
+        }
+        let after = SledStore::open(lost.path()).unwrap();
+        let sizes: Vec<_> =
+            after.scan(b"k", None, 10).await.unwrap().into_iter().map(|(key, _, value)| (String::from_utf8(key).unwrap(), value.len())).collect();
+        assert_eq!(sizes, [("k1".to_owned(), 20), ("k2".to_owned(), 9 << 20), ("k3".to_owned(), 30)]);
+        assert!(after.commit(vec![put("k4".to_owned(), 1)]).await.unwrap() > last);
+    }
+
+    #[tokio::test]
+    async fn a_journal_of_many_rounds_loses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |n: u64| Change::Put { key: format!("k{:03}", n % 500).into_bytes(), value: vec![n as u8; 4096].into(), expect: crate::Expect::Any };
+        let store = SledStore::open(folder.path()).unwrap();
+        for n in 0..5000 {
+            store.commit(vec![put(n)]).await.unwrap();
+        }
+        drop(store);
+        let store = reopened(folder.path()).await;
+        let all = store.scan(b"k", None, 1000).await.unwrap();
+        assert_eq!(all.len(), 500);
+        for (n, (_, version, value)) in all.iter().enumerate() {
+            assert_eq!((*version, value[0]), (4501 + n as u64, (4500 + n) as u8));
+        }
+    }
+
     #[tokio::test]
     async fn versions_go_on_growing_after_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let put = || Change::Put { key: b"a".to_vec(), value: Bytes::from_static(b"b"), expect: crate::Expect::Any };
         let first = SledStore::open(folder.path()).unwrap().commit(vec![put()]).await.unwrap();
-        for _ in 0..100 {
-            if let Ok(store) = SledStore::open(folder.path()) {
-                assert!(store.commit(vec![put()]).await.unwrap() > first);
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-        panic!("the folder stayed locked");
+        assert!(reopened(folder.path()).await.commit(vec![put()]).await.unwrap() > first);
     }
 }
