@@ -13,7 +13,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io,
+    io::{self, BufReader, Read},
     os::unix::fs::FileExt,
     path::Path,
 };
@@ -22,11 +22,12 @@ use crate::{Key, Revision};
 
 /// Size of the file, bytes: at a quarter of a KiB per call some 30,000 calls between two flushes of sled.
 pub(crate) const SIZE: u64 = 8 << 20;
-const HEADER: usize = 16;
+/// How much is read or cleared at once: a buffer of the whole file would stay in the process's memory.
+const STEP: usize = 64 << 10;
 const GONE: u32 = u32::MAX;
 
-/// Changes of one commit, in the order of the journal.
-pub(crate) type Round = Vec<(Revision, Vec<(Key, Option<Vec<u8>>)>)>;
+/// Changes of one commit.
+pub(crate) type Changes = Vec<(Key, Option<Vec<u8>>)>;
 
 pub(crate) struct Journal {
     file: File,
@@ -35,20 +36,24 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Opens the file in a store's folder, or makes it, and reads the last round.
-    pub(crate) fn open(folder: &Path) -> io::Result<(Self, Round)> {
+    /// Opens the file in a store's folder, or makes it.
+    pub(crate) fn open(folder: &Path) -> io::Result<Self> {
         let path = folder.join("journal");
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         if file.metadata()?.len() < SIZE {
             // Zeros: no entry. Written, so that later syncs need no new blocks.
-            file.write_all_at(&vec![0; SIZE as usize], 0)?;
+            for at in (0..SIZE).step_by(STEP) {
+                file.write_all_at(&[0; STEP], at)?;
+            }
             file.sync_all()?;
             File::open(folder)?.sync_all()?;
         }
-        let mut bytes = vec![0; SIZE as usize];
-        file.read_exact_at(&mut bytes, 0)?;
-        let (round, _) = read(&bytes);
-        Ok((Self { file, at: 0, entry: Vec::new() }, round))
+        Ok(Self { file, at: 0, entry: Vec::new() })
+    }
+
+    /// The commits of the last round, from a file just opened.
+    pub(crate) fn round(&self) -> io::Result<Round<BufReader<File>>> {
+        Ok(Round { from: BufReader::with_capacity(STEP, self.file.try_clone()?), last: None })
     }
 
     /// Prepares the entry of a commit. `false`: the rest of the file has no room for it; sled must be synced, and the next round begin.
@@ -98,30 +103,38 @@ impl Journal {
     }
 }
 
-/// The entries of a round, and where they end.
-fn read(bytes: &[u8]) -> (Round, usize) {
-    let mut round: Round = Vec::new();
-    let mut at = 0;
-    while let Some((revision, changes, length)) = bytes.get(at..).and_then(entry) {
-        if round.last().is_some_and(|(last, _)| *last + 1 != revision) {
-            break;
-        }
-        round.push((revision, changes));
-        at += length;
-    }
-    (round, at)
+/// The commits of a round, one by one: a round is megabytes.
+pub(crate) struct Round<R> {
+    from: R,
+    last: Option<Revision>,
 }
 
-type Read = (Revision, Vec<(Key, Option<Vec<u8>>)>, usize);
-
-fn entry(bytes: &[u8]) -> Option<Read> {
-    let length = usize::try_from(u32::from_le_bytes(bytes.get(..4)?.try_into().ok()?)).ok()?;
-    let crc = u32::from_le_bytes(bytes.get(4..8)?.try_into().ok()?);
-    let rest = bytes.get(8..8 + length).filter(|rest| rest.len() >= HEADER - 8)?;
-    if crc32fast::hash(rest) != crc {
-        return None;
+impl<R: Read> Round<R> {
+    /// The next; `None` where the round ends.
+    pub(crate) fn next(&mut self) -> io::Result<Option<(Revision, Changes)>> {
+        let next = checked(&mut self.from)?.as_deref().and_then(entry);
+        let next = next.filter(|(revision, _)| self.last.is_none_or(|last| last + 1 == *revision));
+        self.last = next.as_ref().map(|(revision, _)| *revision);
+        Ok(next)
     }
-    let (revision, mut rest) = rest.split_at_checked(8)?;
+}
+
+/// The next entry's bytes after its length and sum, if they are whole.
+fn checked(from: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
+    let mut head = Vec::with_capacity(8);
+    from.by_ref().take(8).read_to_end(&mut head)?;
+    let mut head = &head[..];
+    let (Some(length), Some(crc)) = (number(&mut head), number(&mut head)) else { return Ok(None) };
+    if !(8..=SIZE).contains(&u64::from(length)) {
+        return Ok(None);
+    }
+    let mut rest = Vec::new();
+    from.by_ref().take(u64::from(length)).read_to_end(&mut rest)?;
+    Ok((rest.len() as u64 == u64::from(length) && crc32fast::hash(&rest) == crc).then_some(rest))
+}
+
+fn entry(bytes: &[u8]) -> Option<(Revision, Changes)> {
+    let (revision, mut rest) = bytes.split_at_checked(8)?;
     let mut changes = Vec::new();
     while !rest.is_empty() {
         let size = number(&mut rest)?;
@@ -132,7 +145,7 @@ fn entry(bytes: &[u8]) -> Option<Read> {
         };
         changes.push((key, value));
     }
-    Some((u64::from_le_bytes(revision.try_into().ok()?), changes, 8 + length))
+    Some((u64::from_le_bytes(revision.try_into().ok()?), changes))
 }
 
 fn number(rest: &mut &[u8]) -> Option<u32> {
@@ -162,42 +175,50 @@ mod tests {
         fits
     }
 
+    fn all<R: Read>(mut round: Round<R>) -> Vec<(Revision, Changes)> {
+        std::iter::from_fn(|| round.next().unwrap()).collect()
+    }
+
+    fn read(bytes: &[u8]) -> Vec<(Revision, Changes)> {
+        all(Round { from: bytes, last: None })
+    }
+
     #[test]
     fn a_round_is_read_back_and_an_older_one_behind_it_is_not() {
         let folder = tempfile::tempdir().unwrap();
-        let (mut journal, round) = Journal::open(folder.path()).unwrap();
-        assert!(round.is_empty());
+        let mut journal = Journal::open(folder.path()).unwrap();
+        assert!(all(journal.round().unwrap()).is_empty());
         let mut revision = 0;
-        let first_of_second_round = loop {
+        let second = loop {
             revision += 1;
             if !note(&mut journal, revision) {
                 break revision;
             }
         };
-        note(&mut journal, revision + 1);
-        let (_, round) = Journal::open(folder.path()).unwrap();
-        assert_eq!(round.iter().map(|(revision, _)| *revision).collect::<Vec<_>>(), [first_of_second_round, first_of_second_round + 1]);
-        assert_eq!(round[0].1, [(b"k".to_vec(), Some(vec![first_of_second_round as u8; 1000])), (b"gone".to_vec(), None)]);
+        note(&mut journal, second + 1);
+        let round = all(Journal::open(folder.path()).unwrap().round().unwrap());
+        assert_eq!(round.iter().map(|(revision, _)| *revision).collect::<Vec<_>>(), [second, second + 1]);
+        assert_eq!(round[0].1, [(b"k".to_vec(), Some(vec![second as u8; 1000])), (b"gone".to_vec(), None)]);
     }
 
     #[test]
     fn a_torn_entry_ends_the_round_wherever_it_was_cut() {
         let folder = tempfile::tempdir().unwrap();
-        let (mut journal, _) = Journal::open(folder.path()).unwrap();
+        let mut journal = Journal::open(folder.path()).unwrap();
         for revision in 1..=3 {
             note(&mut journal, revision);
         }
+        let end = journal.at as usize;
         let whole = std::fs::read(folder.path().join("journal")).unwrap();
-        let (round, end) = read(&whole);
-        assert_eq!(round.len(), 3);
+        assert_eq!(read(&whole).len(), 3);
         let length = end / 3;
         for cut in 0..end {
             let mut torn = whole[..end].to_vec();
             torn[cut..].fill(0);
-            assert_eq!(read(&torn).0.len(), cut / length, "cut at {cut}");
+            assert_eq!(read(&torn).len(), cut / length, "cut at {cut}");
             let mut flipped = whole[..end].to_vec();
             flipped[cut] ^= 0x10;
-            assert_eq!(read(&flipped).0.len(), cut / length, "flipped at {cut}");
+            assert_eq!(read(&flipped).len(), cut / length, "flipped at {cut}");
         }
     }
 }

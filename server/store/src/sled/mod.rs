@@ -76,11 +76,7 @@ impl SledStore {
             Some(bytes) => u64::from_be_bytes(bytes.as_ref().try_into().map_err(|_| damaged("the revision is not a number".to_owned()))?),
             None => 0,
         };
-        let (journal, round) = Journal::open(folder).map_err(|error| StoreError::Unavailable(format!("{name}/journal: {error}")))?;
-        let first = round.first().map_or(flushed + 1, |(revision, _)| *revision);
-        if first > flushed + 1 {
-            return Err(damaged(format!("the journal begins at change {first}, the file before it ends at {flushed}")));
-        }
+        let journal = Journal::open(folder).map_err(|error| StoreError::Unavailable(format!("{name}/journal: {error}")))?;
         let mut writer = Writer {
             db: db.clone(),
             tree: tree.clone(),
@@ -92,7 +88,7 @@ impl SledStore {
             log: Log::at(0),
             failed: Arc::new(AtomicBool::new(false)),
         };
-        writer.replay(round)?;
+        writer.replay()?;
         let (jobs, queue) = mpsc::channel();
         let (log, failed) = (Log::at(writer.revision), writer.failed.clone());
         writer.log = log.clone();
@@ -253,8 +249,14 @@ impl Writer {
     }
 
     /// Gives sled what the last run had only in the journal. Doing it twice does no harm.
-    fn replay(&mut self, round: journal::Round) -> Result<(), StoreError> {
-        for (revision, changes) in round {
+    fn replay(&mut self) -> Result<(), StoreError> {
+        let unread = |error: std::io::Error| StoreError::Unavailable(format!("the journal cannot be read: {error}"));
+        let mut round = self.journal.round().map_err(unread)?;
+        while let Some((revision, changes)) = round.next().map_err(unread)? {
+            if revision > self.revision + 1 {
+                let detail = format!("the journal goes on at change {revision}, but sled's file ends at {}", self.revision);
+                return Err(StoreError::Damaged { folder: self.folder.display().to_string(), detail });
+            }
             if revision > self.revision {
                 self.apply(changes.iter().map(|(key, value)| (&key[..], value.as_deref())), revision)?;
                 self.revision = revision;
