@@ -55,8 +55,6 @@ pub struct Key {
     pub regions: Vec<Arc<str>>,
     /// Most that may be spent, in all.
     pub budget: Option<NanoUsd>,
-    /// Show clients the provider's own error text.
-    pub show_upstream_errors: bool,
 }
 
 impl Key {

@@ -24,6 +24,8 @@ pub enum Cause {
     Rejected,
     /// The input is longer than this target's context.
     ContextTooLong,
+    /// The request asks for what this target cannot do; nothing was sent to it.
+    Unfit,
     /// The provider's content policy refused the request.
     ContentPolicy,
     /// The connection or stream broke in the middle of an answer.

@@ -119,7 +119,6 @@ mod tests {
             auto_cache: false,
             regions: vec![],
             budget: budget.map(NanoUsd),
-            show_upstream_errors: false,
         }
     }
 

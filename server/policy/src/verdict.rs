@@ -41,7 +41,7 @@ pub const fn verdict(cause: Cause) -> Verdict {
         Cause::RateLimited => row(true, false, Cool::Asked(Duration::from_secs(1))),
         Cause::Credentials => row(true, false, Cool::Fixed(Duration::from_secs(60))),
         Cause::ModelMissing => row(true, false, Cool::Fixed(Duration::from_secs(60))),
-        Cause::ContextTooLong => row(true, false, Cool::None),
+        Cause::ContextTooLong | Cause::Unfit => row(true, false, Cool::None),
         Cause::ContentPolicy | Cause::Rejected | Cause::Local | Cause::Cancelled => row(false, false, Cool::None),
     }
 }
@@ -73,6 +73,7 @@ mod tests {
             (Cause::Credentials, true, false),
             (Cause::ModelMissing, true, false),
             (Cause::ContextTooLong, true, false),
+            (Cause::Unfit, true, false),
             (Cause::Rejected, false, false),
             (Cause::ContentPolicy, false, false),
             (Cause::Cancelled, false, false),

@@ -78,7 +78,6 @@ fn view(record: &KeyRecord) -> Arc<Key> {
         auto_cache: record.auto_cache.unwrap_or(false),
         regions: texts(&record.regions),
         budget: record.budget_nano_usd.map(NanoUsd),
-        show_upstream_errors: false,
     })
 }
 
@@ -96,7 +95,6 @@ impl Keys {
                 auto_cache: false,
                 regions: Vec::new(),
                 budget: None,
-                show_upstream_errors: true,
             };
             (hash(&pepper, secret), Arc::new(key))
         });

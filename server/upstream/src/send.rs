@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use headworks_core::{Attempt, Begun, Cause, Fault, Host, Limit, Reason, Target, UpstreamError};
+use headworks_core::{Attempt, Begun, Cause, ChatRequest, Fault, Host, Limit, Reason, Target, UpstreamError};
 use headworks_providers::{Dialect, Head, dialect};
 use http::{
     HeaderValue,
@@ -85,6 +85,7 @@ impl Shared {
         *key = self.secrets.key(&target.host)?;
         let request = attempt.call.work.chat();
         let encoded = codec.encode(target, request)?;
+        whole(target, request, &encoded.notes)?;
         let (parts, body) = encoded.request.into_parts();
         let url = self.pool.url(&parts.uri).ok_or_else(|| bad_url(&target.host))?;
         let mut message = reqwest::Request::new(parts.method, url);
@@ -108,6 +109,7 @@ impl Shared {
     async fn rehearse(&self, attempt: &Attempt, codec: &'static dyn Dialect) -> Result<Begun, Fault> {
         let target = &attempt.target;
         let encoded = codec.encode(&sandbox::addressed(target), attempt.call.work.chat())?;
+        whole(target, attempt.call.work.chat(), &encoded.notes)?;
         let answer = sandbox::answer(encoded.request.body()).await;
         self.begin(attempt, codec, encoded.notes, answer, None, None).await
     }
@@ -168,6 +170,17 @@ fn with_status(mut fault: Fault, status: u16) -> Fault {
         Arc::make_mut(said).status = status;
     }
     fault
+}
+
+/// Where the caller wants every parameter obeyed, a target that would lose one is passed over.
+fn whole(target: &Target, request: &ChatRequest, notes: &[Arc<str>]) -> Result<(), Fault> {
+    match notes.first() {
+        Some(lost) if request.routing.require_parameters => {
+            let message = format!("{}: require_parameters is set, but {lost}", target.id);
+            Err(Fault::new(Reason::CapabilityMissing, message).because(Cause::Unfit))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn unspoken(target: &Target) -> Fault {

@@ -75,7 +75,6 @@ fn key(allowed: &[&str]) -> Key {
         auto_cache: false,
         regions: vec![],
         budget: None,
-        show_upstream_errors: false,
     }
 }
 

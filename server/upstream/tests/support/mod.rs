@@ -28,7 +28,6 @@ pub fn attempt(target: Arc<Target>, mut body: Value) -> Attempt {
         auto_cache: false,
         regions: Vec::new(),
         budget: None,
-        show_upstream_errors: false,
     };
     let call = Call {
         id: "call".into(),
