@@ -1,6 +1,7 @@
 //! The gateway: `headworks serve`, and a few commands around its state.
 
 mod config;
+mod memory;
 mod run;
 mod telemetry;
 mod wire;
@@ -42,6 +43,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    memory::settle();
     let cli = Cli::parse();
     let env: BTreeMap<String, String> = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
     let result = match cli.command {
