@@ -10,7 +10,7 @@ pub struct Encoded {
     pub request: http::Request<Bytes>,
     /// What was changed on the client's behalf (a parameter this target cannot
     /// express and that was left out, a `max_tokens` filled in), for the route.
-    pub notes: Vec<Arc<str>>,
+    pub notes: Vec<Note>,
 }
 
 /// Status and headers of an upstream's answer.
@@ -20,6 +20,40 @@ pub struct Head<'a> {
     pub status: http::StatusCode,
     /// Headers.
     pub headers: &'a http::HeaderMap,
+}
+
+/// What the caller should know of how the request was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// In words.
+    pub text: Arc<str>,
+    /// Something that was asked for is not in what was sent, or not as asked.
+    pub lost: bool,
+}
+
+impl Note {
+    /// Something was filled in; nothing was lost.
+    pub fn aside(text: String) -> Self {
+        Self { text: text.into(), lost: false }
+    }
+}
+
+impl From<String> for Note {
+    fn from(text: String) -> Self {
+        Self { text: text.into(), lost: true }
+    }
+}
+
+impl From<&str> for Note {
+    fn from(text: &str) -> Self {
+        Self { text: text.into(), lost: true }
+    }
+}
+
+impl std::fmt::Display for Note {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
 }
 
 /// A wire dialect towards upstreams.

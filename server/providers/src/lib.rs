@@ -17,5 +17,5 @@ mod scan;
 #[cfg(test)]
 mod testing;
 
-pub use dialect::{Decoder, Dialect, Door, Encoded, ErrorFace, Head, Writer, dialect};
+pub use dialect::{Decoder, Dialect, Door, Encoded, ErrorFace, Head, Note, Writer, dialect};
 pub use scan::{ScanError, members};

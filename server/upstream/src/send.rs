@@ -8,7 +8,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use headworks_core::{Attempt, Begun, Cause, ChatRequest, Fault, Host, Limit, Reason, Target, UpstreamError};
-use headworks_providers::{Dialect, Head, dialect};
+use headworks_providers::{Dialect, Head, Note, dialect};
 use http::{
     HeaderValue,
     header::{ACCEPT_ENCODING, CONTENT_TYPE},
@@ -118,7 +118,7 @@ impl Shared {
         &self,
         attempt: &Attempt,
         codec: &'static dyn Dialect,
-        notes: Vec<Arc<str>>,
+        notes: Vec<Note>,
         answer: http::Response<B>,
         key: Option<Arc<Key>>,
         slot: Option<Slot>,
@@ -137,6 +137,7 @@ impl Shared {
         let limit = if is_stream(&parts.headers) { u64::MAX } else { self.max_body_bytes };
         let decoder = codec.decoder(target, &head);
         let events = Events::new(body, decoder, limit, target.clone(), key, slot);
+        let notes = notes.into_iter().map(|note| note.text).collect();
         Ok(Begun { status: parts.status.as_u16(), notes, events: Box::pin(events) })
     }
 }
@@ -173,8 +174,8 @@ fn with_status(mut fault: Fault, status: u16) -> Fault {
 }
 
 /// Where the caller wants every parameter obeyed, a target that would lose one is passed over.
-fn whole(target: &Target, request: &ChatRequest, notes: &[Arc<str>]) -> Result<(), Fault> {
-    match notes.first() {
+fn whole(target: &Target, request: &ChatRequest, notes: &[Note]) -> Result<(), Fault> {
+    match notes.iter().find(|note| note.lost) {
         Some(lost) if request.routing.require_parameters => {
             let message = format!("{}: require_parameters is set, but {lost}", target.id);
             Err(Fault::new(Reason::CapabilityMissing, message).because(Cause::Unfit))

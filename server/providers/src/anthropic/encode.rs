@@ -1,7 +1,5 @@
 //! Spells a request as Anthropic's messages.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use headworks_core::{CacheMark, Capability, ChatRequest, DialectName, Effort, Fault, Json, Output, Reason, Target, Tool, ToolChoice};
 use http::{Method, Request, header};
@@ -11,7 +9,7 @@ use super::{
     request::{Conversation, control, conversation, legal, write},
 };
 use crate::{
-    Encoded,
+    Encoded, Note,
     spell::{Object, object},
 };
 
@@ -22,8 +20,8 @@ const LEAST_THINKING: i64 = 1024;
 
 /// The request for a target.
 pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, Fault> {
-    let mut notes: Vec<Arc<str>> = Vec::new();
-    let mut note = |text: String| notes.push(text.into());
+    let mut notes: Vec<Note> = Vec::new();
+    let mut note = |note: Note| notes.push(note);
     let missing = |what: String| Fault::new(Reason::CapabilityMissing, format!("{}: {what}", target.id)).at(&target.id);
     let id = &target.id;
     let s = &request.sampling;
@@ -31,7 +29,7 @@ pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, 
         return Err(missing("n above 1 is not offered by this provider".to_owned()));
     }
     if request.output == Output::Json && !request.tools.is_empty() {
-        note(format!("{id} has no JSON mode; the model was told in words"));
+        note(format!("{id} has no JSON mode; the model was told in words").into());
     }
     let Conversation { mut system, roles, mut turns } = conversation(target, request)?;
     if request.output == Output::Json {
@@ -49,7 +47,7 @@ pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, 
     let mut prompt = Prompt { tools: tools.iter().map(Vec::len).collect(), system: &mut system, turns: &mut turns };
     if cache::marked(&prompt, &tool_marks) {
         if cache::clamp(&mut prompt, &mut tool_marks) {
-            note(format!("{id} takes {} cache marks; the last ones were kept", cache::MOST));
+            note(format!("{id} takes {} cache marks; the last ones were kept", cache::MOST).into());
         }
     } else if request.auto_cache == Some(true) {
         cache::place(target, &mut prompt, &mut tool_marks, request.cache_ttl);
@@ -59,20 +57,20 @@ pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, 
     let most = model.and_then(|m| m.max_output_tokens);
     let max_tokens = match (s.max_tokens, most) {
         (Some(asked), Some(most)) if asked > most => {
-            note(format!("{id} writes at most {most} tokens; max_tokens was lowered to that"));
+            note(format!("{id} writes at most {most} tokens; max_tokens was lowered to that").into());
             most
         }
         (Some(asked), _) => asked,
         (None, most) => {
             let filled = most.unwrap_or(UNKNOWN_OUTPUT);
-            note(format!("{id} requires max_tokens; {filled} was filled in"));
+            note(Note::aside(format!("{id} requires max_tokens; {filled} was filled in")));
             filled
         }
     };
     let thinking = thinking(target, request, max_tokens);
     let capabilities = model.map(|m| m.capabilities).unwrap_or_default();
     if request.tools.is_empty() && request.tool_choice.is_some() && request.tool_choice != Some(ToolChoice::None) {
-        note("tool_choice without tools was left out".to_owned());
+        note("tool_choice without tools was left out".to_owned().into());
     }
 
     let mut out = Vec::with_capacity(2048);
@@ -100,7 +98,7 @@ pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, 
         let fixed = capabilities.sampling == Capability::No || thinking.is_some();
         if fixed && (s.temperature.is_some() || s.top_p.is_some() || s.top_k.is_some()) {
             let why = if thinking.is_some() { " while it thinks" } else { "" };
-            note(format!("{id} does not take temperature, top_p and top_k{why}; they were left out"));
+            note(format!("{id} does not take temperature, top_p and top_k{why}; they were left out").into());
         } else if !fixed {
             o.opt("temperature", s.temperature.map(|t| t.min(1.0)));
             o.opt("top_p", s.top_p);
@@ -140,14 +138,14 @@ pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, 
         match request.service_tier.as_deref() {
             Some("auto" | "default") => o.str("service_tier", "auto"),
             Some("standard_only") => o.str("service_tier", "standard_only"),
-            Some(other) => note(format!("{id} has no service tier \"{other}\"; it was left out")),
+            Some(other) => note(format!("{id} has no service tier \"{other}\"; it was left out").into()),
             None => {}
         }
         if request.extra_dialect == Some(DialectName::Anthropic) {
             request.extra.iter().for_each(|(name, value)| o.raw(name, value.as_str()));
         } else {
             for name in request.extra.keys() {
-                note(format!("{id} has no parameter {name}; it was left out"));
+                note(format!("{id} has no parameter {name}; it was left out").into());
             }
         }
         for (name, set) in [
@@ -160,7 +158,7 @@ pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, 
             ("logit_bias", !s.logit_bias.is_empty()),
         ] {
             if set {
-                note(format!("{id} does not take {name}; it was left out"));
+                note(format!("{id} does not take {name}; it was left out").into());
             }
         }
     });

@@ -1,7 +1,5 @@
 //! Spells a request as Gemini's generateContent.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use headworks_core::{Capability, ChatRequest, DialectName, Fault, Output, Reason, Target, Tool, ToolChoice};
 use http::{Method, Request, header};
@@ -12,7 +10,7 @@ use super::{
     turns::{Turns, turns},
 };
 use crate::{
-    Encoded,
+    Encoded, Note,
     spell::{Object, object},
 };
 
@@ -24,7 +22,7 @@ const MOST_LOGPROBS: i64 = 20;
 /// The request for a target.
 pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, Fault> {
     refuse_impossible(target, request)?;
-    let mut notes: Vec<Arc<str>> = Vec::new();
+    let mut notes: Vec<Note> = Vec::new();
     let id = &target.id;
     let Turns { system, contents } = turns(target, request, &mut notes)?;
     let json = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap_or_default();
@@ -97,7 +95,7 @@ fn resource(name: &str) -> String {
     if escaped.starts_with("models/") || escaped.starts_with("tunedModels/") { escaped } else { format!("models/{escaped}") }
 }
 
-fn tools(o: &mut Object<'_>, request: &ChatRequest, notes: &mut Vec<Arc<str>>) {
+fn tools(o: &mut Object<'_>, request: &ChatRequest, notes: &mut Vec<Note>) {
     if request.tools.is_empty() {
         return;
     }
@@ -148,7 +146,7 @@ fn tools(o: &mut Object<'_>, request: &ChatRequest, notes: &mut Vec<Arc<str>>) {
     });
 }
 
-fn config(g: &mut Object<'_>, target: &Target, request: &ChatRequest, notes: &mut Vec<Arc<str>>) {
+fn config(g: &mut Object<'_>, target: &Target, request: &ChatRequest, notes: &mut Vec<Note>) {
     let s = &request.sampling;
     let id = &target.id;
     let model = target.model.as_deref();

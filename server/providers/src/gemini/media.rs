@@ -1,13 +1,11 @@
 //! Pictures, files and sound: inline where the bytes are here, by address where they are not.
 
-use std::sync::Arc;
-
 use headworks_core::{PartKind, Source, Target};
 
-use crate::spell::object;
+use crate::{Note, spell::object};
 
 /// The part as JSON, or what is wrong with it.
-pub(super) fn part(target: &Target, kind: &PartKind, notes: &mut Vec<Arc<str>>) -> Result<Vec<u8>, String> {
+pub(super) fn part(target: &Target, kind: &PartKind, notes: &mut Vec<Note>) -> Result<Vec<u8>, String> {
     let (source, guess) = match kind {
         PartKind::Image { source, .. } => (source, "image/jpeg"),
         PartKind::File { source, .. } => (source, "application/pdf"),
@@ -28,7 +26,7 @@ pub(super) fn part(target: &Target, kind: &PartKind, notes: &mut Vec<Arc<str>>) 
     };
     let known = mime_of(&uri);
     if known.is_none() && !by_id {
-        notes.push(format!("{}: the type of {} is not known from its name; {guess} was said", target.id, shortened(&uri)).into());
+        notes.push(Note::aside(format!("{}: the type of {} is not known from its name; {guess} was said", target.id, shortened(&uri))));
     }
     // A file that Google keeps has its type there.
     let mime = known.or((!by_id).then_some(guess));

@@ -5,14 +5,12 @@
 //! are put in place, `const` becomes `enum`, and what only other dialects know is respelled. What
 //! repeats inside itself stays a reference into `$defs`: Google takes those, and unrolls them.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-};
+use std::collections::{BTreeSet, HashMap};
 
 use headworks_core::Json;
 
 use super::node::Node;
+use crate::Note;
 
 /// Values in a schema beyond which references are no longer put in place.
 const LARGEST: usize = 20_000;
@@ -72,7 +70,7 @@ pub(super) enum Use {
 }
 
 /// `schema` as Gemini takes it. What it will not enforce is said in `notes`, after `what`.
-pub(super) fn accepted(schema: &Json, purpose: Use, what: &str, notes: &mut Vec<Arc<str>>) -> String {
+pub(super) fn accepted(schema: &Json, purpose: Use, what: &str, notes: &mut Vec<Note>) -> String {
     // What cannot be read as a tree (nested too deep) goes as it is: Google says what is wrong with it.
     let Ok(root) = schema.read::<Node>() else { return schema.as_str().to_owned() };
     let mut work = Work {

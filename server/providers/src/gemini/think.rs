@@ -1,11 +1,9 @@
 //! `thinkingConfig`: words for newer models, tokens for older ones.
 
-use std::sync::Arc;
-
 use headworks_core::{Capability, ChatRequest, Effort, ModelId, Target};
 
 use super::signature::generation;
-use crate::spell::Object;
+use crate::{Note, spell::Object};
 
 /// Gemini's own levels, in order ("Thinking levels").
 const LEVELS: [Effort; 4] = [Effort::Minimal, Effort::Low, Effort::Medium, Effort::High];
@@ -19,7 +17,7 @@ enum Told {
 }
 
 /// Writes `thinkingConfig` where the request asks for something.
-pub(super) fn config(g: &mut Object<'_>, target: &Target, request: &ChatRequest, notes: &mut Vec<Arc<str>>) {
+pub(super) fn config(g: &mut Object<'_>, target: &Target, request: &ChatRequest, notes: &mut Vec<Note>) {
     let reasoning = &request.reasoning;
     let asked = reasoning.effort.is_some() || reasoning.budget_tokens.is_some();
     if !asked && reasoning.include.is_none() {
@@ -45,7 +43,7 @@ pub(super) fn config(g: &mut Object<'_>, target: &Target, request: &ChatRequest,
     });
 }
 
-fn told(target: &Target, request: &ChatRequest, notes: &mut Vec<Arc<str>>) -> Told {
+fn told(target: &Target, request: &ChatRequest, notes: &mut Vec<Note>) -> Told {
     let id = &target.id;
     let reasoning = &request.reasoning;
     let range = target.model.as_ref().map(|m| &m.reasoning);
@@ -67,7 +65,7 @@ fn told(target: &Target, request: &ChatRequest, notes: &mut Vec<Arc<str>>) -> To
 }
 
 /// The nearest level that the model takes.
-fn level(wanted: Effort, words: &[Effort], id: &ModelId, notes: &mut Vec<Arc<str>>) -> Told {
+fn level(wanted: Effort, words: &[Effort], id: &ModelId, notes: &mut Vec<Note>) -> Told {
     let place = |effort: Effort| LEVELS.iter().position(|l| *l >= effort).unwrap_or(LEVELS.len() - 1);
     let at = place(wanted);
     let taken = LEVELS.iter().copied().filter(|l| words.contains(l)).min_by_key(|l| (place(*l).abs_diff(at), std::cmp::Reverse(place(*l))));
@@ -117,7 +115,7 @@ fn budget_of(effort: Effort, bounds: Option<(i64, i64)>) -> i64 {
     }
 }
 
-fn within(budget: i64, bounds: Option<(i64, i64)>, toggle: bool, id: &ModelId, notes: &mut Vec<Arc<str>>) -> i64 {
+fn within(budget: i64, bounds: Option<(i64, i64)>, toggle: bool, id: &ModelId, notes: &mut Vec<Note>) -> i64 {
     let (least, most) = bounds.unwrap_or((0, 0));
     let fits = match budget {
         i64::MIN..0 => -1,

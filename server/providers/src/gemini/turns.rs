@@ -1,7 +1,5 @@
 //! The conversation as Gemini's `contents`: roles user and model in turn, a tool round in one piece each.
 
-use std::sync::Arc;
-
 use headworks_core::{ChatRequest, DialectName, Fault, MessageRole, Opaque, Part, PartKind, Reason, Target};
 use serde_json::value::RawValue;
 
@@ -9,7 +7,10 @@ use super::{
     media,
     signature::{self, LOST},
 };
-use crate::spell::{Array, Object, array};
+use crate::{
+    Note,
+    spell::{Array, Object, array},
+};
 
 /// What is said, and by whom.
 pub(super) struct Turns {
@@ -46,7 +47,7 @@ struct Pending<'a> {
 
 struct Work<'a> {
     target: &'a Target,
-    notes: &'a mut Vec<Arc<str>>,
+    notes: &'a mut Vec<Note>,
     out: Vec<(&'static str, Vec<u8>)>,
     run: Run,
     /// Calls of the latest model turn.
@@ -56,7 +57,7 @@ struct Work<'a> {
 }
 
 /// Spells the messages. Fails where a part cannot be said to Gemini at all.
-pub(super) fn turns(target: &Target, request: &ChatRequest, notes: &mut Vec<Arc<str>>) -> Result<Turns, Fault> {
+pub(super) fn turns(target: &Target, request: &ChatRequest, notes: &mut Vec<Note>) -> Result<Turns, Fault> {
     let mut work = Work { target, notes, out: Vec::new(), run: Run::default(), pending: Vec::new(), names: Vec::new() };
     let mut system: Vec<Vec<u8>> = Vec::new();
     for (at, message) in request.messages.iter().enumerate() {
@@ -91,7 +92,7 @@ pub(super) fn turns(target: &Target, request: &ChatRequest, notes: &mut Vec<Arc<
             return Err(Fault::invalid("messages", format!("{} needs at least one message that says something", target.id)).at(&target.id));
         }
         // Contents must not be empty: instructions alone are what is asked.
-        work.notes.push(format!("{} needs a message beside instructions; they were sent as the user's", target.id).into());
+        work.notes.push(Note::aside(format!("{} needs a message beside instructions; they were sent as the user's", target.id)));
         contents.push(("user", joined(std::mem::take(&mut system))));
     }
     Ok(Turns { system: if system.is_empty() { Vec::new() } else { joined(system) }, contents })
@@ -151,7 +152,7 @@ impl<'a> Work<'a> {
         if !run.model {
             // Gemini counts: as many answers as the turn before had calls.
             for call in self.pending.iter().filter(|call| !call.answered) {
-                self.notes.push(format!("the call {} has no result; an error was sent in its place", call.id).into());
+                self.notes.push(Note::aside(format!("the call {} has no result; an error was sent in its place", call.id)));
                 run.results.push(item(|a| response(a, call.id, call.name, |r| r.str("error", "no result was given"), &[])));
             }
             self.pending.clear();
@@ -194,7 +195,7 @@ impl<'a> Work<'a> {
                     let lost = own.is_none() && !called && signature::required(self.target);
                     called = true;
                     if lost {
-                        self.notes.push(format!("the call {id} came back without its thought signature; {LOST} was sent").into());
+                        self.notes.push(Note::aside(format!("the call {id} came back without its thought signature; {LOST} was sent")));
                     }
                     let own = own.or(lost.then_some(LOST));
                     said.push(item(|a| {

@@ -1,7 +1,5 @@
 //! Spells a request as OpenAI's chat completions.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use headworks_core::{
     Capability, ChatRequest, DialectName, Effort, Fault, Json, Message, MessageRole, Original, Output, Part, PartKind, Quirks, Reason, Source, Target, Tool,
@@ -11,7 +9,7 @@ use http::{Method, Request, header};
 
 use super::extension;
 use crate::{
-    Encoded,
+    Encoded, Note,
     spell::{Array, Object, object, string},
 };
 
@@ -37,7 +35,7 @@ fn rewrites(quirks: &Quirks, request: &ChatRequest) -> bool {
 }
 
 /// The client's own body with only the routing keys changed: one pass, one allocation.
-fn relay(target: &Target, request: &ChatRequest, original: &Original, notes: &mut Vec<Arc<str>>) -> Vec<u8> {
+fn relay(target: &Target, request: &ChatRequest, original: &Original, notes: &mut Vec<Note>) -> Vec<u8> {
     let body = &original.body;
     let quirks = &target.host.quirks;
     let mut out = Vec::with_capacity(body.len() + target.upstream_name.len() + 64);
@@ -109,7 +107,7 @@ fn with_usage(value: &[u8]) -> Vec<u8> {
 }
 
 /// The request spelled out from our own words.
-fn spell(target: &Target, request: &ChatRequest, notes: &mut Vec<Arc<str>>) -> Result<Vec<u8>, Fault> {
+fn spell(target: &Target, request: &ChatRequest, notes: &mut Vec<Note>) -> Result<Vec<u8>, Fault> {
     refuse_impossible(target, request)?;
     let quirks = &target.host.quirks;
     let capabilities = target.model.as_ref().map(|m| m.capabilities).unwrap_or_default();
