@@ -9,6 +9,12 @@ pub enum Origin {
     Grpc,
     /// OpenAI's chat completions.
     RestChat,
+    /// OpenAI's responses.
+    RestResponses,
+    /// Anthropic's messages.
+    RestMessages,
+    /// OpenAI's embeddings.
+    RestEmbeddings,
 }
 
 /// A call as it came in.

@@ -208,6 +208,12 @@ pub enum AuthScheme {
     Bearer,
     /// `NAME: KEY`.
     Header(Arc<str>),
+    /// Amazon: a bearer token where one is given, else AWS Signature Version 4 with what the credential chain finds.
+    Aws,
+    /// Google Cloud: a ready bearer token where one is given, else one from a service account or the metadata server.
+    Google,
+    /// Azure: `api-key: KEY` where a key is given, else a bearer token of Microsoft Entra ID.
+    Azure,
     /// A scheme that this build does not speak, by its name.
     Unsupported(Arc<str>),
 }
@@ -245,6 +251,21 @@ impl Default for Quirks {
     }
 }
 
+/// What some clouds need to know beside a URL. Configuration first, then the cloud's usual environment variables.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostOptions {
+    /// Bedrock: the AWS region.
+    pub region: Option<Arc<str>>,
+    /// Vertex: the project.
+    pub project: Option<Arc<str>>,
+    /// Vertex: the location.
+    pub location: Option<Arc<str>>,
+    /// Azure: the API version; `None`: the v1 path.
+    pub api_version: Option<Arc<str>>,
+    /// Azure: the deployment of a model, where it is not called by the model's name.
+    pub deployments: std::collections::BTreeMap<Arc<str>, Arc<str>>,
+}
+
 /// A provider: data, with what configuration changed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Host {
@@ -268,6 +289,8 @@ pub struct Host {
     pub reseller: bool,
     /// In what it differs.
     pub quirks: Quirks,
+    /// What its cloud needs to know.
+    pub options: HostOptions,
     /// A key is there, or none is needed.
     pub configured: bool,
 }

@@ -17,7 +17,9 @@ mod text;
 mod tokens;
 
 pub use call::{Attempt, Call, Inbound, Key, Origin, Planned, Role, Tenant, Work};
-pub use catalog::{AuthScheme, CacheKind, Capabilities, Capability, Catalog, DialectName, EffortRange, Host, Model, ModelId, Quirks, Status, Target};
+pub use catalog::{
+    AuthScheme, CacheKind, Capabilities, Capability, Catalog, DialectName, EffortRange, Host, HostOptions, Model, ModelId, Quirks, Status, Target,
+};
 pub use event::{Batch, Begun, Event, EventKind, EventStream, FinishReason, Frame, Reply};
 pub use fault::{Cause, Fault, Limit, UpstreamError, Violation};
 pub use json::Json;

@@ -235,11 +235,6 @@ impl ChatRequest {
 }
 
 impl ChatRequest {
-    /// What a writer needs to know of the request: not its messages.
-    pub fn clone_for_writer(&self) -> ChatRequest {
-        ChatRequest { model: self.model.clone(), stream: self.stream, include_usage: self.include_usage, ..ChatRequest::default() }
-    }
-
     /// Keeps something the client said beside the body, without sending it to a provider.
     pub fn metadata_note(&mut self, name: &str, said: &str) {
         self.routing.labels.entry(name.to_owned()).or_insert_with(|| said.to_owned());

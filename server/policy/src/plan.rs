@@ -217,7 +217,7 @@ fn check(target: &Target, request: &ChatRequest, tenant: &Key, by_policy: bool, 
             return Err(Fault::new(Reason::RegionForbidden, format!("{id} is not known to process only in {}", wanted.join(", "))).at(id));
         }
     }
-    if target.dialect.is_none() || !spoken(target) {
+    if target.dialect.is_none() {
         let word = model.and_then(|m| m.foreign_dialect.as_deref()).unwrap_or(&target.host.dialect_word);
         return Err(filtered(format!("{id} speaks {word}, which this build does not")));
     }
@@ -240,12 +240,6 @@ fn check(target: &Target, request: &ChatRequest, tenant: &Key, by_policy: bool, 
         return Err(Fault::new(Reason::UpstreamCredentials, format!("{id}: provider {} is not configured; the operator must set {env}", id.provider)).at(id));
     }
     Ok(())
-}
-
-/// Dialects that this build has codecs for.
-fn spoken(target: &Target) -> bool {
-    use headworks_core::DialectName;
-    matches!(target.dialect, Some(DialectName::OpenAi | DialectName::Anthropic | DialectName::Gemini))
 }
 
 /// What a model is known not to take.

@@ -18,6 +18,7 @@ pub(crate) fn target(provider: &str, model: &str, change: impl FnOnce(&mut Model
         regions: Vec::new(),
         reseller: false,
         quirks: Quirks::default(),
+        options: Default::default(),
         configured: true,
     };
     let mut facts = Model {

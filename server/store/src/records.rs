@@ -192,6 +192,9 @@ pub fn request_record(call: &Call, receipt: &Receipt, ended: Outcome, now_unix_n
         door: match call.origin {
             Origin::Grpc => "grpc",
             Origin::RestChat => "rest-chat",
+            Origin::RestResponses => "rest-responses",
+            Origin::RestMessages => "rest-messages",
+            Origin::RestEmbeddings => "rest-embeddings",
         }
         .to_owned(),
     }

@@ -57,7 +57,7 @@ impl Secrets {
     pub(crate) fn key(&self, host: &Host) -> Result<Option<Arc<Key>>, Fault> {
         match &host.auth {
             AuthScheme::None => Ok(None),
-            AuthScheme::Bearer | AuthScheme::Header(_) => match self.0.get(&host.id) {
+            AuthScheme::Bearer | AuthScheme::Header(_) | AuthScheme::Aws | AuthScheme::Google | AuthScheme::Azure => match self.0.get(&host.id) {
                 Some(key) => Ok(Some(key.clone())),
                 None => Err(missing(host)),
             },
@@ -79,13 +79,16 @@ impl Key {
     /// Puts the key where the host wants it.
     pub(crate) fn show(&self, host: &Host, headers: &mut http::HeaderMap) -> Result<(), Fault> {
         match &host.auth {
-            AuthScheme::Bearer => {
+            AuthScheme::Bearer | AuthScheme::Aws | AuthScheme::Google => {
                 headers.insert(AUTHORIZATION, self.bearer.clone());
             }
             AuthScheme::Header(name) => {
                 let name = HeaderName::from_bytes(name.as_bytes())
                     .map_err(|_| Fault::internal(format!("provider {}: auth header \"{name}\" is not a header's name", host.id)))?;
                 headers.insert(name, self.plain.clone());
+            }
+            AuthScheme::Azure => {
+                headers.insert("api-key", self.plain.clone());
             }
             AuthScheme::None | AuthScheme::Unsupported(_) => {}
         }

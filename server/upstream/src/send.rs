@@ -194,6 +194,7 @@ fn unspoken(target: &Target) -> Fault {
         Reason::CapabilityMissing,
         format!("{} is spoken to in the dialect \"{word}\", which this build does not speak; choose another target", target.id),
     )
+    .because(Cause::Unfit)
 }
 
 fn bad_url(host: &Host) -> Fault {

@@ -14,37 +14,41 @@ use headworks_providers::{Door, openai::OpenAiDoor};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tower::ServiceExt;
 
-use super::{ATTEMPTS, CACHE, COST, MODEL, PROVIDER, REQUEST_ID, body, json, refuse, sse::Sse, text, value};
+use super::{ATTEMPTS, CACHE, COST, MODEL, PROVIDER, REQUEST_ID, body, json, refuse_at, sse::Sse, text, value};
 use crate::{App, app::bearer};
 
 /// `POST /v1/chat/completions`.
 pub(crate) async fn complete(State(app): State<App>, request: Request) -> Response {
+    serve(app, request, &OpenAiDoor, Origin::RestChat).await
+}
+
+/// One chat call through a REST door: read, call, write; faults in the door's own shape.
+pub(crate) async fn serve(app: App, request: Request, door: &'static dyn Door, origin: Origin) -> Response {
     let id = headworks_engine::request_id();
-    match answer(app, request, id.clone()).await {
+    match answer(app, request, door, origin, id.clone()).await {
         Ok(response) => response,
-        Err(fault) => refuse(&fault, Some(id)),
+        Err(fault) => refuse_at(door, &fault, Some(id)),
     }
 }
 
-async fn answer(app: App, request: Request, id: Arc<str>) -> Result<Response, Fault> {
+async fn answer(app: App, request: Request, door: &'static dyn Door, origin: Origin, id: Arc<str>) -> Result<Response, Fault> {
     let headers = request.headers().clone();
     let credential = bearer(&headers).or_else(|| text(&headers, "x-api-key"));
     app.authenticate(credential)?;
     let body = body::read(request, app.config.max_body_bytes).await?;
-    let mut chat = OpenAiDoor.request(&headers, &body)?;
+    let mut chat = door.request(&headers, &body)?;
     from_headers(&headers, &mut chat)?;
-    let chat_shape = chat.clone_for_writer();
+    let writer = door.writer(&chat);
     let streamed = chat.stream;
     let inbound = Inbound {
         id: id.clone(),
         credential: credential.unwrap_or_default().into(),
         request: chat,
         deadline: deadline(&headers)?,
-        origin: Origin::RestChat,
+        origin,
         traceparent: text(&headers, "traceparent").map(Arc::from),
     };
     let call = app.gateway.clone().oneshot(inbound);
-    let writer = OpenAiDoor.writer(&chat_shape);
     if !streamed {
         return unary(call.await?, writer).await;
     }

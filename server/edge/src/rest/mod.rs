@@ -55,12 +55,17 @@ pub(crate) fn json(status: StatusCode, body: impl Into<axum::body::Body>) -> Res
     response
 }
 
-/// A fault in OpenAI's shape, with the headers its clients look at.
+/// A fault in OpenAI's shape.
 pub(crate) fn refuse(fault: &Fault, request_id: Option<Arc<str>>) -> Response {
+    refuse_at(&OpenAiDoor, fault, request_id)
+}
+
+/// A fault in a door's own shape, with the headers its clients look at.
+pub(crate) fn refuse_at(door: &dyn Door, fault: &Fault, request_id: Option<Arc<str>>) -> Response {
     let face = fault::rest(fault, request_id.clone());
     let mut shown = fault.clone();
     shown.message = fault::message(fault);
-    let body: Bytes = OpenAiDoor.fault(&shown, &face);
+    let body: Bytes = door.fault(&shown, &face);
     let mut response = json(StatusCode::from_u16(face.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), body);
     let headers = response.headers_mut();
     if let Some(id) = request_id {

@@ -16,6 +16,7 @@ fn host(id: &str, dialect: Option<DialectName>, configured: bool, regions: &[&st
         regions: regions.iter().map(|r| (*r).into()).collect(),
         reseller: id == "resale",
         quirks: Quirks::default(),
+        options: Default::default(),
         configured,
     })
 }
@@ -51,7 +52,7 @@ fn catalog() -> Catalog {
             host("a", Some(DialectName::OpenAi), true, &["eu"]),
             host("b", Some(DialectName::Gemini), true, &["us"]),
             host("off", Some(DialectName::OpenAi), false, &[]),
-            host("foreign", Some(DialectName::Bedrock), true, &[]),
+            host("foreign", None, true, &[]),
             host("resale", Some(DialectName::OpenAi), true, &[]),
         ],
         [

@@ -137,6 +137,9 @@ pub(super) fn read(id: &str, text: &str) -> Result<File, CatalogError> {
     let auth = match raw.auth.split_once(':') {
         None if raw.auth == "none" => AuthScheme::None,
         None if raw.auth == "bearer" => AuthScheme::Bearer,
+        None if raw.auth == "aws" => AuthScheme::Aws,
+        None if raw.auth == "google" => AuthScheme::Google,
+        None if raw.auth == "azure" => AuthScheme::Azure,
         Some(("header", name)) => AuthScheme::Header(name.to_lowercase().into()),
         Some(("unsupported", name)) => AuthScheme::Unsupported(name.into()),
         _ => return Err(wrong(format!("auth \"{}\" is not known", raw.auth))),

@@ -6,7 +6,7 @@ mod file;
 use std::{collections::BTreeMap, sync::Arc};
 
 pub use config::HostOverride;
-use headworks_core::{AuthScheme, Catalog, DialectName, Host, NanoUsd, Price, Quirks};
+use headworks_core::{AuthScheme, Catalog, DialectName, Host, HostOptions, NanoUsd, Price, Quirks};
 
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/catalog.rs"));
 
@@ -117,12 +117,24 @@ fn host(id: &str, known: Option<&file::HostFacts>, over: Option<&HostOverride>, 
             .map_or_else(|| known.map(|k| k.regions.clone()).unwrap_or_default(), |r| r.iter().map(|r| r.as_str().into()).collect()),
         reseller: known.is_some_and(|k| k.reseller),
         quirks,
+        options: over.map(options).unwrap_or_default(),
         configured: false,
     };
     // A local server needs no key but has to be there: asked for in the configuration, or the sandbox.
     let keyless = host.auth == AuthScheme::None && (over.is_some() || local || known.is_none());
     host.configured = !host.base_url.is_empty() && !host.base_url.contains('{') && (keyless || key_variable(&host, env).is_some());
     Ok(host)
+}
+
+fn options(over: &HostOverride) -> HostOptions {
+    let one = |value: &Option<String>| value.as_deref().filter(|text| !text.is_empty()).map(Arc::from);
+    HostOptions {
+        region: one(&over.region),
+        project: one(&over.project),
+        location: one(&over.location),
+        api_version: one(&over.api_version),
+        deployments: over.deployments.iter().map(|(model, name)| (model.as_str().into(), name.as_str().into())).collect(),
+    }
 }
 
 /// Reads an exact decimal of US dollars per million tokens as a rate. A rate that

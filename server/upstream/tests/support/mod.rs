@@ -59,6 +59,7 @@ pub fn host(base_url: String, auth: AuthScheme) -> Host {
         regions: Vec::new(),
         reseller: false,
         quirks: Quirks::default(),
+        options: Default::default(),
         configured: true,
     }
 }
