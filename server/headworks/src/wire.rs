@@ -60,7 +60,7 @@ pub async fn gateway(config: &Config, env: &BTreeMap<String, String>) -> Result<
         first_secret = Some(secret.reveal().to_owned());
     }
 
-    let mut secrets = Secrets::new();
+    let mut secrets = Secrets::new().with_env(env.iter().map(|(name, value)| (name.clone(), value.clone())));
     for host in catalog.hosts() {
         let variable = headworks_providers::catalog::key_variable(host, &lookup);
         if let Some((name, key)) = variable.and_then(|name| Some((name, env.get(&**name)?))) {

@@ -11,7 +11,7 @@ use headworks_core::{Batch, Fault, Target};
 use headworks_providers::{Decoder, fault};
 use http_body::Body;
 
-use crate::{pool::Slot, secrets::Key};
+use crate::{auth::Shown, pool::Slot};
 
 /// How long the rest of a finished answer's body may take before its connection is given up.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -26,7 +26,7 @@ pub(crate) struct Events<B: Body<Data = Bytes> + Send + Unpin + 'static> {
     left: u64,
     limit: u64,
     target: Arc<Target>,
-    key: Option<Arc<Key>>,
+    shown: Shown,
     slot: Option<Slot>,
 }
 
@@ -41,16 +41,12 @@ enum State<B> {
 }
 
 impl<B: Body<Data = Bytes> + Send + Unpin + 'static> Events<B> {
-    pub(crate) fn new(body: B, decoder: Box<dyn Decoder>, limit: u64, target: Arc<Target>, key: Option<Arc<Key>>, slot: Option<Slot>) -> Self {
-        Self { state: State::Open(body), decoder, left: limit, limit, target, key, slot }
+    pub(crate) fn new(body: B, decoder: Box<dyn Decoder>, limit: u64, target: Arc<Target>, shown: Shown, slot: Option<Slot>) -> Self {
+        Self { state: State::Open(body), decoder, left: limit, limit, target, shown, slot }
     }
 
     fn blame(&self, fault: Fault) -> Fault {
-        let fault = fault.at(&self.target.id);
-        match &self.key {
-            Some(key) => key.redact(fault),
-            None => fault,
-        }
+        self.shown.redact(fault.at(&self.target.id))
     }
 
     fn read(&mut self, chunk: &Bytes, batch: &mut Batch) -> Result<(), Fault> {

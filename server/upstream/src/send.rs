@@ -17,10 +17,10 @@ use http_body::Body;
 
 use crate::{
     Config, Secrets, SetupError,
+    auth::{Auth, Shown},
     events::{Events, root},
     pool::{Pool, Slot},
     sandbox,
-    secrets::Key,
 };
 
 /// How much of an error's body is read.
@@ -34,7 +34,7 @@ pub struct Upstream(Arc<Shared>);
 
 struct Shared {
     pool: Pool,
-    secrets: Secrets,
+    auth: Auth,
     max_body_bytes: u64,
 }
 
@@ -42,21 +42,15 @@ impl Upstream {
     /// A client with these keys. Fails where TLS cannot be set up.
     pub fn new(config: &Config, secrets: Secrets) -> Result<Self, SetupError> {
         let pool = Pool::new(config)?;
-        Ok(Self(Arc::new(Shared { pool, secrets, max_body_bytes: config.max_body_bytes })))
+        Ok(Self(Arc::new(Shared { pool, auth: Auth::new(secrets), max_body_bytes: config.max_body_bytes })))
     }
 
     /// Sends one attempt and waits for the head of its answer. An answer that is no success is a fault;
     /// so is a target whose dialect or credentials this build has not. What breaks later comes in the stream.
     pub async fn attempt(&self, attempt: Attempt) -> Result<Begun, Fault> {
         let target = attempt.target.clone();
-        let mut key = None;
-        self.0.attempt(&attempt, &mut key).await.map_err(|fault| {
-            let fault = fault.at(&target.id);
-            match &key {
-                Some(key) => key.redact(fault),
-                None => fault,
-            }
-        })
+        let mut shown = Shown::default();
+        self.0.attempt(&attempt, &mut shown).await.map_err(|fault| shown.redact(fault.at(&target.id)))
     }
 }
 
@@ -76,23 +70,20 @@ impl tower_service::Service<Attempt> for Upstream {
 }
 
 impl Shared {
-    async fn attempt(&self, attempt: &Attempt, key: &mut Option<Arc<Key>>) -> Result<Begun, Fault> {
+    async fn attempt(&self, attempt: &Attempt, shown: &mut Shown) -> Result<Begun, Fault> {
         let target = &attempt.target;
         let codec = target.dialect.and_then(dialect).ok_or_else(|| unspoken(target))?;
         if sandbox::is_at(&target.host.base_url) {
             return self.rehearse(attempt, codec).await;
         }
-        *key = self.secrets.key(&target.host)?;
         let request = attempt.call.work.chat();
         let encoded = codec.encode(target, request)?;
         whole(target, request, &encoded.notes)?;
-        let (parts, body) = encoded.request.into_parts();
+        let (mut parts, body) = encoded.request.into_parts();
+        *shown = self.auth.authorise(&self.pool, &target.host, &mut parts, &body).await?;
         let url = self.pool.url(&parts.uri).ok_or_else(|| bad_url(&target.host))?;
         let mut message = reqwest::Request::new(parts.method, url);
         let mut headers = parts.headers;
-        if let Some(key) = key {
-            key.show(&target.host, &mut headers)?;
-        }
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Some(trace) = attempt.call.traceparent.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
             headers.insert("traceparent", trace);
@@ -102,7 +93,7 @@ impl Shared {
         let (client, slot) = self.pool.pick().ok_or_else(|| Fault::internal("there is no HTTP client"))?;
         let answer = client.execute(message).await.map_err(|error| unanswered(target, &error))?;
         let answer: http::Response<reqwest::Body> = answer.into();
-        self.begin(attempt, codec, encoded.notes, answer, key.clone(), slot).await
+        self.begin(attempt, codec, encoded.notes, answer, shown.clone(), slot).await
     }
 
     /// The same way for the sandbox, with a host inside this process.
@@ -111,7 +102,7 @@ impl Shared {
         let encoded = codec.encode(&sandbox::addressed(target), attempt.call.work.chat())?;
         whole(target, attempt.call.work.chat(), &encoded.notes)?;
         let answer = sandbox::answer(encoded.request.body()).await;
-        self.begin(attempt, codec, encoded.notes, answer, None, None).await
+        self.begin(attempt, codec, encoded.notes, answer, Shown::default(), None).await
     }
 
     async fn begin<B>(
@@ -120,7 +111,7 @@ impl Shared {
         codec: &'static dyn Dialect,
         notes: Vec<Note>,
         answer: http::Response<B>,
-        key: Option<Arc<Key>>,
+        shown: Shown,
         slot: Option<Slot>,
     ) -> Result<Begun, Fault>
     where
@@ -136,7 +127,7 @@ impl Shared {
         }
         let limit = if is_stream(&parts.headers) { u64::MAX } else { self.max_body_bytes };
         let decoder = codec.decoder(target, &head);
-        let events = Events::new(body, decoder, limit, target.clone(), key, slot);
+        let events = Events::new(body, decoder, limit, target.clone(), shown, slot);
         let notes = notes.into_iter().map(|note| note.text).collect();
         Ok(Begun { status: parts.status.as_u16(), notes, events: Box::pin(events) })
     }
