@@ -4,6 +4,7 @@
 //! opens a socket, reads a clock or sees a secret.
 
 pub mod anthropic;
+pub mod cache;
 pub mod catalog;
 pub mod fault;
 pub mod frame;

@@ -1,19 +1,9 @@
-//! Where prompt caching breaks: at most four places a request.
+//! Puts cache marks on blocks, by the rule that all providers share.
 
 use headworks_core::{CacheMark, Target};
 
 use super::request::Block;
-
-/// Breakpoints a request may hold (Anthropic, "Prompt caching").
-pub(super) const MOST: usize = 4;
-/// The minimum assumed of a model whose own is unknown, tokens.
-const UNKNOWN_MINIMUM: i64 = 4096;
-
-/// A lower estimate of tokens: one for every 6 bytes. English runs at about 4
-/// bytes a token and JSON at less; only long repetitions run above 6.
-fn least_tokens(bytes: usize) -> i64 {
-    i64::try_from(bytes / 6).unwrap_or(i64::MAX)
-}
+use crate::cache;
 
 /// The prompt in the order in which Anthropic caches it.
 pub(super) struct Prompt<'a> {
@@ -30,38 +20,25 @@ pub(super) fn marked(prompt: &Prompt<'_>, tools: &[CacheMark]) -> bool {
     tools.iter().any(|mark| *mark != CacheMark::None) || prompt.system.iter().chain(prompt.turns.iter().flatten()).any(|block| block.cache != CacheMark::None)
 }
 
-/// Keeps the client's own marks, the last four where there are more: a later mark
-/// covers everything before it, so dropping the earliest loses least.
+/// Keeps the client's own marks, the last four where there are more.
 pub(super) fn clamp(prompt: &mut Prompt<'_>, tools: &mut [CacheMark]) -> bool {
-    let mut marks: Vec<&mut CacheMark> = tools.iter_mut().filter(|mark| **mark != CacheMark::None).collect();
-    marks.extend(prompt.system.iter_mut().map(|b| &mut b.cache).filter(|mark| **mark != CacheMark::None));
-    marks.extend(prompt.turns.iter_mut().flatten().map(|b| &mut b.cache).filter(|mark| **mark != CacheMark::None));
-    let over = marks.len().saturating_sub(MOST);
-    marks.into_iter().take(over).for_each(|mark| *mark = CacheMark::None);
-    over > 0
+    let blocks = prompt.system.iter_mut().chain(prompt.turns.iter_mut().flatten()).map(|block| &mut block.cache);
+    cache::keep_last(tools.iter_mut().chain(blocks))
 }
 
-/// Places breakpoints at the ends of the largest stable blocks: the tools, the
-/// system prompt, the turn before the last, the last turn. None where the prompt
-/// up to there is below the model's minimum by the lower estimate.
+/// Places breakpoints where the shared rule wants them.
 pub(super) fn place(target: &Target, prompt: &mut Prompt<'_>, tools: &mut [CacheMark], ttl: CacheMark) {
     let mark = if ttl == CacheMark::None { CacheMark::Default } else { ttl };
-    let minimum = target.model.as_ref().and_then(|m| m.cache_min_tokens).unwrap_or(UNKNOWN_MINIMUM);
-    let tool_bytes: usize = prompt.tools.iter().sum();
-    let system_bytes: usize = prompt.system.iter().map(|b| b.bytes).sum();
-    let mut so_far = tool_bytes;
-    if let (Some(last), true) = (tools.last_mut(), least_tokens(so_far) >= minimum) {
+    let sizes: Vec<usize> = prompt.turns.iter().map(|turn| turn.iter().map(|b| b.bytes).sum()).collect();
+    let places = cache::places(target, prompt.tools.iter().sum(), prompt.system.iter().map(|b| b.bytes).sum(), &sizes);
+    if let (Some(last), true) = (tools.last_mut(), places.tools) {
         *last = mark;
     }
-    so_far += system_bytes;
-    if let (Some(last), true) = (prompt.system.last_mut(), least_tokens(so_far) >= minimum) {
+    if let (Some(last), true) = (prompt.system.last_mut(), places.system) {
         last.cache = mark;
     }
-    let count = prompt.turns.len();
-    for (at, turn) in prompt.turns.iter_mut().enumerate() {
-        so_far += turn.iter().map(|b| b.bytes).sum::<usize>();
-        let stable = at + 1 == count || at + 2 == count;
-        if let (Some(last), true) = (turn.iter_mut().rev().find(|b| b.markable), stable && least_tokens(so_far) >= minimum) {
+    for at in places.turns {
+        if let Some(last) = prompt.turns.get_mut(at).and_then(|turn| turn.iter_mut().rev().find(|b| b.markable)) {
             last.cache = mark;
         }
     }

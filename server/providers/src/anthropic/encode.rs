@@ -47,7 +47,7 @@ pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, 
     let mut prompt = Prompt { tools: tools.iter().map(Vec::len).collect(), system: &mut system, turns: &mut turns };
     if cache::marked(&prompt, &tool_marks) {
         if cache::clamp(&mut prompt, &mut tool_marks) {
-            note(format!("{id} takes {} cache marks; the last ones were kept", cache::MOST).into());
+            note(format!("{id} takes {} cache marks; the last ones were kept", crate::cache::MOST).into());
         }
     } else if request.auto_cache == Some(true) {
         cache::place(target, &mut prompt, &mut tool_marks, request.cache_ttl);
