@@ -1,6 +1,6 @@
-use std::{sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
-use crate::{Catalog, ChatRequest, NanoUsd, Skipped, Target};
+use crate::{Catalog, ChatRequest, EmbedRequest, NanoUsd, Original, Routing, Skipped, Target};
 
 /// Through which door a call came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,7 +24,7 @@ pub struct Inbound {
     /// What stood after `Bearer`; never logged.
     pub credential: Arc<str>,
     /// What is asked.
-    pub request: ChatRequest,
+    pub work: Work,
     /// When the caller stops waiting.
     pub deadline: Option<Instant>,
     /// The door.
@@ -104,13 +104,122 @@ pub type Tenant = Key;
 pub enum Work {
     /// A chat, unary or streamed.
     Chat(Arc<ChatRequest>),
+    /// Texts to vectors.
+    Embed(Arc<EmbedRequest>),
+    /// How many tokens a chat would be. Nobody bills it.
+    CountTokens(Arc<ChatRequest>),
+}
+
+/// The kinds of [`Work`], without what is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WorkKind {
+    /// A chat.
+    Chat,
+    /// Vectors.
+    Embed,
+    /// A count of tokens.
+    CountTokens,
+}
+
+impl WorkKind {
+    /// The name in records, and the catalogue's `mode` of models that do it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            WorkKind::Chat => "chat",
+            WorkKind::Embed => "embedding",
+            WorkKind::CountTokens => "count_tokens",
+        }
+    }
+
+    /// The catalogue's `mode` of models that do it.
+    pub const fn mode(self) -> &'static str {
+        match self {
+            WorkKind::Chat | WorkKind::CountTokens => "chat",
+            WorkKind::Embed => "embedding",
+        }
+    }
+}
+
+impl From<ChatRequest> for Work {
+    fn from(request: ChatRequest) -> Self {
+        Work::Chat(Arc::new(request))
+    }
+}
+
+impl From<EmbedRequest> for Work {
+    fn from(request: EmbedRequest) -> Self {
+        Work::Embed(Arc::new(request))
+    }
 }
 
 impl Work {
-    /// The chat.
-    pub fn chat(&self) -> &Arc<ChatRequest> {
+    /// Of which kind it is.
+    pub const fn kind(&self) -> WorkKind {
         match self {
-            Work::Chat(request) => request,
+            Work::Chat(_) => WorkKind::Chat,
+            Work::Embed(_) => WorkKind::Embed,
+            Work::CountTokens(_) => WorkKind::CountTokens,
+        }
+    }
+
+    /// The chat that is asked, or whose tokens are counted.
+    pub const fn chat(&self) -> Option<&Arc<ChatRequest>> {
+        match self {
+            Work::Chat(request) | Work::CountTokens(request) => Some(request),
+            Work::Embed(_) => None,
+        }
+    }
+
+    /// The chat, to be edited; shared ones are copied first.
+    pub fn chat_mut(&mut self) -> Option<&mut ChatRequest> {
+        match self {
+            Work::Chat(request) | Work::CountTokens(request) => Some(Arc::make_mut(request)),
+            Work::Embed(_) => None,
+        }
+    }
+
+    /// The model asked for.
+    pub fn model(&self) -> &Arc<str> {
+        match self {
+            Work::Chat(request) | Work::CountTokens(request) => &request.model,
+            Work::Embed(request) => &request.model,
+        }
+    }
+
+    /// What the gateway should do with it.
+    pub fn routing(&self) -> &Routing {
+        match self {
+            Work::Chat(request) | Work::CountTokens(request) => &request.routing,
+            Work::Embed(request) => &request.routing,
+        }
+    }
+
+    /// Labels from the body.
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        match self {
+            Work::Chat(request) | Work::CountTokens(request) => &request.metadata,
+            Work::Embed(request) => &request.metadata,
+        }
+    }
+
+    /// The end user.
+    pub fn user(&self) -> Option<&Arc<str>> {
+        match self {
+            Work::Chat(request) | Work::CountTokens(request) => request.user.as_ref(),
+            Work::Embed(request) => request.user.as_ref(),
+        }
+    }
+
+    /// The client wants events as they come.
+    pub fn is_streamed(&self) -> bool {
+        matches!(self, Work::Chat(request) if request.stream)
+    }
+
+    /// The client's own bytes.
+    pub fn original(&self) -> Option<&Arc<Original>> {
+        match self {
+            Work::Chat(request) | Work::CountTokens(request) => request.original.as_ref(),
+            Work::Embed(request) => request.original.as_ref(),
         }
     }
 }

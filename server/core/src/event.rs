@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use smallvec::SmallVec;
 
-use crate::{DialectName, Fault, Json, ModelId, Receipt, Str, Tokens};
+use crate::{DialectName, Fault, Json, ModelId, Receipt, Str, Tokens, Vector};
 
 /// One thing that happened in an answer. A reply is the fold of its events.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -95,6 +95,17 @@ pub enum EventKind {
         /// The service tier that the provider says it used.
         service_tier: Option<Str>,
     },
+    /// One input's vector.
+    Embedded {
+        /// Which input, from 0.
+        index: u32,
+        /// The vector.
+        vector: Vector,
+    },
+    /// How many tokens the input has: the answer to a count, which nobody bills.
+    Counted(i64),
+    /// Where the provider says it processed the answer, in its own word, where that decides the price (Anthropic's `inference_geo`).
+    Residency(Str),
     /// This choice is complete.
     Finished(FinishReason),
     /// The whole call is accounted for; the last event of every good answer. Made by the gateway, never by a dialect.
@@ -112,9 +123,11 @@ impl EventKind {
             | EventKind::ToolCallArguments { .. }
             | EventKind::ToolCallEnd { .. }
             | EventKind::Hosted(_)
+            | EventKind::Embedded { .. }
+            | EventKind::Counted(_)
             | EventKind::Finished(_)
             | EventKind::Receipt(_) => true,
-            EventKind::Started { .. } | EventKind::Logprobs(_) | EventKind::Opaque { .. } | EventKind::Usage { .. } => false,
+            EventKind::Started { .. } | EventKind::Logprobs(_) | EventKind::Opaque { .. } | EventKind::Usage { .. } | EventKind::Residency(_) => false,
         }
     }
 }

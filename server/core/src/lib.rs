@@ -4,6 +4,7 @@
 
 mod call;
 mod catalog;
+mod embed;
 mod event;
 mod fault;
 mod json;
@@ -16,10 +17,11 @@ mod route;
 mod text;
 mod tokens;
 
-pub use call::{Attempt, Call, Inbound, Key, Origin, Planned, Role, Tenant, Work};
+pub use call::{Attempt, Call, Inbound, Key, Origin, Planned, Role, Tenant, Work, WorkKind};
 pub use catalog::{
     AuthScheme, CacheKind, Capabilities, Capability, Catalog, DialectName, EffortRange, Host, HostOptions, Model, ModelId, Quirks, Status, Target,
 };
+pub use embed::{EmbedInput, EmbedRequest, Vector, VectorForm};
 pub use event::{Batch, Begun, Event, EventKind, EventStream, FinishReason, Frame, Reply};
 pub use fault::{Cause, Fault, Limit, UpstreamError, Violation};
 pub use json::Json;

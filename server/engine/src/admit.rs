@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures_core::future::BoxFuture;
-use headworks_core::{Call, Fault, Inbound, Reason, Reply, Role, Work};
+use headworks_core::{Call, Fault, Inbound, Reason, Reply, Role};
 use tower::{Layer, Service};
 
 use crate::{Shared, clock};
@@ -66,18 +66,20 @@ fn admit(shared: &Shared, inbound: Inbound) -> Result<Call, Fault> {
         let fault = Fault::new(Reason::Overloaded, "the gateway is shutting down; try another node or try again shortly");
         return Err(fault.after(Some(Duration::from_secs(1))));
     }
-    let mut request = inbound.request;
-    if request.routing.resume_window.is_some() {
+    let mut work = inbound.work;
+    if work.routing().resume_window.is_some() {
         return Err(Fault::new(Reason::NotImplemented, "resume_window: resumable streams are not in this build; leave the field out"));
     }
-    if request.auto_cache.is_none() && tenant.auto_cache {
-        request.auto_cache = Some(true);
+    if tenant.auto_cache
+        && let Some(chat) = work.chat_mut()
+    {
+        chat.auto_cache.get_or_insert(true);
     }
-    let asked = request.routing.timeout.and_then(|limit| Instant::now().checked_add(limit));
+    let asked = work.routing().timeout.and_then(|limit| Instant::now().checked_add(limit));
     Ok(Call {
         id: inbound.id,
         tenant,
-        work: Work::Chat(Arc::new(request)),
+        work,
         deadline: match (inbound.deadline, asked) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),

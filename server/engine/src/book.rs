@@ -133,7 +133,7 @@ fn receipt(call: &Call, policy: Option<Arc<str>>, lines: &mut Lines) -> Receipt 
     let used = |a: &AttemptReport| a.tokens.prompt() + a.tokens.completion() > 0;
     Receipt {
         request_id: call.id.clone(),
-        asked: call.work.chat().model.clone(),
+        asked: call.work.model().clone(),
         policy,
         tokens: attempts.last().map(|a| a.tokens).unwrap_or_default(),
         cost: attempts.iter().filter_map(|a| a.cost).sum(),

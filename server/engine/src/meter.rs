@@ -9,7 +9,8 @@ use std::{
 
 use futures_core::{Stream, future::BoxFuture};
 use headworks_core::{
-    AttemptReport, Batch, Begun, Cause, ChatRequest, EventKind, EventStream, Fault, NanoUsd, Outcome, PartKind, Rates, Reason, Str, Timings, Tokens,
+    AttemptReport, Batch, Begun, Cause, ChatRequest, EmbedInput, EventKind, EventStream, Fault, NanoUsd, Outcome, PartKind, Rates, Reason, Str, Timings,
+    Tokens, Work, WorkKind,
 };
 use headworks_policy as policy;
 use tower::{Layer, Service};
@@ -104,7 +105,7 @@ struct Account {
 impl Account {
     fn open(shared: &Shared, metrics: Arc<TargetMetrics>, trial: &Trial) -> Result<Self, Fault> {
         let attempt = &trial.attempt;
-        let hold = policy::hold(&attempt.target, attempt.call.work.chat());
+        let hold = policy::hold(&attempt.target, &attempt.call.work);
         let reserved = shared.budgets.reserve(&attempt.call.tenant, &hold).inspect_err(|fault| {
             trial.book.skip(&attempt.target.id, Reason::BudgetWouldExceed, fault.message.clone());
         })?;
@@ -193,12 +194,14 @@ impl Account {
         let attempt = &self.trial.attempt;
         let lacking = !self.reported || (self.outcome != Outcome::Success && self.output_bytes > 0);
         if self.sent && lacking {
-            estimate(&mut self.report.tokens, attempt.call.work.chat(), self.output_bytes);
-            self.report.estimated = true;
+            self.report.estimated = estimate(&mut self.report.tokens, &attempt.call.work, self.output_bytes);
         }
         let mut saved = NanoUsd::ZERO;
         let price = attempt.target.model.as_ref().and_then(|m| m.price.as_deref());
-        if let Some(price) = price {
+        if attempt.call.work.kind() == WorkKind::CountTokens {
+            // No provider bills a count.
+            self.report.cost = Some(NanoUsd::ZERO);
+        } else if let Some(price) = price {
             let priced = policy::price(price, &self.report.tokens, self.report.service_tier.as_deref(), self.report.timings.start_unix_nanos / 1_000_000_000);
             self.report.cost = Some(priced.cost);
             self.report.rates = Some::<Rates>(priced.rates);
@@ -255,13 +258,26 @@ impl Stream for Metered {
 }
 
 /// Fills in counts the provider did not give: four bytes a token, which is near
-/// the truth for English and too few for most other scripts, and flagged as an estimate.
-fn estimate(tokens: &mut Tokens, request: &ChatRequest, output_bytes: usize) {
-    let count = |bytes: usize| i64::try_from(bytes.div_ceil(4)).unwrap_or(i64::MAX);
+/// the truth for English and too few for most other scripts. Whether there was something to estimate.
+fn estimate(tokens: &mut Tokens, work: &Work, output_bytes: usize) -> bool {
+    let whole = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    let input = match work {
+        Work::Chat(request) => whole(input_bytes(request).div_ceil(4)),
+        Work::Embed(request) => request
+            .inputs
+            .iter()
+            .map(|input| match input {
+                EmbedInput::Text(text) => whole(text.len().div_ceil(4)),
+                EmbedInput::Tokens(tokens) => whole(tokens.len()),
+            })
+            .fold(0, i64::saturating_add),
+        Work::CountTokens(_) => return false,
+    };
     if tokens.prompt() == 0 {
-        tokens.input = count(input_bytes(request));
+        tokens.input = input;
     }
-    tokens.output = tokens.output.max(count(output_bytes));
+    tokens.output = tokens.output.max(whole(output_bytes.div_ceil(4)));
+    true
 }
 
 fn input_bytes(request: &ChatRequest) -> usize {

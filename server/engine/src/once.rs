@@ -60,7 +60,7 @@ where
     }
 
     fn call(&mut self, call: Call) -> Self::Future {
-        let Some(id) = call.work.chat().routing.request_id.clone() else {
+        let Some(id) = call.work.routing().request_id.clone() else {
             return Box::pin(self.inner.call(call));
         };
         let ready = self.inner.clone();
@@ -371,12 +371,13 @@ fn log_lost(kept: Result<(), Fault>) {
 
 /// What makes two requests the same: everything the client said.
 fn fingerprint(call: &Call) -> [u8; 32] {
-    let request = call.work.chat();
     let mut hash = blake3::Hasher::new();
-    match &request.original {
+    match call.work.original() {
         Some(original) => hash.update(&original.body),
         // A typed request has no bytes of its own; its debug form names every field.
-        None => hash.update(format!("{request:?}").as_bytes()),
+        None => hash.update(format!("{:?}", call.work).as_bytes()),
     };
+    // The same body at another door is another request.
+    hash.update(call.work.kind().as_str().as_bytes());
     *hash.finalize().as_bytes()
 }

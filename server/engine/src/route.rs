@@ -59,10 +59,9 @@ where
 }
 
 fn route(shared: &Arc<Shared>, call: Call) -> Result<Booked, Fault> {
-    let request = call.work.chat();
     let health = |id: &ModelId| shared.board.seen(id).map_or_else(Health::default, |standing| standing.health());
     let named = |name: &str| shared.policies.policy(name);
-    let plan = policy::plan(request, &call.tenant, &call.catalog, &named, &health)?;
+    let plan = policy::plan(&call.work, &call.tenant, &call.catalog, &named, &health)?;
     let standard = shared.config.timeouts();
     let timeouts = plan
         .targets

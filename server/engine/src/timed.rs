@@ -53,7 +53,7 @@ where
             let now = Instant::now();
             let by_caller = trial.total() < trial.timeouts.total;
             let total = now + trial.total();
-            let streamed = trial.attempt.call.work.chat().stream;
+            let streamed = trial.attempt.call.work.is_streamed();
             let first = if streamed { total.min(now + trial.timeouts.first_token) } else { total };
             let late = |limit| late(&target, if limit == Limit::Total && by_caller { Limit::Deadline } else { limit }, &trial.timeouts);
             let which = if first < total { Limit::FirstToken } else { Limit::Total };

@@ -1,6 +1,6 @@
 //! The most an attempt can cost, held before it starts.
 
-use headworks_core::{ChatRequest, NanoUsd, Part, PartKind, Price, Rates, Source, Target, Tool};
+use headworks_core::{ChatRequest, EmbedRequest, NanoUsd, Part, PartKind, Price, Rates, Source, Target, Tool, Work};
 
 /// What is held for an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,9 +22,29 @@ const PICTURE: i64 = 6_000;
 /// Output that a model of unknown limits is given where a dialect needs a number.
 const UNKNOWN_OUTPUT: i64 = 4_096;
 
-/// The most that a request can cost at a target. A token is at least one byte of
+/// The most that work can cost at a target. A token is at least one byte of
 /// UTF-8, so the bytes bound the tokens of text.
-pub fn hold(target: &Target, request: &ChatRequest) -> Hold {
+pub fn hold(target: &Target, work: &Work) -> Hold {
+    match work {
+        Work::Chat(request) => chat(target, request),
+        Work::Embed(request) => embed(target, request),
+        // No provider bills a count.
+        Work::CountTokens(_) => Hold { amount: NanoUsd::ZERO, output_limit: 0, bounded: true, price_known: true },
+    }
+}
+
+/// Vectors cost what their input does; hosts that bill output bill none.
+fn embed(target: &Target, request: &EmbedRequest) -> Hold {
+    let Some(price) = target.model.as_deref().and_then(|m| m.price.as_deref()) else {
+        return Hold { amount: NanoUsd::ZERO, output_limit: 0, bounded: true, price_known: false };
+    };
+    let input = request.inputs.iter().map(|input| AROUND + i64::try_from(input.most_tokens()).unwrap_or(i64::MAX)).fold(0, i64::saturating_add);
+    let (read, _) = dearest(price);
+    let nanos = (i128::from(input) * i128::from(read) + 999_999) / 1_000_000;
+    Hold { amount: NanoUsd(i64::try_from(nanos).unwrap_or(i64::MAX)), output_limit: 0, bounded: true, price_known: true }
+}
+
+fn chat(target: &Target, request: &ChatRequest) -> Hold {
     let model = target.model.as_deref();
     let most = model.and_then(|m| m.max_output_tokens.or(m.context_window));
     let asked = request.sampling.max_tokens;
@@ -131,5 +151,63 @@ fn add(part: &Part, total: &mut i64, proven: &mut bool) {
         PartKind::File { .. } => *proven = false,
         PartKind::Audio { data, .. } => *total += bytes(data),
         PartKind::Opaque(opaque) => *total += bytes(opaque.json.as_str()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use headworks_core::{ChatRequest, EmbedInput, Work};
+
+    use super::*;
+
+    /// A target whose input costs a nano-dollar a token.
+    fn target() -> Target {
+        let host = headworks_core::Host {
+            id: "h".into(),
+            name: "h".into(),
+            dialect: None,
+            dialect_word: "h".into(),
+            base_url: "http://h".into(),
+            auth: headworks_core::AuthScheme::None,
+            key_env: vec![],
+            regions: vec![],
+            reseller: false,
+            quirks: Default::default(),
+            options: Default::default(),
+            configured: true,
+        };
+        let id = headworks_core::ModelId::new("h", "m");
+        let model = headworks_core::Model {
+            id: id.clone(),
+            upstream_name: "m".into(),
+            mode: "embedding".into(),
+            dialect: None,
+            foreign_dialect: None,
+            context_window: None,
+            max_input_tokens: None,
+            max_output_tokens: None,
+            price: Some(Arc::new(Price { base: Rates { input: Some(1_000_000), ..Rates::default() }, ..Price::default() })),
+            capabilities: Default::default(),
+            reasoning: Default::default(),
+            cache_min_tokens: None,
+            regions: vec![],
+            status: Default::default(),
+            deprecation_date: None,
+            release_date: None,
+            aliases: vec![],
+            canonical: None,
+        };
+        Target { id, host: Arc::new(host), model: Some(Arc::new(model)), upstream_name: "m".into(), dialect: None, known: true }
+    }
+
+    #[test]
+    fn vectors_are_held_for_by_the_size_of_their_input_and_counts_are_free() {
+        let inputs = vec![EmbedInput::Text("twelve bytes".into()), EmbedInput::Tokens(vec![1; 30])];
+        let held = hold(&target(), &Work::from(EmbedRequest { inputs, ..Default::default() }));
+        assert_eq!(held, Hold { amount: NanoUsd(12 + 30 + 2 * AROUND), output_limit: 0, bounded: true, price_known: true });
+        let counted = hold(&target(), &Work::CountTokens(Arc::new(ChatRequest::default())));
+        assert_eq!((counted.amount, counted.bounded, counted.price_known), (NanoUsd::ZERO, true, true));
     }
 }

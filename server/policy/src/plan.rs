@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use headworks_core::{
-    AuthScheme, Capability, Catalog, ChatRequest, Fault, Key, ModelId, Output, Part, PartKind, Reason, Skipped, Source, Status, Target, Tool,
+    AuthScheme, Capability, Catalog, ChatRequest, Fault, Key, ModelId, Output, Part, PartKind, Reason, Skipped, Source, Status, Target, Tool, Work,
 };
 
 /// A target's standing, as the planner sees it.
@@ -74,22 +74,23 @@ pub struct Plan {
 
 /// Plans a call. Same arguments, same plan.
 pub fn plan(
-    request: &ChatRequest,
+    work: &Work,
     tenant: &Key,
     catalog: &Catalog,
     policies: &dyn Fn(&str) -> Option<Arc<Policy>>,
     health: &dyn Fn(&ModelId) -> Health,
 ) -> Result<Plan, Fault> {
     let mut plan = Plan::default();
-    let mut regions: Vec<&[Arc<str>]> = vec![&tenant.regions, &request.routing.regions];
+    let (model, routing) = (work.model(), work.routing());
+    let mut regions: Vec<&[Arc<str>]> = vec![&tenant.regions, &routing.regions];
     let mut names: Vec<(Arc<str>, Limits)> = Vec::new();
-    let policy_name = tenant.default_policy.as_deref().or_else(|| request.model.strip_prefix("policy/"));
+    let policy_name = tenant.default_policy.as_deref().or_else(|| model.strip_prefix("policy/"));
     let policy = match policy_name {
         Some(name) => {
             let found =
                 policies(name).ok_or_else(|| Fault::new(Reason::ModelNotFound, format!("no policy \"{name}\"; PolicyService.ListPolicies lists them")))?;
-            if request.model.starts_with("policy/") && !tenant.may_use(&request.model) {
-                return Err(forbidden(&request.model));
+            if model.starts_with("policy/") && !tenant.may_use(model) {
+                return Err(forbidden(model));
             }
             Some(found)
         }
@@ -102,9 +103,9 @@ pub fn plan(
             regions.push(&policy.regions);
             names.extend(policy.targets.iter().map(|t| (t.model.clone(), over(t.timeouts, policy.timeouts))));
         }
-        None => names.push((request.model.clone(), Limits::default())),
+        None => names.push((model.clone(), Limits::default())),
     }
-    for model in &request.routing.models {
+    for model in &routing.models {
         if !names.iter().any(|(name, _)| name == model) {
             names.push((model.clone(), Limits::default()));
         }
@@ -112,7 +113,7 @@ pub fn plan(
     let mut found: Vec<(Planned, Health)> = Vec::new();
     let mut first_refusal: Option<Fault> = None;
     for (name, timeouts) in names {
-        match target(&name, catalog).and_then(|t| check(&t, request, tenant, policy.is_some(), &regions).map(|()| t)) {
+        match target(&name, catalog).and_then(|t| check(&t, work, tenant, policy.is_some(), &regions).map(|()| t)) {
             Ok(target) => {
                 if found.iter().any(|(planned, _)| planned.target.id == target.id) {
                     continue;
@@ -131,11 +132,11 @@ pub fn plan(
         }
     }
     // The client's preferred providers come first, in its order; the rest keep theirs.
-    let order = &request.routing.order;
+    let order = &routing.order;
     if !order.is_empty() {
         found.sort_by_key(|(p, _)| order.iter().position(|o| *o == p.target.id.provider).unwrap_or(order.len()));
     }
-    if request.routing.allow_fallbacks == Some(false) {
+    if routing.allow_fallbacks == Some(false) {
         found.truncate(1);
     }
     // Resting targets go last, the one that rests shortest first: when all rest, the least bad is tried.
@@ -194,9 +195,9 @@ fn target(name: &str, catalog: &Catalog) -> Result<Arc<Target>, Fault> {
 }
 
 /// Why a target cannot serve a request.
-fn check(target: &Target, request: &ChatRequest, tenant: &Key, by_policy: bool, regions: &[&[Arc<str>]]) -> Result<(), Fault> {
+fn check(target: &Target, work: &Work, tenant: &Key, by_policy: bool, regions: &[&[Arc<str>]]) -> Result<(), Fault> {
     let id = &target.id;
-    let routing = &request.routing;
+    let routing = work.routing();
     // What an admin put into a policy may be used by every key that may use the policy.
     if !by_policy && !tenant.may_use(&id.to_string()) {
         return Err(forbidden(&id.to_string()));
@@ -224,8 +225,8 @@ fn check(target: &Target, request: &ChatRequest, tenant: &Key, by_policy: bool, 
     if let AuthScheme::Unsupported(scheme) = &target.host.auth {
         return Err(filtered(format!("{id} wants credentials by {scheme}, which this build does not have")));
     }
-    if let Some(mode) = model.map(|m| &*m.mode).filter(|mode| *mode != "chat") {
-        return Err(filtered(format!("{id} is for {mode}, not for chat")));
+    if let Some(mode) = model.map(|m| &*m.mode).filter(|mode| *mode != work.kind().mode()) {
+        return Err(filtered(format!("{id} is for {mode}, not for {}", work.kind().mode())));
     }
     if let Some((input, output)) = routing.max_price {
         let rates = model.and_then(|m| m.price.as_deref()).map(|p| p.base);
@@ -234,7 +235,9 @@ fn check(target: &Target, request: &ChatRequest, tenant: &Key, by_policy: bool, 
             return Err(filtered(format!("{id} costs more than max_price allows, or its price is unknown")));
         }
     }
-    capable(target, request).map_err(filtered)?;
+    if let Some(chat) = work.chat() {
+        capable(target, chat).map_err(filtered)?;
+    }
     if !target.host.configured {
         let env = target.host.key_env.first().map_or("its key", |env| env);
         return Err(Fault::new(Reason::UpstreamCredentials, format!("{id}: provider {} is not configured; the operator must set {env}", id.provider)).at(id));

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use headworks_core::{Batch, ChatRequest, DialectName, Fault, Target};
+use headworks_core::{Batch, Cause, ChatRequest, DialectName, EmbedRequest, Fault, Reason, Target};
 
 /// A request ready for the wire, without credentials.
 #[derive(Debug)]
@@ -71,6 +71,58 @@ pub trait Dialect: Send + Sync + 'static {
     /// Reads an answer that is not a success. Carries the cause for routing, the
     /// provider's own error, and how long it asks to wait.
     fn fault(&self, target: &Target, head: &Head<'_>, body: &[u8]) -> Fault;
+
+    /// Spells a request for vectors. Its inputs are no more than [`Dialect::embed_inputs`].
+    fn encode_embed(&self, target: &Target, request: &EmbedRequest) -> Result<Encoded, Fault> {
+        let _ = request;
+        Err(lacks(target, self.name(), "embeddings"))
+    }
+
+    /// A decoder for vectors: `Embedded` for each input, `Usage` where the host tells, `Finished`.
+    fn embed_decoder(&self, target: &Target, head: &Head<'_>) -> Box<dyn Decoder> {
+        let _ = head;
+        Box::new(Unspoken(lacks(target, self.name(), "embeddings")))
+    }
+
+    /// Most inputs that one request for vectors may hold at this target.
+    fn embed_inputs(&self, target: &Target) -> usize {
+        let _ = target;
+        usize::MAX
+    }
+
+    /// Spells a request that counts the tokens of a chat.
+    fn encode_count(&self, target: &Target, request: &ChatRequest) -> Result<Encoded, Fault> {
+        let _ = request;
+        Err(lacks(target, self.name(), "a count of tokens"))
+    }
+
+    /// A decoder for a count: `Counted`, then `Finished`.
+    fn count_decoder(&self, target: &Target, head: &Head<'_>) -> Box<dyn Decoder> {
+        let _ = head;
+        Box::new(Unspoken(lacks(target, self.name(), "a count of tokens")))
+    }
+}
+
+fn lacks(target: &Target, dialect: DialectName, what: &str) -> Fault {
+    let message = format!("{}: the dialect \"{}\" has no way to ask for {what} in this build; choose another target", target.id, dialect.as_str());
+    Fault::new(Reason::CapabilityMissing, message).because(Cause::Unfit).at(&target.id)
+}
+
+/// The decoder of what cannot be asked.
+struct Unspoken(Fault);
+
+impl Decoder for Unspoken {
+    fn push(&mut self, _: &Bytes, _: &mut Batch) -> Result<(), Fault> {
+        Err(self.0.clone())
+    }
+
+    fn end(&mut self, _: &mut Batch) -> Result<(), Fault> {
+        Err(self.0.clone())
+    }
+
+    fn is_done(&self) -> bool {
+        false
+    }
 }
 
 /// Turns an upstream's bytes into events. Any split of the bytes gives the same events.

@@ -164,8 +164,8 @@ fn outcome(outcome: Outcome) -> i32 {
 
 /// The record of a call.
 pub fn request_record(call: &Call, receipt: &Receipt, ended: Outcome, now_unix_nanos: i64) -> RequestRecord {
-    let request = call.work.chat();
-    let metadata = request.metadata.iter().chain(&request.routing.labels).map(|(k, v)| (k.clone(), v.clone())).collect();
+    let routing = call.work.routing();
+    let metadata = call.work.metadata().iter().chain(&routing.labels).map(|(k, v)| (k.clone(), v.clone())).collect();
     RequestRecord {
         id: receipt.request_id.to_string(),
         key_id: call.tenant.id.to_string(),
@@ -184,11 +184,11 @@ pub fn request_record(call: &Call, receipt: &Receipt, ended: Outcome, now_unix_n
         cost_nano_usd: receipt.cost.0,
         cost_known: receipt.cost_known,
         saved_nano_usd: receipt.saved.0,
-        tags: request.routing.tags.iter().map(ToString::to_string).collect(),
-        user_id: request.routing.user_id.as_deref().or(request.user.as_deref()).unwrap_or_default().to_owned(),
-        trace_id: request.routing.trace_id.as_deref().unwrap_or_default().to_owned(),
+        tags: routing.tags.iter().map(ToString::to_string).collect(),
+        user_id: routing.user_id.as_ref().or(call.work.user()).map(|user| &**user).unwrap_or_default().to_owned(),
+        trace_id: routing.trace_id.as_deref().unwrap_or_default().to_owned(),
         metadata,
-        streamed: request.stream,
+        streamed: call.work.is_streamed(),
         door: match call.origin {
             Origin::Grpc => "grpc",
             Origin::RestChat => "rest-chat",

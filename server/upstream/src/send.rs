@@ -7,8 +7,8 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use headworks_core::{Attempt, Begun, Cause, ChatRequest, Fault, Host, Limit, Reason, Target, UpstreamError};
-use headworks_providers::{Dialect, Head, Note, dialect};
+use headworks_core::{Attempt, Begun, Cause, Fault, Host, Limit, Reason, Routing, Target, UpstreamError, Work, WorkKind};
+use headworks_providers::{Dialect, Encoded, Head, Note, dialect};
 use http::{
     HeaderValue,
     header::{ACCEPT_ENCODING, CONTENT_TYPE},
@@ -76,9 +76,7 @@ impl Shared {
         if sandbox::is_at(&target.host.base_url) {
             return self.rehearse(attempt, codec).await;
         }
-        let request = attempt.call.work.chat();
-        let encoded = codec.encode(target, request)?;
-        whole(target, request, &encoded.notes)?;
+        let encoded = spell(codec, target, &attempt.call.work)?;
         let (mut parts, body) = encoded.request.into_parts();
         *shown = self.auth.authorise(&self.pool, &target.host, &mut parts, &body).await?;
         let url = self.pool.url(&parts.uri).ok_or_else(|| bad_url(&target.host))?;
@@ -99,8 +97,7 @@ impl Shared {
     /// The same way for the sandbox, with a host inside this process.
     async fn rehearse(&self, attempt: &Attempt, codec: &'static dyn Dialect) -> Result<Begun, Fault> {
         let target = &attempt.target;
-        let encoded = codec.encode(&sandbox::addressed(target), attempt.call.work.chat())?;
-        whole(target, attempt.call.work.chat(), &encoded.notes)?;
+        let encoded = spell(codec, &sandbox::addressed(target), &attempt.call.work)?;
         let answer = sandbox::answer(encoded.request.body()).await;
         self.begin(attempt, codec, encoded.notes, answer, Shown::default(), None).await
     }
@@ -126,7 +123,11 @@ impl Shared {
             return Err(with_status(codec.fault(target, &head, &body), parts.status.as_u16()));
         }
         let limit = if is_stream(&parts.headers) { u64::MAX } else { self.max_body_bytes };
-        let decoder = codec.decoder(target, &head);
+        let decoder = match attempt.call.work.kind() {
+            WorkKind::Chat => codec.decoder(target, &head),
+            WorkKind::Embed => codec.embed_decoder(target, &head),
+            WorkKind::CountTokens => codec.count_decoder(target, &head),
+        };
         let events = Events::new(body, decoder, limit, target.clone(), shown, slot);
         let notes = notes.into_iter().map(|note| note.text).collect();
         Ok(Begun { status: parts.status.as_u16(), notes, events: Box::pin(events) })
@@ -164,10 +165,21 @@ fn with_status(mut fault: Fault, status: u16) -> Fault {
     fault
 }
 
+/// The request on the wire.
+fn spell(codec: &dyn Dialect, target: &Target, work: &Work) -> Result<Encoded, Fault> {
+    let encoded = match work {
+        Work::Chat(request) => codec.encode(target, request),
+        Work::Embed(request) => codec.encode_embed(target, request),
+        Work::CountTokens(request) => codec.encode_count(target, request),
+    }?;
+    whole(target, work.routing(), &encoded.notes)?;
+    Ok(encoded)
+}
+
 /// Where the caller wants every parameter obeyed, a target that would lose one is passed over.
-fn whole(target: &Target, request: &ChatRequest, notes: &[Note]) -> Result<(), Fault> {
+fn whole(target: &Target, routing: &Routing, notes: &[Note]) -> Result<(), Fault> {
     match notes.iter().find(|note| note.lost) {
-        Some(lost) if request.routing.require_parameters => {
+        Some(lost) if routing.require_parameters => {
             let message = format!("{}: require_parameters is set, but {lost}", target.id);
             Err(Fault::new(Reason::CapabilityMissing, message).because(Cause::Unfit))
         }

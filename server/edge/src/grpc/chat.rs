@@ -32,7 +32,7 @@ async fn call<T>(doors: &Doors, request: &Request<T>, chat: ChatRequest, id: &Ar
     let inbound = Inbound {
         id: id.clone(),
         credential: bearer(&headers).unwrap_or_default().into(),
-        request: chat,
+        work: chat.into(),
         deadline,
         origin: Origin::Grpc,
         traceparent: headers.get("traceparent").and_then(|v| v.to_str().ok()).map(Arc::from),
@@ -152,7 +152,13 @@ fn grow(parts: &mut Vec<v1::Part>, kind: EventKind, finish: &mut i32, logprobs: 
         EventKind::Logprobs(json) => *logprobs = json.as_str().to_owned(),
         EventKind::Opaque { dialect, json, .. } => push(parts, P::Opaque(v1::Opaque { dialect: dialect.as_str().to_owned(), json: json.as_str().to_owned() })),
         EventKind::Finished(reason) => *finish = finished(reason) as i32,
-        EventKind::Started { .. } | EventKind::ToolCallEnd { .. } | EventKind::Usage { .. } | EventKind::Receipt(_) => {}
+        EventKind::Started { .. }
+        | EventKind::ToolCallEnd { .. }
+        | EventKind::Embedded { .. }
+        | EventKind::Counted(_)
+        | EventKind::Residency(_)
+        | EventKind::Usage { .. }
+        | EventKind::Receipt(_) => {}
     }
 }
 
@@ -220,7 +226,7 @@ impl Numbered {
             EventKind::Opaque { dialect, json, .. } => Kind::Opaque(v1::Opaque { dialect: dialect.as_str().to_owned(), json: json.as_str().to_owned() }),
             EventKind::Finished(reason) => Kind::Finished(v1::Finished { reason: finished(reason) as i32 }),
             EventKind::Receipt(receipt) => completed(&receipt),
-            EventKind::Usage { .. } => return None,
+            EventKind::Embedded { .. } | EventKind::Counted(_) | EventKind::Residency(_) | EventKind::Usage { .. } => return None,
         })
     }
 }

@@ -43,7 +43,7 @@ async fn answer(app: App, request: Request, door: &'static dyn Door, origin: Ori
     let inbound = Inbound {
         id: id.clone(),
         credential: credential.unwrap_or_default().into(),
-        request: chat,
+        work: chat.into(),
         deadline: deadline(&headers)?,
         origin,
         traceparent: text(&headers, "traceparent").map(Arc::from),

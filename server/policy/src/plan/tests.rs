@@ -94,7 +94,7 @@ fn chain(name: &str) -> Option<Arc<Policy>> {
 }
 
 fn run(request: &ChatRequest, key: &Key) -> Result<Vec<String>, Reason> {
-    let plan = plan(request, key, &catalog(), &chain, &|_| Health::default()).map_err(|f| f.reason)?;
+    let plan = plan(&request.clone().into(), key, &catalog(), &chain, &|_| Health::default()).map_err(|f| f.reason)?;
     Ok(plan.targets.iter().map(|t| t.target.id.to_string()).collect())
 }
 
@@ -142,7 +142,7 @@ fn keys_providers_and_regions_narrow_the_plan() {
 fn what_a_model_is_known_not_to_take_is_refused_by_name() {
     let mut request = ask("a/blind", &[]);
     request.messages[0].parts.push(Part::new(PartKind::Image { source: Source::Url("http://x".into()), detail: None }));
-    let fault = plan(&request, &key(&[]), &catalog(), &chain, &|_| Health::default()).unwrap_err();
+    let fault = plan(&request.clone().into(), &key(&[]), &catalog(), &chain, &|_| Health::default()).unwrap_err();
     assert_eq!(fault.reason, Reason::CapabilityMissing);
     assert!(fault.message.contains("messages[0].content[1]"), "{}", fault.message);
 }
@@ -150,8 +150,23 @@ fn what_a_model_is_known_not_to_take_is_refused_by_name() {
 #[test]
 fn r10_resting_targets_go_last_and_the_least_bad_is_tried() {
     let health = |id: &ModelId| Health { rest: Duration::from_secs(if &*id.provider == "a" { 9 } else { 1 }) };
-    let order =
-        |health: &dyn Fn(&ModelId) -> Health| plan(&ask("a/one", &["b/two"]), &key(&[]), &catalog(), &chain, health).unwrap().targets[0].target.id.to_string();
+    let order = |health: &dyn Fn(&ModelId) -> Health| {
+        plan(&ask("a/one", &["b/two"]).into(), &key(&[]), &catalog(), &chain, health).unwrap().targets[0].target.id.to_string()
+    };
     assert_eq!(order(&health), "b/two");
     assert_eq!(order(&|_| Health::default()), "a/one");
+}
+
+#[test]
+fn each_kind_of_work_goes_to_models_that_do_it() {
+    let vectors = Model { mode: "embedding".into(), ..Model::clone(&model("a/vectors", Default::default())) };
+    let catalog = Catalog::new([host("a", Some(DialectName::OpenAi), true, &[])], [model("a/one", Default::default()), Arc::new(vectors)]);
+    let reason = |work: Work| plan(&work, &key(&[]), &catalog, &chain, &|_| Health::default()).map(|_| ()).map_err(|f| f.reason);
+    let embed = |model: &str| Work::from(headworks_core::EmbedRequest { model: model.into(), ..Default::default() });
+    let count = |model: &str| Work::CountTokens(Arc::new(ask(model, &[])));
+    assert_eq!(reason(ask("a/one", &[]).into()), Ok(()));
+    assert_eq!(reason(ask("a/vectors", &[]).into()), Err(Reason::CapabilityMissing));
+    assert_eq!(reason(embed("a/vectors")), Ok(()));
+    assert_eq!(reason(embed("a/one")), Err(Reason::CapabilityMissing));
+    assert_eq!(reason(count("a/one")), Ok(()));
 }

@@ -473,7 +473,13 @@ impl Streamed {
             }
             EventKind::Finished(reason) => self.finished.push((choice, *reason)),
             EventKind::Receipt(receipt) => self.close(receipt, out),
-            EventKind::ToolCallEnd { .. } | EventKind::Hosted(_) | EventKind::Opaque { .. } | EventKind::Usage { .. } => {}
+            EventKind::ToolCallEnd { .. }
+            | EventKind::Hosted(_)
+            | EventKind::Opaque { .. }
+            | EventKind::Embedded { .. }
+            | EventKind::Counted(_)
+            | EventKind::Residency(_)
+            | EventKind::Usage { .. } => {}
         }
     }
 
