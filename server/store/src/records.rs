@@ -189,6 +189,7 @@ pub fn request_record(call: &Call, receipt: &Receipt, ended: Outcome, now_unix_n
         trace_id: routing.trace_id.as_deref().unwrap_or_default().to_owned(),
         metadata,
         streamed: call.work.is_streamed(),
+        group_ids: Vec::new(),
         door: match call.origin {
             Origin::Grpc => "grpc",
             Origin::RestChat => "rest-chat",

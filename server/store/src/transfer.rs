@@ -41,6 +41,22 @@ pub async fn export(store: &dyn Store, out: &mut (dyn Write + Send)) -> Result<u
     Ok(count)
 }
 
+/// Writes everything of one store into another, empty one; says how many values. What the first one's file held of
+/// old versions and of what was taken away is not in the second's.
+pub async fn copy(from: &dyn Store, to: &dyn Store) -> Result<u64, StoreError> {
+    if !to.scan(b"", None, 1).await?.is_empty() {
+        return Err(StoreError::Unavailable("the store to write to is not empty".to_owned()));
+    }
+    let (mut after, mut count): (Option<Vec<u8>>, u64) = (None, 0);
+    loop {
+        let page = from.scan(b"", after.as_deref(), 500).await?;
+        let Some(last) = page.last() else { return Ok(count) };
+        after = Some(last.0.clone());
+        count += page.len() as u64;
+        to.commit(page.into_iter().map(|(key, _, value)| Change::Put { key, value, expect: Expect::Any }).collect()).await?;
+    }
+}
+
 /// Reads everything into an empty store; says how many values.
 pub async fn import(store: &dyn Store, input: &mut (dyn BufRead + Send)) -> Result<u64, StoreError> {
     let wrong = |line: u64, what: &str| StoreError::Unavailable(format!("line {line} of the file: {what}"));

@@ -19,12 +19,12 @@ use parking_lot::Mutex;
 use prost::Message;
 use tokio::sync::oneshot;
 
-use crate::{Store, StoreError, store::counter};
+use crate::{Landed, Store, StoreError, store::counter};
 
 pub(crate) const WINDOWS: &[u8] = b"ledger/";
 const SPEND: &[u8] = b"spend/";
 /// The oldest window that may hold an intent whose call is not over.
-const OPEN: &[u8] = b"meta/open";
+pub(crate) const OPEN: &[u8] = b"meta/open";
 /// Number of `ATTEMPT_OUTCOME_UNKNOWN` in the public schema.
 const UNKNOWN: i32 = 5;
 enum Entry {
@@ -67,6 +67,11 @@ pub(crate) fn decode(key: &[u8], value: Bytes) -> Result<Window, StoreError> {
 impl Ledger {
     /// Accounts for what an earlier run left open, then takes entries. Must be called inside a tokio runtime.
     pub async fn open(store: Arc<dyn Store>) -> Result<Self, StoreError> {
+        Self::tapped(store, None).await
+    }
+
+    /// The same, and tells of every window once it is on disk.
+    pub async fn tapped(store: Arc<dyn Store>, tap: Option<mpsc::Sender<Arc<Landed>>>) -> Result<Self, StoreError> {
         let last = store.scan_back(WINDOWS, None, 1).await?.first().and_then(|(key, ..)| time_of(key)).unwrap_or(0);
         let mut spent = HashMap::new();
         let mut after: Option<Vec<u8>> = None;
@@ -82,7 +87,7 @@ impl Ledger {
         let spent = Arc::new(Mutex::new(spent));
         let (queue, entries) = mpsc::channel();
         let left = recover::left_open(&*store).await?;
-        let writer = writer::Writer::new(store, last, spent.clone());
+        let writer = writer::Writer::new(store, last, spent.clone(), tap);
         let runtime = tokio::runtime::Handle::current();
         std::thread::Builder::new()
             .name("ledger".to_owned())

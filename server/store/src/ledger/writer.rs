@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use prost::Message;
 
 use super::{Entry, OPEN, Queued, SPEND, place};
-use crate::{Change, Expect, Store};
+use crate::{Change, Expect, Landed, Store};
 
 /// Most entries in one window.
 const MOST: usize = 128;
@@ -37,6 +37,8 @@ pub(super) struct Writer {
     windows: HashMap<String, u64>,
     low: u64,
     spent: Arc<Mutex<HashMap<String, i64>>>,
+    /// Told of what is on disk.
+    tap: Option<mpsc::Sender<Arc<Landed>>>,
 }
 
 fn now() -> u64 {
@@ -44,8 +46,8 @@ fn now() -> u64 {
 }
 
 impl Writer {
-    pub(super) fn new(store: Arc<dyn Store>, last: u64, spent: Arc<Mutex<HashMap<String, i64>>>) -> Self {
-        Self { store, last, open: BTreeMap::new(), windows: HashMap::new(), low: 0, spent }
+    pub(super) fn new(store: Arc<dyn Store>, last: u64, spent: Arc<Mutex<HashMap<String, i64>>>, tap: Option<mpsc::Sender<Arc<Landed>>>) -> Self {
+        Self { store, last, open: BTreeMap::new(), windows: HashMap::new(), low: 0, spent, tap }
     }
 
     /// Works until all senders are gone.
@@ -77,6 +79,10 @@ impl Writer {
             };
             for done in waiting {
                 let _ = done.send(outcome.clone());
+            }
+            if let (Ok(()), Some(tap), false) = (&outcome, &self.tap, window.records.is_empty()) {
+                // Whoever listened may have stopped; the records are on disk all the same.
+                let _ = tap.send(Arc::new(Landed { at: self.last, records: window.records }));
             }
         }
     }

@@ -1,0 +1,144 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+use headworks_api::storage::{AttemptRecord, Window};
+use proptest::prelude::*;
+
+use super::*;
+use crate::MemoryStore;
+
+const START: i64 = 1_790_000_000;
+
+fn attempt(provider: &str, outcome: i32, tokens: Vec<i64>, cost: i64) -> AttemptRecord {
+    AttemptRecord {
+        provider: provider.into(),
+        model: "m".into(),
+        outcome,
+        reason: if outcome == 1 { String::new() } else { "TIMEOUT".into() },
+        tokens,
+        cost_nano_usd: Some(cost),
+        latency_nanos: 900,
+        first_token_nanos: Some(300),
+        ..AttemptRecord::default()
+    }
+}
+
+prop_compose! {
+    fn record()(
+        id in 0u32.., key in 0u8..3, model in 0u8..3, second in 0i64..400_000, good in any::<bool>(), failed_over in any::<bool>(),
+        input in 0i64..1000, output in 0i64..1000, cost in 0i64..1_000_000, latency in 1i64..10_000_000_000,
+        tags in proptest::collection::vec(0u8..3, 0..3), user in proptest::option::of(0u8..3), env in proptest::option::of(0u8..2),
+    ) -> RequestRecord {
+        let last = attempt(if model == 0 { "p" } else { "q" }, if good { 1 } else { 2 }, vec![input, 0, 0, 0, 0, 0, 0, 0, output], cost);
+        let mut attempts = vec![last];
+        if failed_over {
+            attempts.insert(0, attempt("r", 2, vec![5], 7));
+        }
+        RequestRecord {
+            id: format!("req_{id}"),
+            key_id: format!("k{key}"),
+            model: format!("model{model}"),
+            start_unix_nanos: (START + second) * 1_000_000_000,
+            latency_nanos: latency,
+            outcome: if good { 1 } else { 2 },
+            cost_nano_usd: attempts.iter().map(|a| a.cost_nano_usd.unwrap()).sum(),
+            cost_known: true,
+            saved_nano_usd: 3,
+            attempts,
+            tags: tags.iter().map(|t| format!("t{t}")).collect(),
+            user_id: user.map(|u| format!("u{u}")).unwrap_or_default(),
+            metadata: env.map(|e| ("env".to_owned(), format!("e{e}"))).into_iter().collect(),
+            ..RequestRecord::default()
+        }
+    }
+}
+
+async fn land(store: &Arc<dyn Store>, records: &[RequestRecord]) {
+    for (at, chunk) in records.chunks(3).enumerate() {
+        let late = chunk.iter().map(|r| r.start_unix_nanos).max().unwrap() + 1_000_000_000 + i64::try_from(at).unwrap();
+        let window = Window { intents: Vec::new(), records: chunk.to_vec() };
+        let key = window_place(u64::try_from(late).unwrap());
+        store.commit(vec![Change::Put { key, value: window.encode_to_vec().into(), expect: Expect::Any }]).await.unwrap();
+    }
+}
+
+fn question(by: &[&str], only: &[(&str, &str)], step: Step) -> Question {
+    Question {
+        from: START,
+        until: START + 400_000,
+        by: by.iter().map(|name| By::from_name(name).unwrap()).collect(),
+        only: only.iter().map(|(name, value)| Only { by: By::from_name(name).unwrap(), value: (*value).to_owned() }).collect(),
+        step,
+        percentiles: true,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn sums_equal_those_of_the_records_whenever_they_were_written(records in proptest::collection::vec(record(), 1..60), cut in 0usize..60, restart in any::<bool>()) {
+        let mut records = records;
+        records.sort_by_key(|r| r.start_unix_nanos);
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+            let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+            let now = START + 500_000;
+            let cut = cut.min(records.len());
+            land(&store, &records[..cut]).await;
+            let mut rollups = Rollups::open(store.clone(), Keep::default(), now).await.unwrap();
+            // Closes every hour and day; what lands later is late for all of them.
+            rollups.write(now).await.unwrap();
+            land(&store, &records[cut..]).await;
+            if restart {
+                rollups = Rollups::open(store.clone(), Keep::default(), now).await.unwrap();
+            } else if cut < records.len() {
+                rollups.take(&Arc::new(Landed { at: u64::MAX / 4, records: records[cut..].to_vec() }));
+            }
+            if cut % 2 == 0 {
+                rollups.write(now).await.unwrap();
+            }
+            for (by, only, step) in [
+                (&[][..], &[][..], Step::Whole),
+                (&["served_by"], &[], Step::Day),
+                (&["key"], &[("outcome", "1")], Step::Month),
+                (&["model", "policy"], &[("provider", "q")], Step::Hour),
+                (&["tag"], &[], Step::Whole),
+                (&["user", "key"], &[], Step::Day),
+                (&["metadata.env"], &[("key", "k1")], Step::Whole),
+                (&["tag", "user"], &[("tag", "t1")], Step::Whole),
+                (&["attempt_reason"], &[], Step::Whole),
+            ] {
+                let question = question(by, only, step);
+                let answer = rollups.query(&question, now).await.unwrap();
+                // The same question put to every record.
+                let mut blocks: BTreeMap<(i64, Vec<String>), Sums> = BTreeMap::new();
+                for record in &records {
+                    query::tests_only_add(&question, record, &mut blocks);
+                }
+                let wanted: Vec<Row> = blocks
+                    .into_iter()
+                    .map(|((start, values), sums)| Row { start: if step == Step::Whole { START.div_euclid(60) * 60 } else { start }, values, sums })
+                    .collect();
+                assert_eq!(answer, wanted, "{question:?}");
+            }
+            let whole = rollups.query(&question(&[], &[], Step::Whole), now).await.unwrap();
+            let cost: i64 = records.iter().map(|r| r.cost_nano_usd).sum();
+            assert_eq!((whole[0].sums.counts.requests, whole[0].sums.counts.cost), (i64::try_from(records.len()).unwrap(), cost));
+        });
+    }
+}
+
+#[tokio::test]
+async fn minutes_are_dropped_when_their_time_is_over_and_hours_answer_for_them() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+    let record = RequestRecord { start_unix_nanos: START * 1_000_000_000, outcome: 1, cost_known: true, ..RequestRecord::default() };
+    land(&store, &[record]).await;
+    let rollups = Rollups::open(store.clone(), Keep { minute_days: 1, hour_days: 2 }, START).await.unwrap();
+    for (days, left) in [(0, "mhd"), (2, "hd"), (4, "d")] {
+        let now = START + days * DAY + 2 * DAY / 3;
+        rollups.write(now).await.unwrap();
+        let answer = rollups.query(&Question { from: START - 30, until: START + 30, ..Question::default() }, now).await.unwrap();
+        assert_eq!(answer.iter().map(|row| row.sums.counts.requests).sum::<i64>(), 1, "after {days} days, {left} left");
+    }
+    let minutes = Question { from: START, until: START + 60, step: Step::Minute, ..Question::default() };
+    assert!(rollups.query(&minutes, START + 10 * DAY).await.unwrap_err().to_string().contains("1 days"));
+    assert!(store.scan(b"rolled/am/", None, 1).await.unwrap().is_empty());
+}
