@@ -76,6 +76,11 @@ impl DialectName {
         }
     }
 
+    /// A cloud's dialect puts other makers' dialects into its own paths: a model's dialect is then the one inside.
+    pub const fn is_envelope(self) -> bool {
+        matches!(self, Self::Vertex | Self::Azure)
+    }
+
     /// The dialect with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|dialect| dialect.as_str() == name)
@@ -218,21 +223,82 @@ pub enum AuthScheme {
     Unsupported(Arc<str>),
 }
 
+/// How a host is told how hard to think.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReasoningOption {
+    /// `reasoning_effort`: a word.
+    #[default]
+    Effort,
+    /// `reasoning`: an object of `effort` or `max_tokens` (OpenRouter).
+    Object,
+    /// `enable_thinking` and `thinking_budget` (Alibaba).
+    EnableThinking,
+    /// `thinking`: an object of `type` enabled or disabled (Z.ai).
+    Thinking,
+}
+
+impl ReasoningOption {
+    /// The option with this name: that of the parameter.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "reasoning_effort" => Self::Effort,
+            "reasoning" => Self::Object,
+            "enable_thinking" => Self::EnableThinking,
+            "thinking" => Self::Thinking,
+            _ => return None,
+        })
+    }
+}
+
 /// In what a host differs from its dialect's standard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quirks {
     /// `max_tokens` or `max_completion_tokens`.
     pub max_tokens_field: Arc<str>,
+    /// `seed`, or `random_seed` (Mistral).
+    pub seed_field: Arc<str>,
     /// Streams report usage only when asked by `stream_options.include_usage`, and take that option.
     pub stream_usage_option: bool,
+    /// Models whose names begin so answer only in streams.
+    pub stream_only: Vec<Arc<str>>,
     /// `completion_tokens` leaves reasoning out (xAI).
     pub reasoning_beside_completion: bool,
-    /// Assistant turns with tool calls must carry their reasoning back (`reasoning_content`).
+    /// Where assistant messages carry their reasoning: `reasoning_content` or `reasoning`.
+    pub reasoning_field: Arc<str>,
+    /// Assistant turns with tool calls must carry their reasoning back.
     pub echo_reasoning: bool,
+    /// Reasoning goes back as a content part of type `thinking` (Mistral).
+    pub thinking_parts: bool,
+    /// How it is told how hard to think.
+    pub reasoning_option: ReasoningOption,
     /// Message content must be a string where it is only text.
     pub plain_text_content: bool,
+    /// Takes the role `developer`.
+    pub developer_role: bool,
+    /// Messages must not carry a speaker's `name`.
+    pub no_names: bool,
+    /// A tool's message must carry the tool's `name`.
+    pub tool_names: bool,
+    /// Ids of tool calls must be nine letters and digits (Mistral).
+    pub short_call_ids: bool,
+    /// After a tool's message must come the assistant, not the user.
+    pub assistant_after_tool: bool,
+    /// An assistant's message at the end must say `prefix: true`.
+    pub assistant_prefix: bool,
+    /// User and assistant must take turns: neighbours of one role become one message.
+    pub alternate: bool,
+    /// The word of `tool_choice` for "at least one": `required` or `any`; `None`: cannot be asked.
+    pub required_word: Option<Arc<str>>,
+    /// `tool_choice` may name a tool.
+    pub named_tool_choice: bool,
+    /// Tools and a form of the answer exclude each other.
+    pub tools_or_format: bool,
     /// Top-level parameters this host rejects.
     pub rejects: Vec<Arc<str>>,
+    /// Those that its reasoning models reject beside.
+    pub reasoning_rejects: Vec<Arc<str>>,
+    /// Sent in every body: name and JSON.
+    pub always: Vec<(Arc<str>, Arc<str>)>,
     /// Sent with every request: name and value.
     pub headers: Vec<(Arc<str>, Arc<str>)>,
 }
@@ -241,11 +307,28 @@ impl Default for Quirks {
     fn default() -> Self {
         Self {
             max_tokens_field: "max_tokens".into(),
+            seed_field: "seed".into(),
             stream_usage_option: true,
+            stream_only: Vec::new(),
             reasoning_beside_completion: false,
+            reasoning_field: "reasoning_content".into(),
             echo_reasoning: false,
+            thinking_parts: false,
+            reasoning_option: ReasoningOption::default(),
             plain_text_content: false,
+            developer_role: false,
+            no_names: false,
+            tool_names: false,
+            short_call_ids: false,
+            assistant_after_tool: false,
+            assistant_prefix: false,
+            alternate: false,
+            required_word: Some("required".into()),
+            named_tool_choice: true,
+            tools_or_format: false,
             rejects: Vec::new(),
+            reasoning_rejects: Vec::new(),
+            always: Vec::new(),
             headers: Vec::new(),
         }
     }
@@ -334,9 +417,10 @@ impl Catalog {
             let target = Arc::new(Target {
                 id: model.id.clone(),
                 upstream_name: model.upstream_name.clone(),
-                dialect: match &model.foreign_dialect {
-                    Some(_) => None,
-                    None => model.dialect.or(host.dialect),
+                dialect: match (host.dialect, &model.foreign_dialect) {
+                    (Some(cloud), _) if cloud.is_envelope() => Some(cloud),
+                    (_, Some(_)) => None,
+                    (own, None) => model.dialect.or(own),
                 },
                 known: true,
                 model: Some(model.clone()),

@@ -15,10 +15,33 @@ MAKERS = {'ai21', 'alibaba', 'anthropic', 'cohere', 'deepseek', 'google', 'incep
           'perplexity', 'stepfun', 'upstage', 'voyage', 'xai', 'xiaomi', 'zai'}
 VERSION_IN_PATH = {'anthropic': '/v1', 'gemini': '/v1beta', 'cohere': '/v2'}
 REGIONS = {'ovhcloud': ['eu'], 'scaleway': ['eu'], 'stackit': ['eu']}
-REJECTS = {'mistral': ['seed', 'logit_bias', 'user'], 'perplexity': ['tools', 'tool_choice', 'parallel_tool_calls']}
-NO_STREAM_OPTIONS = {'mistral', 'perplexity'}
-ECHO_REASONING = {'deepseek', 'moonshot'}
-PLAIN_TEXT = {'deepseek', 'moonshot', 'sambanova', 'deepinfra'}
+CLOUD_AUTH = {'oauth-service-account': 'google'}
+# Words of the facts for dialects inside a cloud's own paths.
+INSIDE = {'vertex': {'anthropic-vertex-rawpredict': 'anthropic', 'vertex-rawpredict': 'openai'}}
+# What each host does otherwise than its dialect: from `quirks` of the facts, one line per statement there.
+QUIRKS = {
+    'alibaba': {'reasoning_option': 'enable_thinking', 'stream_only': ['qwq', 'qvq']},
+    'azure': {'developer_role': True},
+    'cerebras': {'reasoning_field': 'reasoning'},
+    'deepinfra': {'reasoning_beside_completion': True, 'required_word': '', 'named_tool_choice': False, 'plain_text_content': True},
+    'deepseek': {'reasoning_field': 'reasoning_content', 'echo_reasoning': True, 'plain_text_content': True},
+    'fireworks': {'required_word': 'any', 'tools_or_format': True},
+    'groq': {'reasoning_field': 'reasoning'},
+    'minimax': {'always': {'reasoning_split': 'true'}},
+    'mistral': {'seed_field': 'random_seed', 'stream_usage_option': False, 'required_word': 'any', 'named_tool_choice': False, 'short_call_ids': True,
+                'tool_names': True, 'assistant_after_tool': True, 'assistant_prefix': True, 'thinking_parts': True, 'rejects': ['logit_bias', 'user']},
+    'moonshot': {'echo_reasoning': True, 'plain_text_content': True, 'required_word': ''},
+    'ollama': {'reasoning_field': 'reasoning'},
+    'openai': {'developer_role': True},
+    'openrouter': {'reasoning_field': 'reasoning', 'reasoning_option': 'reasoning'},
+    'perplexity': {'stream_usage_option': False, 'reasoning_beside_completion': True, 'alternate': True,
+                   'rejects': ['tools', 'tool_choice', 'parallel_tool_calls']},
+    'sambanova': {'plain_text_content': True},
+    'together': {'reasoning_field': 'reasoning'},
+    'vllm': {'reasoning_field': 'reasoning'},
+    'xai': {'reasoning_beside_completion': True, 'no_names': True, 'reasoning_rejects': ['stop', 'presence_penalty', 'frequency_penalty']},
+    'zai': {'reasoning_option': 'thinking'},
+}
 RATES = ['input', 'output', 'cache_read', 'cache_write_5m', 'cache_write_1h', 'cache_write_12h', 'reasoning', 'input_audio', 'output_audio',
          'cache_read_audio', 'image', 'output_image']
 CAPABILITIES = ['tools', 'parallel_tools', 'vision', 'pdf', 'audio', 'structured_output', 'reasoning', 'streaming']
@@ -53,7 +76,7 @@ def model(m, host_word):
     if m['upstream_model'] != name: out.append(('upstream', text(m['upstream_model'])))
     if m['mode'] != 'chat': out.append(('mode', text(m['mode'])))
     if m.get('wire_dialect') and m['wire_dialect'] != host_word:
-        known = DIALECTS.get(m['wire_dialect'])
+        known = INSIDE.get(provider, {}).get(m['wire_dialect']) or DIALECTS.get(m['wire_dialect'])
         out.append(('dialect', text(known)) if known else ('foreign', text(m['wire_dialect'])))
     for key, short in (('context_window', 'context'), ('max_input_tokens', 'max_input'), ('max_output_tokens', 'max_output')):
         if m.get(key): out.append((short, m[key]))
@@ -90,6 +113,8 @@ def host(p, models):
     auth = p['auth']
     scheme = {'bearer': 'bearer', 'none': 'none'}.get(auth['scheme'])
     if auth['scheme'] == 'api-key-header': scheme = 'header:' + auth['header']
+    if p['id'] == 'azure': scheme = 'azure'
+    scheme = scheme or CLOUD_AUTH.get(auth['scheme'])
     out = [f'# Facts about {p["name"]}; written by refresh.py.', f'name = {text(p["name"])}']
     if dialect: out.append(f'dialect = {text(dialect)}')
     out += [f'dialect_word = {text(word)}', f'base_url = {text(url.rstrip("/"))}', f'auth = {text(scheme or "unsupported:" + auth["scheme"])}']
@@ -98,13 +123,9 @@ def host(p, models):
     if p['id'] in REGIONS: out.append(f'regions = {texts(REGIONS[p["id"]])}')
     if p['id'] not in MAKERS: out.append('reseller = true')
     quirks = []
-    if p['quirks'].get('max_tokens_param') == 'max_completion_tokens': quirks.append(('max_tokens_field', text('max_completion_tokens')))
-    if p['id'] in NO_STREAM_OPTIONS: quirks.append(('stream_usage_option', 'false'))
-    if p['id'] == 'xai': quirks.append(('reasoning_beside_completion', 'true'))
-    if p['id'] == 'deepinfra': quirks.append(('reasoning_beside_completion', 'true'))
-    if p['id'] in ECHO_REASONING: quirks.append(('echo_reasoning', 'true'))
-    if p['id'] in PLAIN_TEXT: quirks.append(('plain_text_content', 'true'))
-    if p['id'] in REJECTS: quirks.append(('rejects', texts(REJECTS[p['id']])))
+    if 'max_completion_tokens' in p['quirks'].get('max_tokens_param', ''): quirks.append(('max_tokens_field', text('max_completion_tokens')))
+    for key, value in QUIRKS.get(p['id'], {}).items():
+        quirks.append((key, inline([(k, text(v)) for k, v in value.items()]) if isinstance(value, dict) else texts(value) if isinstance(value, list) else text(value)))
     if auth.get('extra_headers'): quirks.append(('headers', inline([(k, text(v)) for k, v in auth['extra_headers'].items()])))
     if quirks: out += ['', '[quirks]'] + [f'{k} = {v}' for k, v in quirks]
     for m in models: out.append(f'[[models]]\nm = {model(m, word)}')

@@ -185,6 +185,9 @@ pub fn dialect(name: DialectName) -> Option<&'static dyn Dialect> {
         DialectName::OpenAi => Some(&crate::openai::OpenAi),
         DialectName::Anthropic => Some(&crate::anthropic::Anthropic),
         DialectName::Gemini => Some(&crate::gemini::Gemini),
-        DialectName::OpenAiResponses | DialectName::Vertex | DialectName::Bedrock | DialectName::Azure | DialectName::Cohere | DialectName::Voyage => None,
+        DialectName::Vertex => Some(&crate::vertex::Vertex),
+        DialectName::Azure => Some(&crate::azure::Azure),
+        DialectName::Cohere => Some(&crate::cohere::Cohere),
+        DialectName::OpenAiResponses | DialectName::Bedrock | DialectName::Voyage => None,
     }
 }

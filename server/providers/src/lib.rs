@@ -4,16 +4,20 @@
 //! opens a socket, reads a clock or sees a secret.
 
 pub mod anthropic;
+pub mod azure;
 pub mod cache;
 pub mod catalog;
+pub mod cohere;
 pub mod fault;
 pub mod frame;
 pub mod gemini;
 pub mod openai;
 pub mod spell;
 pub mod text;
+pub mod vertex;
 
 mod dialect;
+mod envelope;
 mod scan;
 #[cfg(test)]
 mod testing;

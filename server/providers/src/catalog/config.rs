@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::{
     CatalogError,
     file::{self, RawModel},
+    quirks::RawQuirks,
 };
 
 /// Changes to a provider of the catalogue, or a new one.
@@ -28,6 +29,8 @@ pub struct HostOverride {
     pub regions: Option<Vec<String>>,
     /// Headers sent with every request.
     pub headers: BTreeMap<String, String>,
+    /// In what it differs from its dialect's standard.
+    pub quirks: Option<RawQuirks>,
     /// Models and prices to add or replace.
     pub models: Vec<RawModel>,
     /// Azure: API version; absent: the v1 path.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use headworks_core::{AuthScheme, CacheKind, Capabilities, Capability, DialectName, Effort, EffortRange, Model, ModelId, Price, Quirks, Rates, Status, Tier};
 use serde::Deserialize;
 
-use super::{CatalogError, plain, rate, share};
+use super::{CatalogError, quirks::RawQuirks, rate, share};
 
 /// What a file says of the host.
 pub(super) struct HostFacts {
@@ -43,18 +43,6 @@ struct Raw {
     #[serde(default)]
     quirks: RawQuirks,
     models: Vec<RawModel>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
-struct RawQuirks {
-    max_tokens_field: Option<String>,
-    stream_usage_option: Option<bool>,
-    reasoning_beside_completion: bool,
-    echo_reasoning: bool,
-    plain_text_content: bool,
-    rejects: Vec<String>,
-    headers: BTreeMap<String, String>,
 }
 
 /// A model as files and configuration write it.
@@ -145,16 +133,7 @@ pub(super) fn read(id: &str, text: &str) -> Result<File, CatalogError> {
         _ => return Err(wrong(format!("auth \"{}\" is not known", raw.auth))),
     };
     let arcs = |list: Vec<String>| list.into_iter().map(Arc::from).collect();
-    let base = plain();
-    let quirks = Quirks {
-        max_tokens_field: raw.quirks.max_tokens_field.map_or(base.max_tokens_field, Arc::from),
-        stream_usage_option: raw.quirks.stream_usage_option.unwrap_or(base.stream_usage_option),
-        reasoning_beside_completion: raw.quirks.reasoning_beside_completion,
-        echo_reasoning: raw.quirks.echo_reasoning,
-        plain_text_content: raw.quirks.plain_text_content,
-        rejects: arcs(raw.quirks.rejects),
-        headers: raw.quirks.headers.into_iter().map(|(k, v)| (k.into(), v.into())).collect(),
-    };
+    let quirks = raw.quirks.over(Quirks::default()).map_err(|what| wrong(format!("quirks.{what}")))?;
     let provider: Arc<str> = id.into();
     let mut prices = Vec::new();
     let models = raw.models.into_iter().map(|m| model(&provider, m, &mut prices)).collect::<Result<_, _>>()?;

@@ -1,12 +1,15 @@
 //! The catalogue of hosts and models: facts in files, range-checked on load.
 
+mod cloud;
 mod config;
 mod file;
+mod quirks;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 pub use config::HostOverride;
-use headworks_core::{AuthScheme, Catalog, DialectName, Host, HostOptions, NanoUsd, Price, Quirks};
+use headworks_core::{AuthScheme, Catalog, DialectName, Host, NanoUsd, Price};
+pub use quirks::RawQuirks;
 
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/catalog.rs"));
 
@@ -86,9 +89,12 @@ fn host(id: &str, known: Option<&file::HostFacts>, over: Option<&HostOverride>, 
         Some(AuthScheme::None) if own_env.is_some() => AuthScheme::Bearer,
         Some(auth) => auth.clone(),
         None => match (dialect, own_env) {
+            (Some(DialectName::Vertex), None) => AuthScheme::Google,
+            (Some(DialectName::Azure), None) => AuthScheme::Azure,
             (_, None) => AuthScheme::None,
             (Some(DialectName::Anthropic), _) => AuthScheme::Header("x-api-key".into()),
             (Some(DialectName::Gemini), _) => AuthScheme::Header("x-goog-api-key".into()),
+            (Some(DialectName::Azure), _) => AuthScheme::Azure,
             _ => AuthScheme::Bearer,
         },
     };
@@ -99,6 +105,9 @@ fn host(id: &str, known: Option<&file::HostFacts>, over: Option<&HostOverride>, 
     let mut quirks = known.map(|k| k.quirks.clone()).unwrap_or_default();
     if known.is_none() && dialect == Some(DialectName::Anthropic) {
         quirks.headers.push(("anthropic-version".into(), "2023-06-01".into()));
+    }
+    if let Some(said) = over.and_then(|o| o.quirks.as_ref()) {
+        quirks = said.over(quirks).map_err(|what| wrong("quirks", what))?;
     }
     for (name, value) in over.into_iter().flat_map(|o| &o.headers) {
         quirks.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
@@ -117,24 +126,17 @@ fn host(id: &str, known: Option<&file::HostFacts>, over: Option<&HostOverride>, 
             .map_or_else(|| known.map(|k| k.regions.clone()).unwrap_or_default(), |r| r.iter().map(|r| r.as_str().into()).collect()),
         reseller: known.is_some_and(|k| k.reseller),
         quirks,
-        options: over.map(options).unwrap_or_default(),
+        options: cloud::options(dialect, over, env),
         configured: false,
     };
+    let redirected = over.is_some_and(|o| o.base_url.is_some());
+    cloud::complete(&mut host, redirected, env);
     // A local server needs no key but has to be there: asked for in the configuration, or the sandbox.
     let keyless = host.auth == AuthScheme::None && (over.is_some() || local || known.is_none());
-    host.configured = !host.base_url.is_empty() && !host.base_url.contains('{') && (keyless || key_variable(&host, env).is_some());
+    host.configured = !host.base_url.is_empty()
+        && !host.base_url.contains('{')
+        && (keyless || key_variable(&host, env).is_some() || cloud::credentials(&host, over.is_some(), env));
     Ok(host)
-}
-
-fn options(over: &HostOverride) -> HostOptions {
-    let one = |value: &Option<String>| value.as_deref().filter(|text| !text.is_empty()).map(Arc::from);
-    HostOptions {
-        region: one(&over.region),
-        project: one(&over.project),
-        location: one(&over.location),
-        api_version: one(&over.api_version),
-        deployments: over.deployments.iter().map(|(model, name)| (model.as_str().into(), name.as_str().into())).collect(),
-    }
 }
 
 /// Reads an exact decimal of US dollars per million tokens as a rate. A rate that
@@ -150,11 +152,6 @@ pub(crate) fn rate(place: &str, text: &str) -> Result<i64, CatalogError> {
         return Err(wrong(format!("\"{text}\" is out of range; prices are US dollars per million tokens")));
     }
     Ok(nanos)
-}
-
-/// The quirks of a host that has none.
-pub(crate) fn plain() -> Quirks {
-    Quirks::default()
 }
 
 /// Shares equal prices: most models of a family cost the same.

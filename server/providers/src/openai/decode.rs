@@ -147,13 +147,22 @@ impl State {
         if let Some(raw) = failed.filter(|raw| raw.get() != "null") {
             return Err(self.said(&format!("{{\"error\":{}}}", raw.get())));
         }
-        if chunk.choices.is_none() && chunk.usage.is_none() && chunk.object.is_none() {
+        if chunk.choices.is_none() && chunk.usage.is_none() && chunk.object.as_deref().is_none_or(|object| object == "error") {
             // {"message": ..} and the like: an error without the word.
             if let Some(error) = serde_json::from_slice::<Value>(data).ok().and_then(|value| error::read(&value)) {
                 return Err(fault::fault(&self.target, error, None));
             }
         }
         let mut plain = true;
+        if !self.started
+            && streamed
+            && chunk.usage.is_none()
+            && chunk.id.as_deref().is_none_or(str::is_empty)
+            && chunk.choices.as_ref().is_some_and(Vec::is_empty)
+        {
+            // Azure tells first what its filters found in the prompt, in a chunk without an answer.
+            return Ok(false);
+        }
         if !self.started {
             self.started = true;
             let id = chunk.id.map(|id| Str::from_cow(data, id)).filter(|id| !id.is_empty());
@@ -172,7 +181,9 @@ impl State {
                 }
                 self.choices.push(ChoiceState::default());
             }
-            if let Some(delta) = choice.delta.or(choice.message) {
+            // Perplexity puts both into every answer; each form has its own.
+            let said = if streamed { choice.delta.or(choice.message) } else { choice.message.or(choice.delta) };
+            if let Some(delta) = said {
                 plain &= self.delta(index, delta, data, streamed, out);
             }
             if let Some(logprobs) = wire::json(choice.logprobs) {
@@ -208,7 +219,12 @@ impl State {
                 plain &= text.is_empty();
                 say(text, EventKind::Reasoning);
             }
-            (None, None) => {}
+            (None, None) => {
+                for text in delta.reasoning_details.into_iter().flatten().filter_map(|detail| detail.text) {
+                    plain &= text.is_empty();
+                    say(text, EventKind::Reasoning);
+                }
+            }
         }
         match delta.content {
             Some(Content::Text(text)) => say(text, EventKind::Text),
@@ -232,8 +248,9 @@ impl State {
         for (place, call) in delta.tool_calls.into_iter().flatten().enumerate() {
             plain &= self.call(index, place, call, data, streamed, out);
         }
-        if let Some(function) = delta.function_call {
-            // The form before tools: one call, without an id.
+        let begun = self.choices.get(usize::from(index)).is_some_and(|state| !state.calls.is_empty());
+        if let Some(function) = delta.function_call.filter(|f| begun || f.name.as_ref().is_some_and(|name| !name.is_empty())) {
+            // The form before tools: one call, without an id. Some hosts send an empty one with every answer.
             plain = false;
             self.call(index, 0, ToolCall { index: Some(0), id: None, function: Some(function), extra_content: None }, data, streamed, out);
         }

@@ -1,13 +1,10 @@
 //! Spells a request as OpenAI's chat completions.
 
 use bytes::Bytes;
-use headworks_core::{
-    Capability, ChatRequest, DialectName, Effort, Fault, Json, Message, MessageRole, Original, Output, Part, PartKind, Quirks, Reason, Source, Target, Tool,
-    ToolChoice,
-};
+use headworks_core::{Capability, ChatRequest, DialectName, Effort, Fault, Json, Original, Output, Reason, Target, Tool, ToolChoice};
 use http::{Method, Request, header};
 
-use super::extension;
+use super::{extension, turns, ways};
 use crate::{
     Encoded, Note,
     spell::{Array, Object, object, string},
@@ -15,9 +12,10 @@ use crate::{
 
 /// The request for a target.
 pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, Fault> {
+    refuse_impossible(target, request)?;
     let mut notes = Vec::new();
     let body = match &request.original {
-        Some(original) if original.dialect == DialectName::OpenAi && !rewrites(&target.host.quirks, request) => relay(target, request, original, &mut notes),
+        Some(original) if original.dialect == DialectName::OpenAi && !ways::rewrites(target, request, original) => relay(target, request, original, &mut notes),
         _ => spell(target, request, &mut notes)?,
     };
     let mut built =
@@ -27,11 +25,6 @@ pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, 
     }
     let request = built.body(Bytes::from(body)).map_err(|error| Fault::internal(format!("{}: base_url: {error}", target.id)))?;
     Ok(Encoded { request, notes })
-}
-
-/// Whether the host needs messages in another form than the client wrote them.
-fn rewrites(quirks: &Quirks, request: &ChatRequest) -> bool {
-    quirks.plain_text_content && request.messages.iter().any(|m| m.parts.len() != 1)
 }
 
 /// The client's own body with only the routing keys changed: one pass, one allocation.
@@ -77,7 +70,8 @@ fn relay(target: &Target, request: &ChatRequest, original: &Original, notes: &mu
                     put(&quirks.max_tokens_field, value);
                 }
             }
-            name if quirks.rejects.iter().any(|rejected| &**rejected == name) => {
+            "seed" if value != b"null" && !ways::rejects(target, "seed") => put(&quirks.seed_field, value),
+            name if ways::rejects(target, name) => {
                 notes.push(format!("{} does not take {name}; it was left out", target.id).into());
             }
             name => put(name, value),
@@ -85,6 +79,12 @@ fn relay(target: &Target, request: &ChatRequest, original: &Original, notes: &mu
     }
     if ask_usage && !asked_usage {
         out.extend_from_slice(br#","stream_options":{"include_usage":true}"#);
+    }
+    for (name, json) in quirks.always.iter().filter(|(name, _)| !has(name)) {
+        out.push(b',');
+        string(&mut out, name);
+        out.push(b':');
+        out.extend_from_slice(json.as_bytes());
     }
     out.push(b'}');
     out
@@ -108,16 +108,15 @@ fn with_usage(value: &[u8]) -> Vec<u8> {
 
 /// The request spelled out from our own words.
 fn spell(target: &Target, request: &ChatRequest, notes: &mut Vec<Note>) -> Result<Vec<u8>, Fault> {
-    refuse_impossible(target, request)?;
     let quirks = &target.host.quirks;
     let capabilities = target.model.as_ref().map(|m| m.capabilities).unwrap_or_default();
-    let mut note = |text: String| notes.push(text.into());
-    let rejects = |name: &str| quirks.rejects.iter().any(|rejected| &**rejected == name);
+    let rejects = |name: &str| ways::rejects(target, name);
     let mut out = Vec::with_capacity(1024);
     object(&mut out, |o| {
         o.str("model", &target.upstream_name);
-        o.arr("messages", |messages| request.messages.iter().for_each(|m| message(messages, m, target)));
-        if request.stream {
+        o.arr("messages", |messages| turns::messages(messages, target, request, notes));
+        let mut note = |text: String| notes.push(text.into());
+        if request.stream || ways::stream_only(target) {
             o.val("stream", true);
             if quirks.stream_usage_option {
                 o.raw("stream_options", r#"{"include_usage":true}"#);
@@ -142,25 +141,36 @@ fn spell(target: &Target, request: &ChatRequest, notes: &mut Vec<Note>) -> Resul
         number(o, "repetition_penalty", s.repetition_penalty);
         number(o, "min_p", s.min_p);
         o.opt("top_k", s.top_k);
-        o.opt("seed", s.seed.filter(|_| !rejects("seed")));
+        o.opt(&quirks.seed_field, s.seed.filter(|_| !rejects("seed")));
         o.opt(&quirks.max_tokens_field, s.max_tokens);
-        if !s.stop.is_empty() {
+        if !s.stop.is_empty() && rejects("stop") {
+            note(format!("{} does not take stop; it was left out", target.id));
+        } else if !s.stop.is_empty() {
             o.val("stop", s.stop.iter().map(|t| t.as_str()).collect::<Vec<_>>());
         }
         o.opt("n", s.n.filter(|n| *n != 1));
         o.opt("logprobs", s.logprobs);
         o.opt("top_logprobs", s.top_logprobs);
-        if !s.logit_bias.is_empty() {
+        if !s.logit_bias.is_empty() && rejects("logit_bias") {
+            note(format!("{} does not take logit_bias; it was left out", target.id));
+        } else if !s.logit_bias.is_empty() {
             o.val("logit_bias", &s.logit_bias);
         }
         if !request.tools.is_empty() {
-            o.arr("tools", |tools| request.tools.iter().for_each(|t| tool(tools, t)));
+            // A host that cannot be told a tool's name is offered that tool alone.
+            let only = match &request.tool_choice {
+                Some(ToolChoice::Named(name)) if !quirks.named_tool_choice => Some(name),
+                _ => None,
+            };
+            let offered = |t: &&Tool| only.is_none_or(|only| matches!(t, Tool::Function { name, .. } if name == only));
+            o.arr("tools", |tools| request.tools.iter().filter(offered).for_each(|t| tool(tools, t)));
         }
         match &request.tool_choice {
             None => {}
             Some(ToolChoice::Auto) => o.str("tool_choice", "auto"),
             Some(ToolChoice::None) => o.str("tool_choice", "none"),
-            Some(ToolChoice::Required) => o.str("tool_choice", "required"),
+            Some(ToolChoice::Required) => o.opt_str("tool_choice", quirks.required_word.as_deref()),
+            Some(ToolChoice::Named(_)) if !quirks.named_tool_choice => o.opt_str("tool_choice", quirks.required_word.as_deref()),
             Some(ToolChoice::Named(name)) => o.obj("tool_choice", |o| {
                 o.str("type", "function");
                 o.obj("function", |f| f.str("name", name));
@@ -180,11 +190,7 @@ fn spell(target: &Target, request: &ChatRequest, notes: &mut Vec<Note>) -> Resul
                 });
             }),
         }
-        if let Some(effort) = request.reasoning.effort.filter(|_| capabilities.reasoning != Capability::No) {
-            o.str("reasoning_effort", effort_word(effort));
-        } else if let Some(budget) = request.reasoning.budget_tokens.filter(|_| capabilities.reasoning != Capability::No) {
-            o.str("reasoning_effort", effort_word(effort_of(budget)));
-        }
+        ways::reasoning(o, target, request);
         if !request.metadata.is_empty() && &*target.id.provider == "openai" {
             o.val("metadata", &request.metadata);
         }
@@ -194,6 +200,9 @@ fn spell(target: &Target, request: &ChatRequest, notes: &mut Vec<Note>) -> Resul
             for (name, value) in request.extra.iter().filter(|(name, _)| !rejects(name)) {
                 o.raw(name, value.as_str());
             }
+        }
+        for (name, json) in quirks.always.iter().filter(|(name, _)| !request.extra.contains_key(name)) {
+            o.raw(name, json);
         }
     });
     Ok(out)
@@ -209,7 +218,23 @@ fn refuse_impossible(target: &Target, request: &ChatRequest) -> Result<(), Fault
             return Err(missing(format!("a tool that {} runs cannot be used here", dialect.as_str())));
         }
     }
-    Ok(())
+    let quirks = &target.host.quirks;
+    let can = target.model.as_ref().map(|m| m.capabilities.tools).unwrap_or_default();
+    if !request.tools.is_empty() && can != Capability::Yes && ways::rejects(target, "tools") {
+        return Err(missing("takes no tools".to_owned()));
+    }
+    if !request.tools.is_empty() && request.output != Output::Text && quirks.tools_or_format {
+        return Err(missing("takes either tools or response_format, not both".to_owned()));
+    }
+    match &request.tool_choice {
+        Some(ToolChoice::Required) if quirks.required_word.is_none() => {
+            Err(missing("cannot be made to call a tool; tool_choice can be auto or none".to_owned()))
+        }
+        Some(ToolChoice::Named(_)) if quirks.required_word.is_none() && !quirks.named_tool_choice => {
+            Err(missing("cannot be made to call a certain tool; tool_choice can be auto or none".to_owned()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The word for an effort.
@@ -222,130 +247,6 @@ pub(crate) const fn effort_word(effort: Effort) -> &'static str {
         Effort::High => "high",
         Effort::XHigh => "xhigh",
         Effort::Max => "max",
-    }
-}
-
-/// The nearest word for a budget of tokens: a quarter, half and all of what large models commonly take.
-const fn effort_of(budget: i64) -> Effort {
-    match budget {
-        i64::MIN..=0 => Effort::None,
-        1..=4096 => Effort::Low,
-        4097..=16384 => Effort::Medium,
-        _ => Effort::High,
-    }
-}
-
-fn message(messages: &mut Array<'_>, message: &Message, target: &Target) {
-    // A tool's results are messages of their own here, one per call.
-    let (results, rest): (Vec<&Part>, Vec<&Part>) = message.parts.iter().partition(|p| matches!(p.kind, PartKind::ToolResult { .. }));
-    for part in results {
-        if let PartKind::ToolResult { id, parts, .. } = &part.kind {
-            messages.obj(|o| {
-                o.str("role", "tool");
-                o.str("tool_call_id", id);
-                content(o, &parts.iter().collect::<Vec<_>>(), target);
-            });
-        }
-    }
-    if rest.is_empty() && message.parts.iter().any(|p| matches!(p.kind, PartKind::ToolResult { .. })) {
-        return;
-    }
-    messages.obj(|o| {
-        o.str(
-            "role",
-            match message.role {
-                MessageRole::System => "system",
-                MessageRole::Developer if &*target.id.provider == "openai" => "developer",
-                MessageRole::Developer => "system",
-                MessageRole::User | MessageRole::Tool => "user",
-                MessageRole::Assistant => "assistant",
-            },
-        );
-        o.opt_str("name", message.name.as_deref());
-        let said: Vec<&Part> = rest
-            .iter()
-            .copied()
-            .filter(|p| matches!(p.kind, PartKind::Text(_) | PartKind::Image { .. } | PartKind::File { .. } | PartKind::Audio { .. }))
-            .collect();
-        let calls: Vec<&Part> = rest.iter().copied().filter(|p| matches!(p.kind, PartKind::ToolCall { .. })).collect();
-        if said.is_empty() && message.role == MessageRole::Assistant {
-            o.raw("content", if calls.is_empty() { "\"\"" } else { "null" });
-        } else {
-            content(o, &said, target);
-        }
-        for part in &rest {
-            match &part.kind {
-                PartKind::Refusal(text) => o.str("refusal", text),
-                PartKind::Reasoning { text, .. } if target.host.quirks.echo_reasoning && !text.is_empty() => o.str("reasoning_content", text),
-                _ => {}
-            }
-        }
-        if !calls.is_empty() {
-            o.arr("tool_calls", |a| calls.iter().for_each(|part| call(a, &part.kind)));
-        }
-    });
-}
-
-fn call(calls: &mut Array<'_>, kind: &PartKind) {
-    let PartKind::ToolCall { id, name, arguments, .. } = kind else { return };
-    calls.obj(|o| {
-        o.str("id", id);
-        o.str("type", "function");
-        o.obj("function", |f| {
-            f.str("name", name);
-            f.str("arguments", arguments);
-        });
-    });
-}
-
-fn content(o: &mut Object<'_>, parts: &[&Part], target: &Target) {
-    let texts: Option<Vec<&str>> = parts.iter().map(|p| if let PartKind::Text(t) = &p.kind { Some(t.as_str()) } else { None }).collect();
-    match texts.as_deref() {
-        Some([]) => o.str("content", ""),
-        Some([one]) => o.str("content", one),
-        Some(many) if target.host.quirks.plain_text_content => o.str("content", &many.concat()),
-        _ => o.arr("content", |a| parts.iter().for_each(|p| piece(a, &p.kind))),
-    }
-}
-
-fn piece(pieces: &mut Array<'_>, kind: &PartKind) {
-    match kind {
-        PartKind::Text(text) => pieces.obj(|o| {
-            o.str("type", "text");
-            o.str("text", text);
-        }),
-        PartKind::Image { source, detail } => pieces.obj(|o| {
-            o.str("type", "image_url");
-            o.obj("image_url", |i| {
-                i.str("url", &url(source));
-                i.opt_str("detail", detail.as_deref());
-            });
-        }),
-        PartKind::File { source, name } => pieces.obj(|o| {
-            o.str("type", "file");
-            o.obj("file", |f| {
-                match source {
-                    Source::FileId(id) => f.str("file_id", id),
-                    other => f.str("file_data", &url(other)),
-                }
-                f.opt_str("filename", name.as_deref());
-            });
-        }),
-        PartKind::Audio { data, format } => pieces.obj(|o| {
-            o.str("type", "input_audio");
-            o.obj("input_audio", |a| {
-                a.str("data", data);
-                a.str("format", format);
-            });
-        }),
-        _ => {}
-    }
-}
-
-fn url(source: &Source) -> String {
-    match source {
-        Source::Url(url) | Source::FileId(url) => url.to_string(),
-        Source::Base64 { mime, data } => format!("data:{mime};base64,{data}"),
     }
 }
 

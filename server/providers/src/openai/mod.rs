@@ -6,10 +6,13 @@ mod encode;
 mod error;
 mod extension;
 mod incoming;
+mod turns;
+mod ways;
 mod wire;
 mod writer;
 
 pub use door::OpenAiDoor;
+pub(crate) use encode::effort_word;
 pub(crate) use error::read as read_error;
 use headworks_core::{ChatRequest, DialectName, Fault, Target};
 

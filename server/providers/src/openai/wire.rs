@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use headworks_core::{Json, Quirks, Tokens};
 use serde::{
     Deserialize, Deserializer,
-    de::{IgnoredAny, SeqAccess, Visitor},
+    de::{SeqAccess, Visitor},
 };
 
 use crate::text::Text;
@@ -35,8 +35,8 @@ pub(super) struct Chunk<'a> {
     pub error: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "lenient")]
     pub service_tier: Option<Text<'a>>,
-    #[serde(default)]
-    pub object: Option<IgnoredAny>,
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    pub object: Option<Text<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -73,12 +73,21 @@ pub(super) struct Delta<'a> {
     pub reasoning_content: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "lenient")]
     pub reasoning: Option<Text<'a>>,
+    /// MiniMax and OpenRouter: the same in pieces.
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    pub reasoning_details: Option<Vec<ReasoningDetail<'a>>>,
     #[serde(borrow, default)]
     pub tool_calls: Option<Vec<ToolCall<'a>>>,
     #[serde(borrow, default)]
     pub function_call: Option<Function<'a>>,
     #[serde(borrow, default)]
     pub annotations: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ReasoningDetail<'a> {
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    pub text: Option<Text<'a>>,
 }
 
 /// Text, or a list of parts.

@@ -3,11 +3,12 @@
 //! A host with a key is shown the key. A cloud without one is shown what its
 //! credential chain finds: fetched once, kept until shortly before it runs out.
 
-#[allow(dead_code)]
 mod ask;
-#[allow(dead_code)]
+mod entra;
+mod google;
 mod kept;
 mod secrets;
+mod token;
 
 use bytes::Bytes;
 use headworks_core::{AuthScheme, Cause, Fault, Host, Reason};
@@ -20,18 +21,20 @@ use crate::pool::Pool;
 /// Everything that can authorise a request, with what it remembers.
 pub(crate) struct Auth {
     secrets: Secrets,
+    google: google::Google,
+    entra: entra::Entra,
 }
 
 impl Auth {
     pub(crate) fn new(secrets: Secrets) -> Self {
-        Self { secrets }
+        Self { secrets, google: google::Google::default(), entra: entra::Entra::default() }
     }
 
     /// Makes `request`, with its full URL in `parts.uri`, one that `host` accepts, and says what must not be
     /// repeated to callers. Fails with `UPSTREAM_CREDENTIALS` where there is nothing to show.
     ///
     /// Called last: whatever is signed is complete. Headers added later are not signed.
-    pub(crate) async fn authorise(&self, _pool: &Pool, host: &Host, parts: &mut Parts, _body: &Bytes) -> Result<Shown, Fault> {
+    pub(crate) async fn authorise(&self, pool: &Pool, host: &Host, parts: &mut Parts, _body: &Bytes) -> Result<Shown, Fault> {
         let key = self.secrets.key(&host.id);
         match (&host.auth, key) {
             (AuthScheme::None, _) => Ok(Shown::default()),
@@ -49,14 +52,30 @@ impl Auth {
             }
             (AuthScheme::Bearer | AuthScheme::Header(_), None) => Err(missing(host)),
             (AuthScheme::Aws, None) => Err(missing(host)),
-            (AuthScheme::Google, None) => Err(missing(host)),
-            (AuthScheme::Azure, None) => Err(missing(host)),
+            (AuthScheme::Google, None) => bear(host, self.google.token(pool, &self.secrets).await, parts),
+            (AuthScheme::Azure, None) => bear(host, self.entra.token(pool, &self.secrets).await, parts),
             (AuthScheme::Unsupported(scheme), _) => Err(Fault::new(
                 Reason::CapabilityMissing,
                 format!("provider {} wants credentials of the kind \"{scheme}\", which this build cannot make; choose another provider", host.id),
             )),
         }
     }
+
+    /// The host refused what it was shown (401): a token that was fetched is not shown again.
+    pub(crate) fn refused(&self, host: &Host) {
+        match host.auth {
+            AuthScheme::Google if !self.secrets.contains(&host.id) => self.google.forget(),
+            AuthScheme::Azure if !self.secrets.contains(&host.id) => self.entra.forget(),
+            _ => {}
+        }
+    }
+}
+
+/// Shows a token that was fetched, or says why there is none.
+fn bear(host: &Host, token: Result<std::sync::Arc<secrets::Key>, String>, parts: &mut Parts) -> Result<Shown, Fault> {
+    let token = token.map_err(|why| refused(host, &format!("got no token: {why}")))?;
+    parts.headers.insert(AUTHORIZATION, token.bearer.clone());
+    Ok(token.shown.clone())
 }
 
 fn show(host: &Host, name: &str, value: HeaderValue, parts: &mut Parts) -> Result<(), Fault> {

@@ -71,7 +71,6 @@ impl Secrets {
     }
 
     /// An environment variable that is set and not blank.
-    #[allow(dead_code)]
     pub(crate) fn env(&self, name: &str) -> Option<&str> {
         self.env.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
