@@ -293,6 +293,8 @@ pub struct Quirks {
     pub named_tool_choice: bool,
     /// Tools and a form of the answer exclude each other.
     pub tools_or_format: bool,
+    /// It serves OpenAI's Responses beside its own dialect; used for clients that speak them.
+    pub responses: bool,
     /// Top-level parameters this host rejects.
     pub rejects: Vec<Arc<str>>,
     /// Those that its reasoning models reject beside.
@@ -326,6 +328,7 @@ impl Default for Quirks {
             required_word: Some("required".into()),
             named_tool_choice: true,
             tools_or_format: false,
+            responses: false,
             rejects: Vec::new(),
             reasoning_rejects: Vec::new(),
             always: Vec::new(),

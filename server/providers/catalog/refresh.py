@@ -21,7 +21,7 @@ INSIDE = {'vertex': {'anthropic-vertex-rawpredict': 'anthropic', 'vertex-rawpred
 # What each host does otherwise than its dialect: from `quirks` of the facts, one line per statement there.
 QUIRKS = {
     'alibaba': {'reasoning_option': 'enable_thinking', 'stream_only': ['qwq', 'qvq']},
-    'azure': {'developer_role': True},
+    'azure': {'developer_role': True, 'responses': True},
     'cerebras': {'reasoning_field': 'reasoning'},
     'deepinfra': {'reasoning_beside_completion': True, 'required_word': '', 'named_tool_choice': False, 'plain_text_content': True},
     'deepseek': {'reasoning_field': 'reasoning_content', 'echo_reasoning': True, 'plain_text_content': True},
@@ -32,14 +32,14 @@ QUIRKS = {
                 'tool_names': True, 'assistant_after_tool': True, 'assistant_prefix': True, 'thinking_parts': True, 'rejects': ['logit_bias', 'user']},
     'moonshot': {'echo_reasoning': True, 'plain_text_content': True, 'required_word': ''},
     'ollama': {'reasoning_field': 'reasoning'},
-    'openai': {'developer_role': True},
-    'openrouter': {'reasoning_field': 'reasoning', 'reasoning_option': 'reasoning'},
+    'openai': {'developer_role': True, 'responses': True},
+    'openrouter': {'reasoning_field': 'reasoning', 'reasoning_option': 'reasoning', 'responses': True},
     'perplexity': {'stream_usage_option': False, 'reasoning_beside_completion': True, 'alternate': True,
                    'rejects': ['tools', 'tool_choice', 'parallel_tool_calls']},
     'sambanova': {'plain_text_content': True},
     'together': {'reasoning_field': 'reasoning'},
     'vllm': {'reasoning_field': 'reasoning'},
-    'xai': {'reasoning_beside_completion': True, 'no_names': True, 'reasoning_rejects': ['stop', 'presence_penalty', 'frequency_penalty']},
+    'xai': {'reasoning_beside_completion': True, 'no_names': True, 'reasoning_rejects': ['stop', 'presence_penalty', 'frequency_penalty'], 'responses': True},
     'zai': {'reasoning_option': 'thinking'},
 }
 RATES = ['input', 'output', 'cache_read', 'cache_write_5m', 'cache_write_1h', 'cache_write_12h', 'reasoning', 'input_audio', 'output_audio',

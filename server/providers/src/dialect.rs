@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use headworks_core::{Batch, Cause, ChatRequest, DialectName, EmbedRequest, Fault, Reason, Target};
+use headworks_core::{Batch, Cause, ChatRequest, DialectName, EmbedRequest, Fault, Reason, Target, Tool, Work};
 
 /// A request ready for the wire, without credentials.
 #[derive(Debug)]
@@ -188,6 +188,19 @@ pub fn dialect(name: DialectName) -> Option<&'static dyn Dialect> {
         DialectName::Vertex => Some(&crate::vertex::Vertex),
         DialectName::Azure => Some(&crate::azure::Azure),
         DialectName::Cohere => Some(&crate::cohere::Cohere),
-        DialectName::OpenAiResponses | DialectName::Bedrock | DialectName::Voyage => None,
+        DialectName::OpenAiResponses => Some(&crate::responses::Responses),
+        DialectName::Bedrock | DialectName::Voyage => None,
     }
+}
+
+/// The codec that an attempt at `target` uses: its own, or Responses where the client speaks them and the host serves
+/// them beside its own dialect. `None` where this build does not speak it.
+pub fn codec(target: &Target, work: &Work) -> Option<&'static dyn Dialect> {
+    let own = target.dialect?;
+    let Work::Chat(request) = work else { return dialect(own) };
+    let theirs = DialectName::OpenAiResponses;
+    let beside = target.host.quirks.responses && matches!(own, DialectName::OpenAi | DialectName::Azure);
+    let hosted = |tool: &Tool| matches!(tool, Tool::Hosted { dialect, .. } if *dialect == theirs);
+    let asked = request.extra_dialect == Some(theirs) || request.tools.iter().any(hosted);
+    dialect(if beside && asked { theirs } else { own })
 }

@@ -12,15 +12,17 @@ pub mod fault;
 pub mod frame;
 pub mod gemini;
 pub mod openai;
+pub mod responses;
 pub mod spell;
 pub mod text;
 pub mod vertex;
 
 mod dialect;
 mod envelope;
+mod extension;
 mod scan;
 #[cfg(test)]
 mod testing;
 
-pub use dialect::{Decoder, Dialect, Door, Encoded, ErrorFace, Head, Note, Writer, dialect};
+pub use dialect::{Decoder, Dialect, Door, Encoded, ErrorFace, Head, Note, Writer, codec, dialect};
 pub use scan::{ScanError, members};

@@ -17,7 +17,7 @@ struct Sample {
     body: &'static str,
 }
 
-const SAMPLES: [Sample; 6] = [
+const SAMPLES: [Sample; 7] = [
     Sample {
         name: "openai stream",
         dialect: DialectName::OpenAi,
@@ -71,6 +71,23 @@ const SAMPLES: [Sample; 6] = [
         target: "google/gemini-2.5-flash",
         kind: "application/json",
         body: "[{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a}\\\"{b\"}]}}]}\n,\r\n{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"c\"}]},\"finishReason\":\"MAX_TOKENS\"}],\"usageMetadata\":{\"promptTokenCount\":1,\"candidatesTokenCount\":1}}]",
+    },
+    Sample {
+        name: "responses stream",
+        dialect: DialectName::OpenAiResponses,
+        target: "openai/gpt-5-pro",
+        kind: "text/event-stream",
+        body: concat!(
+            "event: response.created\r\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"r\",\"model\":\"m\",\"created_at\":1,\"output\":[]}}\r\n\r\n",
+            "event: response.output_item.added\ndata: {\"type\":\"response.output_item.added\",\"output_index\":0,\"item\":{\"type\":\"reasoning\",\"id\":\"rs\",\"summary\":[]}}\n\n",
+            "data:{\"type\":\"response.reasoning_summary_text.delta\",\"output_index\":0,\"summary_index\":0,\"delta\":\"hm→\"}\n\n",
+            "data: {\"type\":\"response.output_item.done\",\"output_index\":0,\"item\":{\"type\":\"reasoning\",\"id\":\"rs\",\"summary\":[{\"text\":\"hm→\"}],\"encrypted_content\":\"gAAAAA\"}}\n\n: comment\n\n",
+            "data: {\"type\":\"response.output_text.delta\",\"output_index\":1,\"content_index\":0,\"delta\":\"Grüezi \u{1F600}\",\"logprobs\":[]}\n\n",
+            "data: {\"type\":\"response.output_item.added\",\"output_index\":2,\"item\":{\"type\":\"function_call\",\"call_id\":\"c\",\"name\":\"f\",\"arguments\":\"\"}}\n\n",
+            "data: {\"type\":\"response.function_call_arguments.delta\",\"output_index\":2,\"delta\":\"{\\\"ü\\\":1}\"}\n\n",
+            "data: {\"type\":\"response.output_item.done\",\"output_index\":2,\"item\":{\"type\":\"function_call\",\"call_id\":\"c\",\"name\":\"f\",\"arguments\":\"{\\\"ü\\\":1}\"}}\n\n",
+            "data: {\"type\":\"response.completed\",\"response\":{\"status\":\"completed\",\"output\":[],\"usage\":{\"input_tokens\":3,\"output_tokens\":4}}}\n\n"
+        ),
     },
     Sample {
         name: "anthropic whole",

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use headworks_core::{Attempt, Begun, Cause, Fault, Host, Limit, Reason, Routing, Target, UpstreamError, Work, WorkKind};
-use headworks_providers::{Dialect, Encoded, Head, Note, dialect};
+use headworks_providers::{Dialect, Encoded, Head, Note, codec};
 use http::{
     HeaderValue,
     header::{ACCEPT_ENCODING, CONTENT_TYPE},
@@ -72,7 +72,7 @@ impl tower_service::Service<Attempt> for Upstream {
 impl Shared {
     async fn attempt(&self, attempt: &Attempt, shown: &mut Shown) -> Result<Begun, Fault> {
         let target = &attempt.target;
-        let codec = target.dialect.and_then(dialect).ok_or_else(|| unspoken(target))?;
+        let codec = codec(target, &attempt.call.work).ok_or_else(|| unspoken(target))?;
         if sandbox::is_at(&target.host.base_url) {
             return self.rehearse(attempt, codec).await;
         }

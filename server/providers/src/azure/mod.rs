@@ -53,7 +53,7 @@ fn inner(target: &Target) -> &'static dyn Dialect {
 }
 
 /// The deployment of a model: what the configuration says of it under its name here or at the maker, else the maker's name.
-fn deployment(target: &Target) -> Arc<str> {
+pub(crate) fn deployment(target: &Target) -> Arc<str> {
     let deployments = &target.host.options.deployments;
     deployments.get(&target.id.model).or_else(|| deployments.get(&target.upstream_name)).unwrap_or(&target.upstream_name).clone()
 }

@@ -49,6 +49,8 @@ pub struct RawQuirks {
     pub named_tool_choice: Option<bool>,
     /// Refuses tools together with `response_format`.
     pub tools_or_format: Option<bool>,
+    /// Serves OpenAI's Responses (`/responses`) beside its own dialect.
+    pub responses: Option<bool>,
     /// Parameters it rejects.
     pub rejects: Option<Vec<String>>,
     /// Parameters its reasoning models reject beside.
@@ -90,6 +92,7 @@ impl RawQuirks {
         flag(&mut base.alternate, self.alternate);
         flag(&mut base.named_tool_choice, self.named_tool_choice);
         flag(&mut base.tools_or_format, self.tools_or_format);
+        flag(&mut base.responses, self.responses);
         list(&mut base.stream_only, &self.stream_only);
         list(&mut base.rejects, &self.rejects);
         list(&mut base.reasoning_rejects, &self.reasoning_rejects);

@@ -11,11 +11,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    extension,
     incoming::{Body, CacheControl, Content, FunctionDef, FunctionIn, ImageIn, Msg, PartIn, ResponseFormat, ToolIn},
     writer,
 };
-use crate::{Door, ErrorFace, Writer, spell, text::Text};
+use crate::{Door, ErrorFace, Writer, extension, spell, text::Text};
 
 /// OpenAI's chat completions as a door.
 #[derive(Debug)]

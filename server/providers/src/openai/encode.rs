@@ -4,9 +4,9 @@ use bytes::Bytes;
 use headworks_core::{Capability, ChatRequest, DialectName, Effort, Fault, Json, Original, Output, Reason, Target, Tool, ToolChoice};
 use http::{Method, Request, header};
 
-use super::{extension, turns, ways};
+use super::{turns, ways};
 use crate::{
-    Encoded, Note,
+    Encoded, Note, extension,
     spell::{Array, Object, object, string},
 };
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::{Head, fault as shared};
 
 /// The fault of an answer whose status is no success.
-pub(super) fn fault(target: &Target, head: &Head<'_>, body: &[u8]) -> Fault {
+pub(crate) fn fault(target: &Target, head: &Head<'_>, body: &[u8]) -> Fault {
     let mut error = serde_json::from_slice::<Value>(body)
         .ok()
         .and_then(|value| read(&value))

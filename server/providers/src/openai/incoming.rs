@@ -5,8 +5,10 @@ use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 use serde::{Deserialize, Deserializer, de::Visitor};
 use serde_json::value::RawValue;
 
-use super::extension::{Headworks, Provider};
-use crate::text::Text;
+use crate::{
+    extension::{Headworks, Provider},
+    text::Text,
+};
 
 #[derive(Deserialize)]
 pub(super) struct Body<'a> {

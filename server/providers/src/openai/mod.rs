@@ -4,7 +4,6 @@ mod decode;
 mod door;
 mod encode;
 mod error;
-mod extension;
 mod incoming;
 mod turns;
 mod ways;
@@ -13,8 +12,9 @@ mod writer;
 
 pub use door::OpenAiDoor;
 pub(crate) use encode::effort_word;
-pub(crate) use error::read as read_error;
+pub(crate) use error::{fault as upstream_fault, read as read_error};
 use headworks_core::{ChatRequest, DialectName, Fault, Target};
+pub(crate) use ways::effort_of;
 
 use crate::{Decoder, Dialect, Encoded, Head};
 

@@ -88,7 +88,7 @@ pub(super) fn reasoning(o: &mut Object<'_>, target: &Target, request: &ChatReque
 }
 
 /// The nearest word for a budget of tokens: a quarter, half and all of what large models commonly take.
-const fn effort_of(budget: i64) -> Effort {
+pub(crate) const fn effort_of(budget: i64) -> Effort {
     match budget {
         i64::MIN..=0 => Effort::None,
         1..=4096 => Effort::Low,

@@ -7,11 +7,11 @@ use headworks_core::{CacheMark, ChatRequest, Fault, Json, NanoUsd};
 use serde::Deserialize;
 
 /// Top-level members that are for the gateway and never sent on.
-pub(super) const GATEWAY_MEMBERS: &[&str] = &["headworks", "requesty", "models", "provider", "route", "transforms", "auto_cache"];
+pub(crate) const GATEWAY_MEMBERS: &[&str] = &["headworks", "requesty", "models", "provider", "route", "transforms", "auto_cache"];
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Headworks {
+pub(crate) struct Headworks {
     auto_cache: Option<bool>,
     cache_ttl: Option<String>,
     tags: Option<Vec<Arc<str>>>,
@@ -26,7 +26,7 @@ pub(super) struct Headworks {
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Route {
+pub(crate) struct Route {
     models: Option<Vec<Arc<str>>>,
     only: Option<Vec<Arc<str>>>,
     ignore: Option<Vec<Arc<str>>>,
@@ -40,7 +40,7 @@ pub(super) struct Route {
 /// OpenRouter's `provider`; what we have no use for is taken and left.
 #[derive(Deserialize, Default)]
 #[serde(default)]
-pub(super) struct Provider {
+pub(crate) struct Provider {
     order: Option<Vec<Arc<str>>>,
     only: Option<Vec<Arc<str>>>,
     ignore: Option<Vec<Arc<str>>>,
@@ -69,7 +69,7 @@ impl MaxPrice {
 }
 
 /// Puts what `headworks` says into the request.
-pub(super) fn headworks(request: &mut ChatRequest, said: Headworks, name: &str) -> Result<(), Fault> {
+pub(crate) fn headworks(request: &mut ChatRequest, said: Headworks, name: &str) -> Result<(), Fault> {
     let routing = &mut request.routing;
     request.auto_cache = said.auto_cache.or(request.auto_cache);
     if let Some(ttl) = said.cache_ttl {
@@ -111,7 +111,7 @@ pub(super) fn headworks(request: &mut ChatRequest, said: Headworks, name: &str) 
 }
 
 /// Puts what OpenRouter's `provider` says into the request.
-pub(super) fn provider(request: &mut ChatRequest, said: Provider) -> Result<(), Fault> {
+pub(crate) fn provider(request: &mut ChatRequest, said: Provider) -> Result<(), Fault> {
     let routing = &mut request.routing;
     routing.order = said.order.unwrap_or_default();
     routing.only = said.only.unwrap_or_default();
