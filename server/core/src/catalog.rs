@@ -202,6 +202,11 @@ pub struct Model {
     pub aliases: Vec<Arc<str>>,
     /// The full id of the model this host resells.
     pub canonical: Option<Arc<str>>,
+    /// Length of its vectors, where it makes some.
+    pub dimensions: Option<i64>,
+    /// Prices by units other than tokens, as decimals of US dollars (`per_image_input`, `per_character_input`): for people, except where a request
+    /// has a price of its own.
+    pub unit_prices: std::collections::BTreeMap<Arc<str>, Arc<str>>,
 }
 
 /// How a host wants to be shown its key. The key itself is not here.
@@ -346,6 +351,8 @@ pub struct HostOptions {
     pub project: Option<Arc<str>>,
     /// Vertex: the location.
     pub location: Option<Arc<str>>,
+    /// Where the provider is made to process, where that multiplies its prices: `eu`, `us`, `regional`.
+    pub residency: Option<Arc<str>>,
     /// Azure: the API version; `None`: the v1 path.
     pub api_version: Option<Arc<str>>,
     /// Azure: the deployment of a model, where it is not called by the model's name.

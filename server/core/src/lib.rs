@@ -28,7 +28,7 @@ pub use fault::{Cause, Fault, Limit, UpstreamError, Violation};
 pub use json::Json;
 pub use message::{CacheMark, Message, Opaque, Part, PartKind, Role as MessageRole, Source};
 pub use money::{ATTOS_PER_NANO, NanoUsd, PriceError};
-pub use price::{Price, Rates, Tier};
+pub use price::{FACTOR_ONE, Factor, OffPeak, Price, Rates, Tier, Window};
 pub use reason::Reason;
 pub use request::{ChatRequest, Effort, Member, Original, Output, Reasoning, Routing, Sampling, Tool, ToolChoice};
 pub use route::{AttemptReport, Outcome, Receipt, Skipped, Timings};

@@ -99,6 +99,8 @@ struct Account {
     /// Bytes of output seen, for an estimate where the provider's own count never comes.
     output_bytes: usize,
     reported: bool,
+    /// Where the provider says it processed.
+    residency: Option<Str>,
     outcome: Outcome,
 }
 
@@ -133,6 +135,7 @@ impl Account {
             sent: false,
             output_bytes: 0,
             reported: false,
+            residency: None,
             outcome: Outcome::Cancelled,
         })
     }
@@ -158,6 +161,7 @@ impl Account {
                         self.report.service_tier = Some(tier.as_str().into());
                     }
                 }
+                EventKind::Residency(place) => self.residency = Some(place.clone()),
                 EventKind::Started { model: Some(model), .. } if self.report.served_model.is_none() => {
                     self.report.served_model = Some(model.as_str().into());
                 }
@@ -202,7 +206,15 @@ impl Account {
             // No provider bills a count.
             self.report.cost = Some(NanoUsd::ZERO);
         } else if let Some(price) = price {
-            let priced = policy::price(price, &self.report.tokens, self.report.service_tier.as_deref(), self.report.timings.start_unix_nanos / 1_000_000_000);
+            let priced = policy::price(
+                price,
+                &self.report.tokens,
+                &policy::Terms {
+                    service_tier: self.report.service_tier.as_deref(),
+                    residency: policy::residency(&attempt.target, &attempt.call.work, self.residency.as_deref()).as_deref(),
+                    unix_seconds: self.report.timings.start_unix_nanos / 1_000_000_000,
+                },
+            );
             self.report.cost = Some(priced.cost);
             self.report.rates = Some::<Rates>(priced.rates);
             saved = priced.saved;

@@ -1,6 +1,8 @@
 //! What an attempt cost: the exact sum over its kinds of token, rounded once.
 
-use headworks_core::{NanoUsd, Price, Rates, Tokens};
+use std::borrow::Cow;
+
+use headworks_core::{DialectName, FACTOR_ONE, NanoUsd, Price, Rates, Target, Tokens, Work};
 
 /// A price applied to tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,11 +15,40 @@ pub struct Priced {
     pub saved: NanoUsd,
 }
 
+/// What, beside the tokens, a price depends on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terms<'a> {
+    /// The service tier actually served.
+    pub service_tier: Option<&'a str>,
+    /// Where the provider was made to process.
+    pub residency: Option<&'a str>,
+    /// When the attempt began.
+    pub unix_seconds: i64,
+}
+
+/// Where an attempt is processed, as far as that can change its price: what the
+/// provider said, else what the request asked for, else what the host is configured for.
+pub fn residency<'a>(target: &'a Target, work: &'a Work, said: Option<&'a str>) -> Option<Cow<'a, str>> {
+    if let Some(said) = said {
+        return Some(said.into());
+    }
+    // Anthropic's `inference_geo`: platform.claude.com, "Data residency".
+    let asked = work.chat().filter(|_| target.dialect == Some(DialectName::Anthropic)).and_then(|chat| chat.extra.get("inference_geo"));
+    if let Some(place) = asked.and_then(|json| json.read::<Cow<'a, str>>().ok()) {
+        return Some(place);
+    }
+    target.host.options.residency.as_deref().map(Cow::Borrowed)
+}
+
 /// Applies a price. The long-context tier reprices the whole request; a service
-/// tier that has rates of its own replaces the base, and long-context tiers are not combined with it.
-pub fn price(price: &Price, tokens: &Tokens, service_tier: Option<&str>, _unix_seconds: i64) -> Priced {
-    let rates = rates(price, tokens.prompt(), service_tier);
-    let cost = sum(&rates, tokens);
+/// tier that has rates of its own replaces the base, and neither long-context
+/// tiers nor hours are combined with it. Residency multiplies whatever applies.
+pub fn price(price: &Price, tokens: &Tokens, terms: &Terms<'_>) -> Priced {
+    let rates = rates(price, tokens.prompt(), terms);
+    let factor = i128::from(factor(price, terms));
+    // A request that the provider took has used tokens.
+    let fee = i128::from(price.per_request.filter(|_| *tokens != Tokens::default()).unwrap_or(0)) * headworks_core::ATTOS_PER_NANO * i128::from(FACTOR_ONE);
+    let cost = sum(&rates, tokens) * factor + fee;
     let uncached = Tokens {
         input: tokens.input + tokens.cache_read + tokens.cache_write(),
         cache_read: 0,
@@ -28,19 +59,25 @@ pub fn price(price: &Price, tokens: &Tokens, service_tier: Option<&str>, _unix_s
         cache_read_audio: 0,
         ..*tokens
     };
-    let saved = round(sum(&rates, &uncached) - cost);
-    Priced { cost: round(cost), rates, saved }
+    let saved = round(sum(&rates, &uncached) * factor + fee - cost);
+    Priced { cost: round(cost), rates: rates.times(factor), saved }
 }
 
-/// The rates in force for an input of this length.
-pub fn rates(price: &Price, prompt: i64, service_tier: Option<&str>) -> Rates {
-    let tier = price.tiers.iter().rfind(|tier| prompt > tier.above_input_tokens);
-    match service_tier.and_then(|name| price.service_tiers.get(name)) {
-        Some(over) => price.base.overlaid(over),
-        None => match tier {
-            Some(tier) => price.base.overlaid(&tier.rates),
-            None => price.base,
-        },
+fn factor(price: &Price, terms: &Terms<'_>) -> i64 {
+    terms.residency.and_then(|place| price.residency.get(place)).map_or(FACTOR_ONE, |factor| factor.0)
+}
+
+/// The rates in force for an input of this length, before residency.
+fn rates(price: &Price, prompt: i64, terms: &Terms<'_>) -> Rates {
+    if let Some(over) = terms.service_tier.and_then(|name| price.service_tiers.get(name)) {
+        return price.base.overlaid(over);
+    }
+    if let Some(tier) = price.tiers.iter().rfind(|tier| prompt > tier.above_input_tokens) {
+        return price.base.overlaid(&tier.rates);
+    }
+    match &price.off_peak {
+        Some(quiet) if quiet.windows.iter().any(|window| window.holds(terms.unix_seconds)) => price.base.overlaid(&quiet.rates),
+        _ => price.base,
     }
 }
 
@@ -69,9 +106,10 @@ fn sum(rates: &Rates, t: &Tokens) -> i128 {
         + of(t.output_image, rates.output_image.unwrap_or(output))
 }
 
-/// Half up, held at the largest amount.
-fn round(millionths: i128) -> NanoUsd {
-    let nanos = (millionths + 500_000).div_euclid(headworks_core::ATTOS_PER_NANO);
+/// From millionths of a nano-USD times [`FACTOR_ONE`]: half up, held at the largest amount.
+fn round(exact: i128) -> NanoUsd {
+    let unit = headworks_core::ATTOS_PER_NANO * i128::from(FACTOR_ONE);
+    let nanos = (exact + unit / 2).div_euclid(unit);
     NanoUsd(i64::try_from(nanos).unwrap_or(if nanos < 0 { i64::MIN } else { i64::MAX }))
 }
 
@@ -108,15 +146,15 @@ mod tests {
     #[test]
     fn a3_a4_each_kind_is_priced_once_at_its_own_rate() {
         let tokens = Tokens { input: 10, cache_read: 1000, cache_write_5m: 100, cache_write_1h: 50, output: 20, ..Tokens::default() };
-        let priced = price(&sonnet(), &tokens, None, 0);
+        let priced = price(&sonnet(), &tokens, &Terms::default());
         assert_eq!(priced.cost.0, 10 * 3000 + 1000 * 300 + 100 * 3750 + 50 * 6000 + 20 * 15000);
         assert_eq!(priced.saved.0, 1150 * 3000 - (1000 * 300 + 100 * 3750 + 50 * 6000));
-        assert_eq!(price(&Price { base: Rates { input: usd("1"), ..Rates::default() }, ..Price::default() }, &tokens, None, 0).cost.0, 1160 * 1000);
+        assert_eq!(price(&Price { base: Rates { input: usd("1"), ..Rates::default() }, ..Price::default() }, &tokens, &Terms::default()).cost.0, 1160 * 1000);
     }
 
     #[test]
     fn a6_the_long_context_tier_reprices_the_whole_request() {
-        let at = |input| price(&sonnet(), &Tokens { input, cache_read: 100_000, output: 10, ..Tokens::default() }, None, 0).cost.0;
+        let at = |input| price(&sonnet(), &Tokens { input, cache_read: 100_000, output: 10, ..Tokens::default() }, &Terms::default()).cost.0;
         assert_eq!(at(100_000), 100_000 * 3000 + 100_000 * 300 + 150_000);
         assert_eq!(at(100_001), 100_001 * 6000 + 100_000 * 600 + 225_000);
     }
@@ -125,8 +163,28 @@ mod tests {
     fn a11_rounded_half_up_once() {
         let cheap = Price { base: Rates { input: Some(1), output: Some(1), ..Rates::default() }, ..Price::default() };
         for (input, output, nanos) in [(499_999, 0, 0), (500_000, 0, 1), (250_000, 250_000, 1), (1_499_999, 0, 1)] {
-            assert_eq!(price(&cheap, &Tokens { input, output, ..Tokens::default() }, None, 0).cost.0, nanos, "{input} {output}");
+            assert_eq!(price(&cheap, &Tokens { input, output, ..Tokens::default() }, &Terms::default()).cost.0, nanos, "{input} {output}");
         }
+    }
+
+    #[test]
+    fn hours_service_tiers_and_residency_each_have_their_rule() {
+        use headworks_core::{Factor, OffPeak, Window};
+        let half = Rates { input: usd("1.5"), ..Rates::default() };
+        let mut p = sonnet();
+        p.off_peak = Some(OffPeak { rates: half, windows: vec![Window { days: 0x7f, from: 60, until: 120 }] });
+        p.service_tiers.insert("flex".into(), Rates { input: usd("1"), ..Rates::default() });
+        p.residency.insert("us".into(), Factor(1_100_000_000));
+        p.per_request = Some(7);
+        let tokens = Tokens { input: 1001, ..Tokens::default() };
+        let cost = |service_tier, residency, unix_seconds| price(&p, &tokens, &Terms { service_tier, residency, unix_seconds }).cost.0;
+        assert_eq!(cost(None, None, 0), 1001 * 3000 + 7);
+        assert_eq!(cost(None, None, 3600), 1001 * 1500 + 7);
+        assert_eq!(cost(Some("flex"), None, 3600), 1001 * 1000 + 7);
+        assert_eq!(cost(None, Some("us"), 0), 1001 * 3300 + 7);
+        assert_eq!(cost(None, Some("mars"), 0), 1001 * 3000 + 7);
+        assert_eq!(price(&p, &Tokens::default(), &Terms::default()).cost.0, 0);
+        assert_eq!(price(&p, &tokens, &Terms { residency: Some("us"), ..Terms::default() }).rates.input, usd("3.3"));
     }
 
     proptest! {
@@ -134,7 +192,7 @@ mod tests {
         fn more_tokens_never_cost_less(a in 0i64..1_000_000, b in 0i64..1_000_000, c in 0i64..1_000_000, more in 0i64..1000) {
             let tokens = Tokens { input: a, cache_read: b, output: c, reasoning: c / 2, ..Tokens::default() };
             let larger = Tokens { output: c + more, ..tokens };
-            prop_assert!(price(&sonnet(), &tokens, None, 0).cost <= price(&sonnet(), &larger, None, 0).cost);
+            prop_assert!(price(&sonnet(), &tokens, &Terms::default()).cost <= price(&sonnet(), &larger, &Terms::default()).cost);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The most an attempt can cost, held before it starts.
 
-use headworks_core::{ChatRequest, EmbedRequest, NanoUsd, Part, PartKind, Price, Rates, Source, Target, Tool, Work};
+use headworks_core::{ChatRequest, EmbedRequest, FACTOR_ONE, NanoUsd, Part, PartKind, Price, Rates, Source, Target, Tool, Work};
 
 /// What is held for an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ fn embed(target: &Target, request: &EmbedRequest) -> Hold {
     };
     let input = request.inputs.iter().map(|input| AROUND + i64::try_from(input.most_tokens()).unwrap_or(i64::MAX)).fold(0, i64::saturating_add);
     let (read, _) = dearest(price);
-    let nanos = (i128::from(input) * i128::from(read) + 999_999) / 1_000_000;
+    let nanos = (i128::from(price.per_request.unwrap_or(0)) * 1_000_000 + i128::from(input) * i128::from(read) + 999_999) / 1_000_000;
     Hold { amount: NanoUsd(i64::try_from(nanos).unwrap_or(i64::MAX)), output_limit: 0, bounded: true, price_known: true }
 }
 
@@ -67,14 +67,18 @@ fn chat(target: &Target, request: &ChatRequest) -> Hold {
         return Hold { amount: NanoUsd::ZERO, output_limit, bounded, price_known: false };
     };
     let (read, write) = dearest(price);
-    let exact = i128::from(input) * i128::from(read) + i128::from(output_limit) * i128::from(answers) * i128::from(write);
+    let fee = i128::from(price.per_request.unwrap_or(0)) * 1_000_000;
+    let exact = fee + i128::from(input) * i128::from(read) + i128::from(output_limit) * i128::from(answers) * i128::from(write);
     let nanos = (exact + 999_999) / 1_000_000;
     Hold { amount: NanoUsd(i64::try_from(nanos).unwrap_or(i64::MAX)), output_limit, bounded, price_known: true }
 }
 
 /// The highest rate that any input, and any output, can be charged at.
 fn dearest(price: &Price) -> (i64, i64) {
-    let tables = std::iter::once(&price.base).chain(price.tiers.iter().map(|t| &t.rates)).chain(price.service_tiers.values());
+    let tables = std::iter::once(&price.base)
+        .chain(price.tiers.iter().map(|t| &t.rates))
+        .chain(price.service_tiers.values())
+        .chain(price.off_peak.iter().map(|quiet| &quiet.rates));
     let mut read = 0;
     let mut write = 0;
     for r in tables {
@@ -100,7 +104,13 @@ fn dearest(price: &Price) -> (i64, i64) {
     if price.base.cache_write_5m.is_some() && price.base.cache_write_1h.is_none() {
         read = read.max(price.base.input.unwrap_or(0).saturating_mul(2));
     }
-    (read, write)
+    // Where the answer is processed may be known only from the answer itself.
+    let factor = price.residency.values().map(|factor| factor.0).max().unwrap_or(FACTOR_ONE).max(FACTOR_ONE);
+    let times = |rate: i64| {
+        let unit = i128::from(FACTOR_ONE);
+        i64::try_from((i128::from(rate) * i128::from(factor) + unit - 1).div_euclid(unit)).unwrap_or(i64::MAX)
+    };
+    (times(read), times(write))
 }
 
 /// Most tokens of the input, and whether that is proven.
@@ -198,6 +208,8 @@ mod tests {
             release_date: None,
             aliases: vec![],
             canonical: None,
+            dimensions: None,
+            unit_prices: Default::default(),
         };
         Target { id, host: Arc::new(host), model: Some(Arc::new(model)), upstream_name: "m".into(), dialect: None, known: true }
     }

@@ -6,7 +6,7 @@ mod hold;
 mod plan;
 mod verdict;
 
-pub use cost::{Priced, price};
+pub use cost::{Priced, Terms, price, residency};
 pub use hold::{Hold, hold};
 pub use plan::{Health, Limits, Plan, Planned, Policy, PolicyTarget, plan};
 pub use verdict::{Cool, Verdict, verdict};

@@ -67,10 +67,19 @@ def price(prices):
         out.append(('tiers', '[' + ', '.join(inline([('above', t['above_input_tokens'])] + rates(t)) for t in prices['tiers']) + ']'))
     tiers = [(name, inline(rates(t))) for name, t in sorted((prices.get('service_tiers') or {}).items()) if rates(t)]
     if tiers: out.append(('service_tiers', inline(tiers)))
+    quiet = prices.get('off_peak')
+    if quiet:
+        spans = []
+        for w in quiet['windows_utc']:
+            hours = w['hours_utc'] if isinstance(w['hours_utc'], list) else [w['hours_utc']]
+            spans.append(inline([('days', '[' + ', '.join(map(str, w['weekdays'])) + ']'), ('hours', texts(hours))]))
+        out.append(('off_peak', inline(rates(quiet) + [('windows', '[' + ', '.join(spans) + ']')])))
+    places = prices.get('residency_multipliers')
+    if places: out.append(('residency', inline([(place, text(factor)) for place, factor in sorted(places.items())])))
     return inline(out) if out else None
 
 
-def model(m, host_word):
+def model(m, host_word, ids):
     provider, name = m['id'].split('/', 1)
     out = [('name', text(name))]
     if m['upstream_model'] != name: out.append(('upstream', text(m['upstream_model'])))
@@ -100,10 +109,15 @@ def model(m, host_word):
     if m.get('deprecation_date'): out.append(('deprecation', text(m['deprecation_date'])))
     if m.get('release_date'): out.append(('release', text(m['release_date'])))
     if m.get('aliases'): out.append(('aliases', texts(m['aliases'])))
+    # Only what names another model of the catalogue says that both are one.
+    if m.get('canonical_model') in ids and m['canonical_model'] != m['id']: out.append(('canonical', text(m['canonical_model'])))
+    if m.get('embedding_dimensions'): out.append(('dimensions', m['embedding_dimensions']))
+    units = (m['prices'] or {}).get('unit_prices')
+    if units: out.append(('units', inline([(unit, text(amount)) for unit, amount in sorted(units.items())])))
     return inline(out)
 
 
-def host(p, models):
+def host(p, models, ids):
     word = p['wire_dialect']
     dialect = 'vertex' if p['id'] == 'vertex' else DIALECTS.get(word)
     url = p['base_urls']['default']
@@ -128,7 +142,7 @@ def host(p, models):
         quirks.append((key, inline([(k, text(v)) for k, v in value.items()]) if isinstance(value, dict) else texts(value) if isinstance(value, list) else text(value)))
     if auth.get('extra_headers'): quirks.append(('headers', inline([(k, text(v)) for k, v in auth['extra_headers'].items()])))
     if quirks: out += ['', '[quirks]'] + [f'{k} = {v}' for k, v in quirks]
-    for m in models: out.append(f'[[models]]\nm = {model(m, word)}')
+    for m in models: out.append(f'[[models]]\nm = {model(m, word, ids)}')
     body = '\n'.join(out)
     # one array of inline tables reads better than a thousand headers
     head, *rest = body.split('\n[[models]]\nm = ')
@@ -143,7 +157,7 @@ def main():
     models = json.loads((facts / 'models.json').read_text())
     for p in json.loads((facts / 'providers.json').read_text()):
         mine = sorted((m for m in models if m['provider'] == p['id']), key=lambda m: m['id'])
-        (HERE / f'{p["id"]}.toml').write_text(host(p, mine))
+        (HERE / f'{p["id"]}.toml').write_text(host(p, mine, {m['id'] for m in models}))
         print(f'{p["id"]}: {len(mine)} models')
 
 

@@ -40,6 +40,8 @@ pub(crate) fn target(provider: &str, model: &str, change: impl FnOnce(&mut Model
         release_date: None,
         aliases: Vec::new(),
         canonical: None,
+        dimensions: None,
+        unit_prices: Default::default(),
     };
     change(&mut facts);
     let catalog = Catalog::new([Arc::new(host)], [Arc::new(facts)]);

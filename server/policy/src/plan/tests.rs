@@ -42,6 +42,8 @@ fn model(id: &str, capabilities: Capabilities) -> Arc<Model> {
         release_date: None,
         aliases: vec![],
         canonical: None,
+        dimensions: None,
+        unit_prices: Default::default(),
     })
 }
 

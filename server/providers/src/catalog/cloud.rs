@@ -19,6 +19,7 @@ pub(super) fn options(dialect: Option<DialectName>, over: Option<&HostOverride>,
         region: said(&over.region),
         project: said(&over.project),
         location: said(&over.location),
+        residency: said(&over.residency),
         api_version: said(&over.api_version),
         deployments: over.deployments.iter().map(|(model, name)| (model.as_str().into(), name.as_str().into())).collect(),
     };

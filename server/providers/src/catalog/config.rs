@@ -41,6 +41,8 @@ pub struct HostOverride {
     pub project: Option<String>,
     /// Vertex: location.
     pub location: Option<String>,
+    /// Where the provider is made to process, where that multiplies its prices: `eu`, `us`, `regional`. Default: what the address says.
+    pub residency: Option<String>,
     /// Bedrock: region.
     pub region: Option<String>,
 }

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use headworks_core::{AuthScheme, CacheKind, Capabilities, Capability, DialectName, Effort, EffortRange, Model, ModelId, Price, Quirks, Rates, Status, Tier};
+use headworks_core::{
+    AuthScheme, CacheKind, Capabilities, Capability, DialectName, Effort, EffortRange, FACTOR_ONE, Factor, Model, ModelId, NanoUsd, OffPeak, Price, Quirks,
+    Rates, Status, Tier, Window,
+};
 use serde::Deserialize;
 
 use super::{CatalogError, quirks::RawQuirks, rate, share};
@@ -91,6 +94,12 @@ pub struct RawModel {
     pub release: Option<String>,
     /// Other full ids.
     pub aliases: Vec<String>,
+    /// The full id of the model that this is a copy of.
+    pub canonical: Option<String>,
+    /// Length of its vectors.
+    pub dimensions: Option<i64>,
+    /// Prices by units other than tokens: decimal strings, US dollars a unit.
+    pub units: BTreeMap<String, String>,
 }
 
 /// Prices: decimal strings, US dollars per million tokens.
@@ -112,6 +121,19 @@ pub struct RawPrice {
     above: Option<i64>,
     tiers: Vec<RawPrice>,
     service_tiers: BTreeMap<String, RawPrice>,
+    off_peak: Option<Box<RawPrice>>,
+    windows: Vec<RawWindow>,
+    residency: BTreeMap<String, String>,
+}
+
+/// Hours of the week, UTC.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawWindow {
+    /// 1 is Monday, 7 Sunday.
+    days: Vec<u8>,
+    /// `HH:MM-HH:MM`; midnight at the end is the day's end.
+    hours: Vec<String>,
 }
 
 /// Reads a file.
@@ -158,10 +180,12 @@ pub(super) fn model(provider: &Arc<str>, raw: RawModel, prices: &mut Vec<Arc<Pri
     if raw.name.is_empty() {
         return Err(wrong("name", "is empty".to_owned()));
     }
-    for (field, value) in [("context", raw.context), ("max_input", raw.max_input), ("max_output", raw.max_output), ("cache_min", raw.cache_min)] {
+    for (field, value) in
+        [("context", raw.context), ("max_input", raw.max_input), ("max_output", raw.max_output), ("cache_min", raw.cache_min), ("dimensions", raw.dimensions)]
+    {
         // Larger than any model's by far: a slip of units.
         if value.is_some_and(|n| !(1..=1_000_000_000).contains(&n)) {
-            return Err(wrong(field, "must be a number of tokens above 0".to_owned()));
+            return Err(wrong(field, "must be a number above 0".to_owned()));
         }
     }
     let dialect = match raw.dialect.as_deref() {
@@ -200,7 +224,11 @@ pub(super) fn model(provider: &Arc<str>, raw: RawModel, prices: &mut Vec<Arc<Pri
         Some("hidden") => Status::Hidden,
         Some(other) => return Err(wrong("status", format!("\"{other}\" is none of active, preview, deprecated, hidden"))),
     };
-    let price = raw.price.map(|p| price(&place, &p)).transpose()?.filter(|p| *p != Price::default()).map(|p| share(prices, p));
+    let unit_prices: BTreeMap<Arc<str>, Arc<str>> =
+        raw.units.iter().map(|(unit, text)| unit_price(&place, unit, text).map(|()| (unit.as_str().into(), text.as_str().into()))).collect::<Result<_, _>>()?;
+    let fee = unit_prices.get("per_request").map(|text| rate_of_request(&place, text)).transpose()?;
+    let price = raw.price.map(|p| price(&place, &p)).transpose()?;
+    let price = price.map(|p| Price { per_request: fee, ..p }).filter(|p| *p != Price::default()).map(|p| share(prices, p));
     let name: Arc<str> = raw.name.into();
     Ok(Model {
         upstream_name: raw.upstream.map_or_else(|| name.clone(), Arc::from),
@@ -220,7 +248,9 @@ pub(super) fn model(provider: &Arc<str>, raw: RawModel, prices: &mut Vec<Arc<Pri
         deprecation_date: raw.deprecation.map(Arc::from),
         release_date: raw.release.map(Arc::from),
         aliases: raw.aliases.into_iter().map(Arc::from).collect(),
-        canonical: None,
+        canonical: raw.canonical.map(Arc::from),
+        dimensions: raw.dimensions,
+        unit_prices,
     })
 }
 
@@ -248,7 +278,72 @@ fn price(place: &str, raw: &RawPrice) -> Result<Price, CatalogError> {
         .collect::<Result<Vec<_>, CatalogError>>()?;
     tiers.sort_by_key(|tier| tier.above_input_tokens);
     let service_tiers = raw.service_tiers.iter().map(|(name, tier)| Ok((name.as_str().into(), rates(place, tier)?))).collect::<Result<_, CatalogError>>()?;
-    Ok(Price { base: rates(place, raw)?, tiers, service_tiers })
+    let off_peak = match &raw.off_peak {
+        Some(quiet) => Some(OffPeak { rates: rates(&format!("{place}: price.off_peak"), quiet)?, windows: windows(place, &quiet.windows)? }),
+        None => None,
+    };
+    let residency = raw.residency.iter().map(|(name, text)| Ok((name.as_str().into(), factor(place, name, text)?))).collect::<Result<_, CatalogError>>()?;
+    Ok(Price { base: rates(place, raw)?, tiers, service_tiers, off_peak, residency, per_request: None })
+}
+
+fn windows(place: &str, raw: &[RawWindow]) -> Result<Vec<Window>, CatalogError> {
+    let wrong = |what: String| CatalogError(format!("{place}: price.off_peak.windows: {what}"));
+    let mut windows = Vec::new();
+    for span in raw {
+        let mut days = 0;
+        for day in &span.days {
+            if !(1..=7).contains(day) {
+                return Err(wrong(format!("day {day} is none of 1 (Monday) to 7 (Sunday)")));
+            }
+            days |= 1u8 << (day - 1);
+        }
+        for hours in &span.hours {
+            let clock = |text: &str| {
+                let (h, m) = text.split_once(':')?;
+                let (h, m) = (h.parse::<u16>().ok()?, m.parse::<u16>().ok()?);
+                (h <= 24 && m < 60 && h * 60 + m <= 1440).then_some(h * 60 + m)
+            };
+            let read = hours.split_once('-').and_then(|(from, until)| Some((clock(from)?, clock(until)?)));
+            let (from, until) = read.ok_or_else(|| wrong(format!("\"{hours}\" is no span such as 04:00-06:00")))?;
+            let until = if until == 0 { 1440 } else { until };
+            if from >= until {
+                return Err(wrong(format!("\"{hours}\" ends before it begins; write two spans around midnight")));
+            }
+            windows.push(Window { days, from, until });
+        }
+    }
+    if windows.is_empty() { Err(wrong("are missing; off-peak rates need hours".to_owned())) } else { Ok(windows) }
+}
+
+/// A multiplier of prices. One outside a tenth and ten is a slip.
+fn factor(place: &str, name: &str, text: &str) -> Result<Factor, CatalogError> {
+    let wrong = |what: String| CatalogError(format!("{place}: price.residency.{name}: {what}"));
+    let NanoUsd(factor) = NanoUsd::from_decimal(text).map_err(|error| wrong(error.to_string()))?;
+    if !(FACTOR_ONE / 10..=FACTOR_ONE * 10).contains(&factor) {
+        return Err(wrong(format!("\"{text}\" is out of range; it multiplies every price, so write 1.1 for a tenth more")));
+    }
+    Ok(Factor(factor))
+}
+
+/// A unit price is shown as it is written; it has to be a decimal that a unit can cost.
+fn unit_price(place: &str, unit: &str, text: &str) -> Result<(), CatalogError> {
+    let wrong = |what: &str| CatalogError(format!("{place}: units.{unit}: \"{text}\" {what}"));
+    if !unit.starts_with("per_") {
+        return Err(wrong("belongs to no unit; units are called per_request, per_image_input and the like"));
+    }
+    let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if whole.is_empty() || !digits(whole) || !digits(fraction) || text.ends_with('.') {
+        return Err(wrong("is not a plain decimal number such as 0.04"));
+    }
+    if whole.parse::<u32>().map_or(true, |dollars| dollars > 1000) {
+        return Err(wrong("is out of range; it is US dollars for one unit"));
+    }
+    Ok(())
+}
+
+fn rate_of_request(place: &str, text: &str) -> Result<i64, CatalogError> {
+    NanoUsd::from_decimal(text).map(|NanoUsd(nanos)| nanos).map_err(|error| CatalogError(format!("{place}: units.per_request: {error}")))
 }
 
 fn rates(place: &str, raw: &RawPrice) -> Result<Rates, CatalogError> {

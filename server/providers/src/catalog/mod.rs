@@ -131,12 +131,25 @@ fn host(id: &str, known: Option<&file::HostFacts>, over: Option<&HostOverride>, 
     };
     let redirected = over.is_some_and(|o| o.base_url.is_some());
     cloud::complete(&mut host, redirected, env);
+    host.options.residency = host.options.residency.take().or_else(|| residency(&host));
     // A local server needs no key but has to be there: asked for in the configuration, or the sandbox.
     let keyless = host.auth == AuthScheme::None && (over.is_some() || local || known.is_none());
     host.configured = !host.base_url.is_empty()
         && !host.base_url.contains('{')
         && (keyless || key_variable(&host, env).is_some() || cloud::credentials(&host, over.is_some(), env));
     Ok(host)
+}
+
+/// Where a host is made to process by its address, where its prices depend on that: OpenAI's regional
+/// domains, and a location of Vertex other than `global`.
+fn residency(host: &Host) -> Option<Arc<str>> {
+    if let Some(rest) = host.base_url.strip_prefix("https://")
+        && let Some((region @ ("eu" | "us"), "api.openai.com" | "api.openai.com/v1")) = rest.split_once('.')
+    {
+        return Some(region.into());
+    }
+    let regional = host.dialect == Some(DialectName::Vertex) && host.options.location.as_deref().is_some_and(|place| place != "global");
+    regional.then(|| "regional".into())
 }
 
 /// Reads an exact decimal of US dollars per million tokens as a rate. A rate that
