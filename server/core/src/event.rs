@@ -103,7 +103,12 @@ pub enum EventKind {
         vector: Vector,
     },
     /// How many tokens the input has: the answer to a count, which nobody bills.
-    Counted(i64),
+    Counted {
+        /// Tokens of the input.
+        tokens: i64,
+        /// The count is the gateway's own guess: the host has no way to ask.
+        estimated: bool,
+    },
     /// Where the provider says it processed the answer, in its own word, where that decides the price (Anthropic's `inference_geo`).
     Residency(Str),
     /// This choice is complete.
@@ -124,7 +129,7 @@ impl EventKind {
             | EventKind::ToolCallEnd { .. }
             | EventKind::Hosted(_)
             | EventKind::Embedded { .. }
-            | EventKind::Counted(_)
+            | EventKind::Counted { .. }
             | EventKind::Finished(_)
             | EventKind::Receipt(_) => true,
             EventKind::Started { .. } | EventKind::Logprobs(_) | EventKind::Opaque { .. } | EventKind::Usage { .. } | EventKind::Residency(_) => false,

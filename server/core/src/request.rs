@@ -41,6 +41,8 @@ pub struct ChatRequest {
     pub routing: Routing,
     /// Parameters we have no word for, by their names in the door's dialect; sent to targets of `extra_dialect` alone.
     pub extra: BTreeMap<Arc<str>, Json>,
+    /// Features in trial that the client asked for by header (`anthropic-beta`), in order; for targets of `extra_dialect` alone.
+    pub betas: Vec<Arc<str>>,
     /// The dialect that `extra` was written in.
     pub extra_dialect: Option<DialectName>,
     /// The client's own bytes, while nothing in the gateway has edited what they say.

@@ -32,6 +32,9 @@ pub(crate) fn layer(origins: &[String]) -> Option<CorsLayer> {
             "connect-protocol-version",
             "x-headworks-timeout-ms",
             "x-title",
+            "anthropic-version",
+            "anthropic-beta",
+            "anthropic-dangerous-direct-browser-access",
             // OpenAI's SDK for browsers
             "x-stainless-arch",
             "x-stainless-lang",
@@ -57,6 +60,8 @@ pub(crate) fn layer(origins: &[String]) -> Option<CorsLayer> {
             "headworks-attempts",
             "headworks-cost-usd",
             "x-headworks-request-id",
+            "x-request-id",
+            "request-id",
             "x-headworks-provider",
             "x-headworks-model",
             "x-headworks-attempts",

@@ -83,6 +83,10 @@ async fn fallback(request: Request) -> axum::response::Response {
     if kind.starts_with("application/grpc") {
         return grpc::unknown_method(request.uri().path(), kind);
     }
+    if request.method() == http::Method::HEAD && request.uri().path() == "/" {
+        // Some clients look whether anybody is there before they call.
+        return axum::response::Response::new(Body::empty());
+    }
     rest::not_found(request.method(), request.uri().path())
 }
 

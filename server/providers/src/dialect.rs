@@ -90,6 +90,12 @@ pub trait Dialect: Send + Sync + 'static {
         usize::MAX
     }
 
+    /// Whether a target can be asked how many tokens a chat is. Where it cannot, the gateway guesses.
+    fn counts(&self, target: &Target) -> bool {
+        let _ = target;
+        false
+    }
+
     /// Spells a request that counts the tokens of a chat.
     fn encode_count(&self, target: &Target, request: &ChatRequest) -> Result<Encoded, Fault> {
         let _ = request;
@@ -101,6 +107,27 @@ pub trait Dialect: Send + Sync + 'static {
         let _ = head;
         Box::new(Unspoken(lacks(target, self.name(), "a count of tokens")))
     }
+}
+
+/// What a request holds that only another dialect understands: noted as lost, or refused where leaving it out would
+/// change what the request means. Marks for a cache are lost in silence.
+pub(crate) fn foreign(target: &Target, request: &ChatRequest, own: DialectName, notes: &mut Vec<Note>) -> Result<(), Fault> {
+    if request.extra_dialect == Some(own) {
+        return Ok(());
+    }
+    let wanted = |json: &headworks_core::Json| !matches!(json.as_str(), "null" | "[]" | "{}");
+    for name in request.extra.iter().filter(|(_, json)| wanted(json)).map(|(name, _)| &**name) {
+        match name {
+            "mcp_servers" => {
+                return Err(
+                    Fault::new(Reason::CapabilityMissing, format!("{}: MCP servers that a provider calls cannot be used here", target.id)).at(&target.id)
+                );
+            }
+            "cache_control" => {}
+            _ => notes.push(format!("{} has no parameter {name}; it was left out", target.id).into()),
+        }
+    }
+    Ok(())
 }
 
 fn lacks(target: &Target, dialect: DialectName, what: &str) -> Fault {
@@ -150,6 +177,17 @@ pub trait Door: Send + Sync + 'static {
 
     /// One error body.
     fn fault(&self, fault: &Fault, face: &ErrorFace) -> Bytes;
+
+    /// The HTTP status of an error, where the dialect has one that the table has not.
+    fn status(&self, fault: &Fault, face: &ErrorFace) -> u16 {
+        let _ = fault;
+        face.status
+    }
+
+    /// The header in which the dialect's clients look for the request's id.
+    fn id_header(&self) -> &'static str {
+        "x-request-id"
+    }
 }
 
 /// How a reason looks in REST, from the edge's one table.

@@ -123,3 +123,27 @@ pub(crate) fn provider(request: &mut ChatRequest, said: Provider) -> Result<(), 
     }
     Ok(())
 }
+
+/// Puts everything that a body says to the gateway into the request: OpenRouter's `models` and `provider`
+/// first, then `headworks`, which stands above them, or its other name `requesty`.
+pub(crate) fn gateway(
+    request: &mut ChatRequest,
+    models: Vec<Arc<str>>,
+    openrouter: Option<Provider>,
+    ours: Option<Headworks>,
+    requesty: Option<Headworks>,
+) -> Result<(), Fault> {
+    if let Some(said) = openrouter {
+        provider(request, said)?;
+    }
+    match (ours, requesty) {
+        (Some(_), Some(_)) => return Err(Fault::invalid("requesty", "stands beside headworks, which means the same; send one of them")),
+        (Some(said), None) => headworks(request, said, "headworks")?,
+        (None, Some(said)) => headworks(request, said, "requesty")?,
+        (None, None) => {}
+    }
+    if request.routing.models.is_empty() {
+        request.routing.models = models;
+    }
+    Ok(())
+}

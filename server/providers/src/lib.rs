@@ -17,12 +17,15 @@ pub mod spell;
 pub mod text;
 pub mod vertex;
 
+mod count;
 mod dialect;
 mod envelope;
+mod estimate;
 mod extension;
 mod scan;
 #[cfg(test)]
 mod testing;
 
 pub use dialect::{Decoder, Dialect, Door, Encoded, ErrorFace, Head, Note, Writer, codec, dialect};
+pub use estimate::input_tokens as estimated_input_tokens;
 pub use scan::{ScanError, members};

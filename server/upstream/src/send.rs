@@ -7,8 +7,10 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use headworks_core::{Attempt, Begun, Cause, Fault, Host, Limit, Reason, Routing, Target, UpstreamError, Work, WorkKind};
-use headworks_providers::{Dialect, Encoded, Head, Note, codec};
+use headworks_core::{
+    Attempt, Batch, Begun, Cause, ChatRequest, EventKind, Fault, FinishReason, Host, Limit, Reason, Routing, Target, UpstreamError, Work, WorkKind,
+};
+use headworks_providers::{Dialect, Encoded, Head, Note, codec, estimated_input_tokens};
 use http::{
     HeaderValue,
     header::{ACCEPT_ENCODING, CONTENT_TYPE},
@@ -73,6 +75,11 @@ impl Shared {
     async fn attempt(&self, attempt: &Attempt, shown: &mut Shown) -> Result<Begun, Fault> {
         let target = &attempt.target;
         let codec = codec(target, &attempt.call.work).ok_or_else(|| unspoken(target))?;
+        if let Work::CountTokens(request) = &attempt.call.work
+            && (!codec.counts(target) || sandbox::is_at(&target.host.base_url))
+        {
+            return Ok(guessed(target, request));
+        }
         if sandbox::is_at(&target.host.base_url) {
             return self.rehearse(attempt, codec).await;
         }
@@ -166,6 +173,15 @@ fn with_status(mut fault: Fault, status: u16) -> Fault {
         Arc::make_mut(said).status = status;
     }
     fault
+}
+
+/// A count of our own, where a host has no way to ask.
+fn guessed(target: &Target, request: &ChatRequest) -> Begun {
+    let mut batch = Batch::default();
+    batch.push(EventKind::Counted { tokens: estimated_input_tokens(request), estimated: true });
+    batch.push(EventKind::Finished(FinishReason::Stop));
+    let note = format!("{} has no way to count tokens; the gateway estimated them", target.id);
+    Begun { status: 200, notes: vec![note.into()], events: Box::pin(futures_util::stream::iter([Ok(batch)])) }
 }
 
 /// The request on the wire.

@@ -155,7 +155,7 @@ fn grow(parts: &mut Vec<v1::Part>, kind: EventKind, finish: &mut i32, logprobs: 
         EventKind::Started { .. }
         | EventKind::ToolCallEnd { .. }
         | EventKind::Embedded { .. }
-        | EventKind::Counted(_)
+        | EventKind::Counted { .. }
         | EventKind::Residency(_)
         | EventKind::Usage { .. }
         | EventKind::Receipt(_) => {}
@@ -226,7 +226,7 @@ impl Numbered {
             EventKind::Opaque { dialect, json, .. } => Kind::Opaque(v1::Opaque { dialect: dialect.as_str().to_owned(), json: json.as_str().to_owned() }),
             EventKind::Finished(reason) => Kind::Finished(v1::Finished { reason: finished(reason) as i32 }),
             EventKind::Receipt(receipt) => completed(&receipt),
-            EventKind::Embedded { .. } | EventKind::Counted(_) | EventKind::Residency(_) | EventKind::Usage { .. } => return None,
+            EventKind::Embedded { .. } | EventKind::Counted { .. } | EventKind::Residency(_) | EventKind::Usage { .. } => return None,
         })
     }
 }

@@ -71,6 +71,7 @@ pub(crate) fn chat(chat: Option<v1::Chat>, stream: bool) -> Read<ChatRequest> {
             .into_iter()
             .map(|(name, text)| Ok((Arc::from(name.as_str()), json(text, || format!("chat.extra_json[\"{name}\"]"))?)))
             .collect::<Read<BTreeMap<_, _>>>()?,
+        betas: Vec::new(),
         extra_dialect: Some(DialectName::OpenAi),
         original: None,
     })

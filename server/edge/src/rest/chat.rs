@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use futures_util::StreamExt;
 use headworks_core::{ChatRequest, EventKind, Fault, Inbound, Origin, Receipt, Reply};
 use headworks_providers::{Door, openai::OpenAiDoor};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tower::ServiceExt;
 
 use super::{ATTEMPTS, CACHE, COST, MODEL, PROVIDER, REQUEST_ID, body, json, refuse_at, sse::Sse, text, value};
@@ -50,7 +50,7 @@ async fn answer(app: App, request: Request, door: &'static dyn Door, origin: Ori
     };
     let call = app.gateway.clone().oneshot(inbound);
     if !streamed {
-        return unary(call.await?, writer).await;
+        return unary(call.await?, writer, door).await;
     }
     let mut call = Box::pin(call);
     // The headers wait for content, so that a failure before it can still be an HTTP status.
@@ -67,6 +67,7 @@ async fn answer(app: App, request: Request, door: &'static dyn Door, origin: Ori
     };
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, value(&id));
+    headers.insert(HeaderName::from_static(door.id_header()), value(&id));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // nginx and its kin buffer answers unless told not to.
@@ -74,7 +75,7 @@ async fn answer(app: App, request: Request, door: &'static dyn Door, origin: Ori
     Ok(response)
 }
 
-async fn unary(mut reply: Reply, mut writer: Box<dyn headworks_providers::Writer>) -> Result<Response, Fault> {
+async fn unary(mut reply: Reply, mut writer: Box<dyn headworks_providers::Writer>, door: &dyn Door) -> Result<Response, Fault> {
     let mut out = BytesMut::new();
     let mut receipt: Option<Arc<Receipt>> = None;
     while let Some(batch) = reply.events.next().await {
@@ -88,6 +89,7 @@ async fn unary(mut reply: Reply, mut writer: Box<dyn headworks_providers::Writer
     let headers = response.headers_mut();
     route_headers(headers, &reply);
     headers.insert(REQUEST_ID, value(&reply.request_id));
+    headers.insert(HeaderName::from_static(door.id_header()), value(&reply.request_id));
     if let Some(receipt) = receipt {
         let cache = match (&receipt.estimated, receipt.tokens.cache_read, receipt.tokens.cache_write()) {
             (_, 1.., _) => "hit",
@@ -102,14 +104,14 @@ async fn unary(mut reply: Reply, mut writer: Box<dyn headworks_providers::Writer
     Ok(response)
 }
 
-fn route_headers(headers: &mut HeaderMap, reply: &Reply) {
+pub(super) fn route_headers(headers: &mut HeaderMap, reply: &Reply) {
     headers.insert(PROVIDER, value(&reply.served_by.provider));
     headers.insert(MODEL, value(&reply.served_by.to_string()));
     headers.insert(ATTEMPTS, HeaderValue::from(reply.attempts));
 }
 
 /// `grpc-timeout` is for gRPC; REST clients say `x-headworks-timeout-ms`.
-fn deadline(headers: &HeaderMap) -> Result<Option<Instant>, Fault> {
+pub(super) fn deadline(headers: &HeaderMap) -> Result<Option<Instant>, Fault> {
     let Some(said) = text(headers, "x-headworks-timeout-ms") else { return Ok(None) };
     let millis: u64 = said
         .parse()
@@ -120,7 +122,7 @@ fn deadline(headers: &HeaderMap) -> Result<Option<Instant>, Fault> {
 }
 
 /// What clients say in headers rather than in the body.
-fn from_headers(headers: &HeaderMap, chat: &mut ChatRequest) -> Result<(), Fault> {
+pub(super) fn from_headers(headers: &HeaderMap, chat: &mut ChatRequest) -> Result<(), Fault> {
     if let Some(id) = text(headers, "idempotency-key") {
         if id.len() > 255 {
             return Err(Fault::invalid("Idempotency-Key", "longer than 255 characters"));

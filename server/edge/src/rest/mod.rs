@@ -2,6 +2,7 @@
 
 mod body;
 mod chat;
+mod messages;
 mod models;
 mod ops;
 mod sse;
@@ -24,6 +25,8 @@ use crate::{App, fault};
 pub fn routes() -> Router<App> {
     Router::new()
         .route("/v1/chat/completions", post(chat::complete).fallback(method_not_allowed))
+        .route("/v1/messages", post(messages::create).fallback(messages::method_not_allowed))
+        .route("/v1/messages/count_tokens", post(messages::count).fallback(messages::method_not_allowed))
         .route("/v1/models", get(models::list).fallback(method_not_allowed))
         .route("/v1/models/{*id}", get(models::get).fallback(method_not_allowed))
         .route("/healthz", get(ops::healthz).fallback(method_not_allowed))
@@ -66,10 +69,11 @@ pub(crate) fn refuse_at(door: &dyn Door, fault: &Fault, request_id: Option<Arc<s
     let mut shown = fault.clone();
     shown.message = fault::message(fault);
     let body: Bytes = door.fault(&shown, &face);
-    let mut response = json(StatusCode::from_u16(face.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), body);
+    let mut response = json(StatusCode::from_u16(door.status(&shown, &face)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), body);
     let headers = response.headers_mut();
     if let Some(id) = request_id {
         headers.insert(REQUEST_ID, value(&id));
+        headers.insert(HeaderName::from_static(door.id_header()), value(&id));
     }
     headers.insert(ATTEMPTS, value(&fault.attempts.to_string()));
     headers.insert("x-should-retry", HeaderValue::from_static(if face.retryable && fault.attempts == 0 { "true" } else { "false" }));
@@ -85,7 +89,8 @@ pub(crate) fn refuse_at(door: &dyn Door, fault: &Fault, request_id: Option<Arc<s
 
 /// A path that the gateway does not serve.
 pub(crate) fn not_found(method: &http::Method, path: &str) -> Response {
-    let fault = Fault::new(Reason::NotFound, format!("no route {method} {path}; chat is at POST /v1/chat/completions, models at GET /v1/models"));
+    let fault =
+        Fault::new(Reason::NotFound, format!("no route {method} {path}; chat is at POST /v1/chat/completions and POST /v1/messages, models at GET /v1/models"));
     refuse(&fault, None)
 }
 

@@ -1,7 +1,7 @@
 //! Reads Anthropic's messages, whole or streamed, into events.
 
 use bytes::{Bytes, BytesMut};
-use headworks_core::{Batch, DialectName, EventKind, Fault, FinishReason, Json, Str, Target, Tokens, UpstreamError};
+use headworks_core::{Batch, DialectName, EventKind, Fault, FinishReason, Frame, Json, Str, Target, Tokens, UpstreamError};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -207,7 +207,7 @@ impl Decoder for AnthropicDecoder {
                 body.extend_from_slice(chunk);
                 Ok(())
             }
-            Form::Sse(parser) => parser.push(chunk, |event| state.event(&event.data, out)),
+            Form::Sse(parser) => parser.push(chunk, |event| state.frame(&event.data, event.raw, out)),
         }
     }
 
@@ -220,7 +220,7 @@ impl Decoder for AnthropicDecoder {
                 state.whole(&body, out)
             }
             Form::Sse(parser) => {
-                parser.end(|event| state.event(&event.data, out))?;
+                parser.end(|event| state.frame(&event.data, event.raw, out))?;
                 if state.done {
                     return Ok(());
                 }
@@ -259,6 +259,24 @@ impl State {
             out.push(self.usage.add(usage));
         }
         self.finish(out);
+        out.dialect = Some(DialectName::Anthropic);
+        let events = u16::try_from(out.events.len()).unwrap_or(u16::MAX);
+        out.frames.push(Frame { bytes: body.slice(body.len() - body.trim_ascii_start().len()..), events });
+        Ok(())
+    }
+
+    /// One event of a stream, with its own bytes for clients of the same dialect.
+    fn frame(&mut self, data: &Bytes, raw: Bytes, out: &mut Batch) -> Result<(), Fault> {
+        if self.done {
+            return Ok(());
+        }
+        let before = out.events.len();
+        self.event(data, out)?;
+        let events = u16::try_from(out.events.len() - before).unwrap_or(u16::MAX);
+        // What lacks its blank line cannot stand before another event.
+        let whole = raw.ends_with(b"\n\n") || raw.ends_with(b"\r\n\r\n") || raw.ends_with(b"\r\r");
+        out.dialect = Some(DialectName::Anthropic);
+        out.frames.push(Frame { bytes: if whole { raw } else { Bytes::new() }, events });
         Ok(())
     }
 
@@ -268,9 +286,6 @@ impl State {
     }
 
     fn event(&mut self, data: &Bytes, out: &mut Batch) -> Result<(), Fault> {
-        if self.done {
-            return Ok(());
-        }
         let event: Event<'_> =
             serde_json::from_slice(data).map_err(|error| fault::garbled(&self.target, &format!("a piece of the answer cannot be read ({error})")))?;
         match event.kind.as_deref() {

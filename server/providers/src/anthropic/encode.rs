@@ -6,10 +6,13 @@ use http::{Method, Request, header};
 
 use super::{
     cache::{self, Prompt},
+    relay::relay,
     request::{Conversation, control, conversation, legal, write},
+    signature,
 };
 use crate::{
     Encoded, Note,
+    openai::{effort_of, effort_word},
     spell::{Object, object},
 };
 
@@ -21,6 +24,68 @@ const LEAST_THINKING: i64 = 1024;
 /// The request for a target.
 pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, Fault> {
     let mut notes: Vec<Note> = Vec::new();
+    let body = body(target, request, &mut notes)?;
+    address(target, request, "/v1/messages", body, notes)
+}
+
+/// The request for a count of a chat's tokens (Anthropic, "Token counting").
+pub(super) fn encode_count(target: &Target, request: &ChatRequest) -> Result<Encoded, Fault> {
+    let mut notes: Vec<Note> = Vec::new();
+    let body = match &request.original {
+        Some(original) if original.dialect == DialectName::Anthropic => relay(target, request, original, true, &mut notes),
+        _ => spell(target, request, true, &mut notes)?,
+    };
+    address(target, request, "/v1/messages/count_tokens", body, notes)
+}
+
+/// The body of a chat: the client's own where it speaks this dialect.
+pub(crate) fn body(target: &Target, request: &ChatRequest, notes: &mut Vec<Note>) -> Result<Vec<u8>, Fault> {
+    match &request.original {
+        Some(original) if original.dialect == DialectName::Anthropic => Ok(relay(target, request, original, false, notes)),
+        _ => spell(target, request, false, notes),
+    }
+}
+
+fn address(target: &Target, request: &ChatRequest, path: &str, body: Vec<u8>, notes: Vec<Note>) -> Result<Encoded, Fault> {
+    let mut built = Request::builder().method(Method::POST).uri(format!("{}{path}", target.host.base_url)).header(header::CONTENT_TYPE, "application/json");
+    let mut betas: Vec<&str> = request.betas.iter().map(|beta| &**beta).collect();
+    for (name, value) in &target.host.quirks.headers {
+        if &**name == "anthropic-beta" {
+            betas.push(value);
+        } else {
+            built = built.header(&**name, &**value);
+        }
+    }
+    if !betas.is_empty() {
+        built = built.header("anthropic-beta", betas.join(","));
+    }
+    if !target.host.quirks.headers.iter().any(|(name, _)| &**name == "anthropic-version") {
+        built = built.header("anthropic-version", "2023-06-01");
+    }
+    let request = built.body(Bytes::from(body)).map_err(|error| Fault::internal(format!("{}: base_url: {error}", target.id)))?;
+    Ok(Encoded { request, notes })
+}
+
+/// The limit of the output, which the dialect requires: the client's, at most what the model writes.
+pub(super) fn max_tokens(target: &Target, request: &ChatRequest, notes: &mut Vec<Note>) -> i64 {
+    let id = &target.id;
+    let most = target.model.as_deref().and_then(|m| m.max_output_tokens);
+    match (request.sampling.max_tokens, most) {
+        (Some(asked), Some(most)) if asked > most => {
+            notes.push(format!("{id} writes at most {most} tokens; max_tokens was lowered to that").into());
+            most
+        }
+        (Some(asked), _) => asked,
+        (None, most) => {
+            let filled = most.unwrap_or(UNKNOWN_OUTPUT);
+            notes.push(Note::aside(format!("{id} requires max_tokens; {filled} was filled in")));
+            filled
+        }
+    }
+}
+
+/// The body spelled out from our own words.
+fn spell(target: &Target, request: &ChatRequest, counting: bool, notes: &mut Vec<Note>) -> Result<Vec<u8>, Fault> {
     let mut note = |note: Note| notes.push(note);
     let missing = |what: String| Fault::new(Reason::CapabilityMissing, format!("{}: {what}", target.id)).at(&target.id);
     let id = &target.id;
@@ -53,22 +118,13 @@ pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, 
         cache::place(target, &mut prompt, &mut tool_marks, request.cache_ttl);
     }
 
-    let model = target.model.as_deref();
-    let most = model.and_then(|m| m.max_output_tokens);
-    let max_tokens = match (s.max_tokens, most) {
-        (Some(asked), Some(most)) if asked > most => {
-            note(format!("{id} writes at most {most} tokens; max_tokens was lowered to that").into());
-            most
-        }
-        (Some(asked), _) => asked,
-        (None, most) => {
-            let filled = most.unwrap_or(UNKNOWN_OUTPUT);
-            note(Note::aside(format!("{id} requires max_tokens; {filled} was filled in")));
-            filled
-        }
-    };
+    let max_tokens = max_tokens(target, request, notes);
+    let mut note = |note: Note| notes.push(note);
     let thinking = thinking(target, request, max_tokens);
-    let capabilities = model.map(|m| m.capabilities).unwrap_or_default();
+    if thinking.is_none() && signature::round_without_reasoning(request) && wants_thinking(request) {
+        note(format!("{id} does not think in the middle of a tool round that another provider began; thinking was left out").into());
+    }
+    let capabilities = target.model.as_deref().map(|m| m.capabilities).unwrap_or_default();
     if request.tools.is_empty() && request.tool_choice.is_some() && request.tool_choice != Some(ToolChoice::None) {
         note("tool_choice without tools was left out".to_owned().into());
     }
@@ -76,7 +132,9 @@ pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, 
     let mut out = Vec::with_capacity(2048);
     object(&mut out, |o| {
         o.str("model", &target.upstream_name);
-        o.val("max_tokens", max_tokens);
+        if !counting {
+            o.val("max_tokens", max_tokens);
+        }
         if !system.is_empty() {
             let mut json = Vec::new();
             write(&mut json, &system);
@@ -92,7 +150,7 @@ pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, 
                 });
             }
         });
-        if request.stream {
+        if request.stream && !counting {
             o.val("stream", true);
         }
         let fixed = capabilities.sampling == Capability::No || thinking.is_some();
@@ -108,11 +166,13 @@ pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, 
         if !stop.is_empty() {
             o.val("stop_sequences", stop);
         }
-        if let Some(budget) = thinking {
-            o.obj("thinking", |t| {
+        match thinking {
+            Some(Thinking::Budget(budget)) => o.obj("thinking", |t| {
                 t.str("type", "enabled");
                 t.val("budget_tokens", budget);
-            });
+            }),
+            Some(Thinking::Adaptive(_)) => o.raw("thinking", r#"{"type":"adaptive"}"#),
+            None => {}
         }
         if !tools.is_empty() {
             o.arr("tools", |a| {
@@ -124,20 +184,25 @@ pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, 
             });
             choice(o, request);
         }
-        if let Output::Schema { schema, .. } = &request.output {
+        let effort = if let Some(Thinking::Adaptive(effort)) = thinking { effort } else { None };
+        let schema = if let Output::Schema { schema, .. } = &request.output { Some(schema) } else { None };
+        if effort.is_some() || schema.is_some() {
             o.obj("output_config", |c| {
-                c.obj("format", |f| {
-                    f.str("type", "json_schema");
-                    f.raw("schema", schema.as_str());
-                });
+                c.opt_str("effort", effort.map(effort_word));
+                if let Some(schema) = schema {
+                    c.obj("format", |f| {
+                        f.str("type", "json_schema");
+                        f.raw("schema", schema.as_str());
+                    });
+                }
             });
         }
         if let Some(user) = request.user.as_deref().or(request.routing.user_id.as_deref()) {
             o.obj("metadata", |m| m.str("user_id", user));
         }
         match request.service_tier.as_deref() {
-            Some("auto" | "default") => o.str("service_tier", "auto"),
-            Some("standard_only") => o.str("service_tier", "standard_only"),
+            Some("auto") => o.str("service_tier", "auto"),
+            Some("default" | "standard_only") => o.str("service_tier", "standard_only"),
             Some(other) => note(format!("{id} has no service tier \"{other}\"; it was left out").into()),
             None => {}
         }
@@ -162,16 +227,7 @@ pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, 
             }
         }
     });
-    let mut built =
-        Request::builder().method(Method::POST).uri(format!("{}/v1/messages", target.host.base_url)).header(header::CONTENT_TYPE, "application/json");
-    for (name, value) in &target.host.quirks.headers {
-        built = built.header(&**name, &**value);
-    }
-    if !target.host.quirks.headers.iter().any(|(name, _)| &**name == "anthropic-version") {
-        built = built.header("anthropic-version", "2023-06-01");
-    }
-    let request = built.body(Bytes::from(out)).map_err(|error| Fault::internal(format!("{id}: base_url: {error}")))?;
-    Ok(Encoded { request, notes })
+    Ok(out)
 }
 
 fn choice(o: &mut Object<'_>, request: &ChatRequest) {
@@ -211,24 +267,49 @@ fn spell_tool(tool: &Tool) -> Option<(CacheMark, Vec<u8>)> {
     }
 }
 
-/// The thinking budget, where thinking is asked for: below `max_tokens`, at least what Anthropic takes.
-fn thinking(target: &Target, request: &ChatRequest, max_tokens: i64) -> Option<i64> {
+/// How the model is told to think.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Thinking {
+    /// By tokens.
+    Budget(i64),
+    /// As it sees fit, this hard.
+    Adaptive(Option<Effort>),
+}
+
+/// Whether thinking is asked for at all.
+fn wants_thinking(request: &ChatRequest) -> bool {
+    request.reasoning.budget_tokens.is_some_and(|n| n > 0) || request.reasoning.effort.is_some_and(|e| e != Effort::None)
+}
+
+/// How thinking that was asked for is said to this model. Models that take words think as they see fit, as hard as
+/// the nearest word they take says; others by a budget below `max_tokens`, at least what Anthropic takes.
+fn thinking(target: &Target, request: &ChatRequest, max_tokens: i64) -> Option<Thinking> {
     let model = target.model.as_deref();
-    if model.is_some_and(|m| m.capabilities.reasoning == Capability::No) {
+    // A forced tool and thinking exclude each other.
+    let forced = matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
+    let adaptive = request.reasoning.include == Some(true) && request.reasoning.budget_tokens.is_none() && request.reasoning.effort != Some(Effort::None);
+    if forced || model.is_some_and(|m| m.capabilities.reasoning == Capability::No) || !(wants_thinking(request) || adaptive) {
+        return None;
+    }
+    let words = model.map(|m| &m.reasoning).filter(|r| !r.efforts.is_empty() && (r.budget.is_none() || request.reasoning.budget_tokens.is_none()));
+    if let Some(words) = words {
+        let asked = request.reasoning.effort.or(request.reasoning.budget_tokens.map(effort_of));
+        let nearest = asked.and_then(|asked| words.efforts.iter().min_by_key(|word| (**word as i32 - asked as i32).abs()).copied());
+        return Some(Thinking::Adaptive(nearest));
+    }
+    if signature::round_without_reasoning(request) {
         return None;
     }
     let asked = match (request.reasoning.budget_tokens, request.reasoning.effort) {
         (Some(budget), _) => budget,
-        (None, Some(Effort::None)) | (None, None) => 0,
+        (None, Some(Effort::None)) => 0,
         (None, Some(Effort::Minimal)) => 1024,
         (None, Some(Effort::Low)) => 2048,
-        (None, Some(Effort::Medium)) => 8192,
+        (None, Some(Effort::Medium) | None) => 8192,
         (None, Some(Effort::High)) => 16_384,
         (None, Some(Effort::XHigh | Effort::Max)) => 32_768,
     };
     let most = model.and_then(|m| m.reasoning.budget).map(|(_, most)| most).filter(|most| *most > 0).unwrap_or(i64::MAX);
     let budget = asked.min(most).min(max_tokens - 1);
-    // A forced tool and thinking exclude each other.
-    let forced = matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
-    (asked > 0 && budget >= LEAST_THINKING && !forced).then_some(budget)
+    (asked > 0 && budget >= LEAST_THINKING).then_some(Thinking::Budget(budget))
 }

@@ -1,13 +1,25 @@
-//! The `anthropic` dialect: messages, towards upstreams.
+//! The `anthropic` dialect: messages, towards upstreams and towards clients.
 
+mod blocks;
 mod cache;
 mod decode;
+mod door;
 mod encode;
+mod error;
+mod incoming;
+mod relay;
 mod request;
+mod signature;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use door::AnthropicDoor;
 
 use headworks_core::{ChatRequest, DialectName, Fault, Target};
 
-use crate::{Decoder, Dialect, Encoded, Head, fault as shared};
+use crate::{Decoder, Dialect, Encoded, Head, count::CountDecoder, fault as shared};
 
 /// The codec.
 #[derive(Debug)]
@@ -24,6 +36,18 @@ impl Dialect for Anthropic {
 
     fn decoder(&self, target: &Target, head: &Head<'_>) -> Box<dyn Decoder> {
         Box::new(decode::AnthropicDecoder::new(target, head))
+    }
+
+    fn counts(&self, _: &Target) -> bool {
+        true
+    }
+
+    fn encode_count(&self, target: &Target, request: &ChatRequest) -> Result<Encoded, Fault> {
+        encode::encode_count(target, request)
+    }
+
+    fn count_decoder(&self, target: &Target, _: &Head<'_>) -> Box<dyn Decoder> {
+        Box::new(CountDecoder::new(target, "input_tokens"))
     }
 
     fn fault(&self, target: &Target, head: &Head<'_>, body: &[u8]) -> Fault {

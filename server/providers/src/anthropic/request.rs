@@ -2,6 +2,7 @@
 
 use headworks_core::{CacheMark, ChatRequest, DialectName, Fault, MessageRole, Opaque, Part, PartKind, Reason, Source, Target};
 
+use super::signature;
 use crate::spell::{Object, array, object};
 
 /// One content block, spelled but for its cache mark.
@@ -83,6 +84,8 @@ fn spell(part: &Part, target: &Target, path: &str) -> Result<Option<Block>, Faul
                 }
             })
         }
+        // T3: what another maker signed, or nobody, cannot be replayed.
+        PartKind::Reasoning { .. } if !signature::replayable(part) => return Ok(None),
         PartKind::Reasoning { redacted: Some(data), .. } => block(part, data.len(), |o| {
             o.str("type", "redacted_thinking");
             o.str("data", data);
@@ -92,7 +95,6 @@ fn spell(part: &Part, target: &Target, path: &str) -> Result<Option<Block>, Faul
             o.str("thinking", text);
             o.str("signature", signature);
         }),
-        // Reasoning that nobody signed cannot be replayed.
         PartKind::Reasoning { .. } => return Ok(None),
         PartKind::Opaque(Opaque { dialect: DialectName::Anthropic, json, .. }) if json.as_str().starts_with('{') => {
             let text = json.as_str().trim_end();

@@ -11,6 +11,8 @@ use super::{
 };
 use crate::{
     Encoded, Note,
+    dialect::foreign,
+    envelope,
     spell::{Object, object},
 };
 
@@ -23,6 +25,7 @@ const MOST_LOGPROBS: i64 = 20;
 pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, Fault> {
     refuse_impossible(target, request)?;
     let mut notes: Vec<Note> = Vec::new();
+    foreign(target, request, DialectName::Gemini, &mut notes)?;
     let id = &target.id;
     let Turns { system, contents } = turns(target, request, &mut notes)?;
     let json = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap_or_default();
@@ -49,10 +52,6 @@ pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, 
         }
         if request.extra_dialect == Some(DialectName::Gemini) {
             request.extra.iter().for_each(|(name, value)| o.raw(name, value.as_str()));
-        } else {
-            for name in request.extra.keys() {
-                notes.push(format!("{id} has no parameter {name}; it was left out").into());
-            }
         }
     });
     let method = if request.stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
@@ -63,6 +62,16 @@ pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, 
     }
     let request = built.body(Bytes::from(out)).map_err(|error| Fault::internal(format!("{id}: base_url: {error}")))?;
     Ok(Encoded { request, notes })
+}
+
+/// The request for a count of a chat's tokens (`models.countTokens`).
+pub(super) fn encode_count(target: &Target, request: &ChatRequest) -> Result<Encoded, Fault> {
+    let mut encoded = encode(target, request)?;
+    let name = resource(&target.upstream_name);
+    let inner = envelope::reshape(encoded.request.body(), Some(("model", &name)), &["service_tier"]);
+    *encoded.request.body_mut() = [&b"{\"generateContentRequest\":"[..], &inner, b"}"].concat().into();
+    envelope::readdress(target, &mut encoded, format!("{}/v1beta/{name}:countTokens", target.host.base_url))?;
+    Ok(encoded)
 }
 
 /// What cannot be left out without changing what the request means.

@@ -17,7 +17,7 @@ mod wire;
 use error::said;
 use headworks_core::{ChatRequest, DialectName, Fault, Target};
 
-use crate::{Decoder, Dialect, Encoded, Head};
+use crate::{Decoder, Dialect, Encoded, Head, count::CountDecoder};
 
 /// The codec.
 #[derive(Debug)]
@@ -34,6 +34,18 @@ impl Dialect for Gemini {
 
     fn decoder(&self, target: &Target, head: &Head<'_>) -> Box<dyn Decoder> {
         Box::new(decode::GeminiDecoder::new(target, head))
+    }
+
+    fn counts(&self, _: &Target) -> bool {
+        true
+    }
+
+    fn encode_count(&self, target: &Target, request: &ChatRequest) -> Result<Encoded, Fault> {
+        encode::encode_count(target, request)
+    }
+
+    fn count_decoder(&self, target: &Target, _: &Head<'_>) -> Box<dyn Decoder> {
+        Box::new(CountDecoder::new(target, "totalTokens"))
     }
 
     fn fault(&self, target: &Target, head: &Head<'_>, body: &[u8]) -> Fault {

@@ -183,20 +183,7 @@ fn build(body: Body<'_>, bytes: &Bytes) -> Result<ChatRequest, Fault> {
             request.reasoning.effort = Some(Effort::None);
         }
     }
-    request.routing.models = models;
-    if let Some(said) = body.provider {
-        extension::provider(&mut request, said)?;
-    }
-    let given = std::mem::take(&mut request.routing.models);
-    match (body.headworks, body.requesty) {
-        (Some(_), Some(_)) => return Err(Fault::invalid("requesty", "stands beside headworks, which means the same; send one of them")),
-        (Some(said), None) => extension::headworks(&mut request, said, "headworks")?,
-        (None, Some(said)) => extension::headworks(&mut request, said, "requesty")?,
-        (None, None) => {}
-    }
-    if request.routing.models.is_empty() {
-        request.routing.models = given;
-    }
+    extension::gateway(&mut request, models, body.provider, body.headworks, body.requesty)?;
     Ok(request)
 }
 
@@ -423,7 +410,8 @@ fn output(format: ResponseFormat<'_>, bytes: &Bytes) -> Result<Output, Fault> {
     }
 }
 
-fn effort(word: &str, path: &str) -> Result<Effort, Fault> {
+/// The effort that a word means.
+pub(crate) fn effort(word: &str, path: &str) -> Result<Effort, Fault> {
     Ok(match word {
         "none" => Effort::None,
         "minimal" => Effort::Minimal,

@@ -6,7 +6,9 @@ use http::{Method, Request, header};
 
 use super::{turns, ways};
 use crate::{
-    Encoded, Note, extension,
+    Encoded, Note,
+    dialect::foreign,
+    extension,
     spell::{Array, Object, object, string},
 };
 
@@ -14,6 +16,7 @@ use crate::{
 pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, Fault> {
     refuse_impossible(target, request)?;
     let mut notes = Vec::new();
+    foreign(target, request, DialectName::OpenAi, &mut notes)?;
     let body = match &request.original {
         Some(original) if original.dialect == DialectName::OpenAi && !ways::rewrites(target, request, original) => relay(target, request, original, &mut notes),
         _ => spell(target, request, &mut notes)?,

@@ -76,7 +76,7 @@ fn counted(receipt: &Receipt) -> bool {
 }
 
 /// What the gateway has to say of the call.
-fn facts(o: &mut Object<'_>, receipt: &Receipt) {
+pub(crate) fn facts(o: &mut Object<'_>, receipt: &Receipt) {
     o.str("request_id", &receipt.request_id);
     if let Some(last) = receipt.attempts.last() {
         o.str("provider", &last.target.provider);
@@ -86,6 +86,9 @@ fn facts(o: &mut Object<'_>, receipt: &Receipt) {
     o.val("attempts", receipt.attempts.len());
     o.val("cost_nano_usd", receipt.cost.0);
     o.val("cost_known", receipt.cost_known);
+    if receipt.saved.0 != 0 {
+        o.val("saved_nano_usd", receipt.saved.0);
+    }
     if receipt.estimated {
         o.val("estimated", true);
     }
@@ -477,7 +480,7 @@ impl Streamed {
             | EventKind::Hosted(_)
             | EventKind::Opaque { .. }
             | EventKind::Embedded { .. }
-            | EventKind::Counted(_)
+            | EventKind::Counted { .. }
             | EventKind::Residency(_)
             | EventKind::Usage { .. } => {}
         }

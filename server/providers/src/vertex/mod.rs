@@ -115,6 +115,33 @@ impl Dialect for Vertex {
         inner(target).decoder(target, head)
     }
 
+    fn counts(&self, target: &Target) -> bool {
+        matches!(Way::of(target), Way::Google | Way::Anthropic)
+    }
+
+    fn encode_count(&self, target: &Target, request: &ChatRequest) -> Result<Encoded, Fault> {
+        let (way, place) = (Way::of(target), place(target)?);
+        if way == Way::Anthropic {
+            let mut encoded = inner(target).encode_count(target, request)?;
+            let body = envelope::reshape(encoded.request.body(), Some(("anthropic_version", ANTHROPIC_VERSION)), &[]);
+            *encoded.request.body_mut() = body;
+            encoded.request.headers_mut().remove("anthropic-version");
+            envelope::readdress(target, &mut encoded, format!("{place}/publishers/anthropic/models/count-tokens:rawPredict"))?;
+            return Ok(encoded);
+        }
+        // Vertex takes the parts of the request themselves, and fewer of them (`CountTokensRequest`).
+        let mut encoded = inner(target).encode(target, &ChatRequest { service_tier: None, ..request.clone() })?;
+        let body = envelope::reshape(encoded.request.body(), None, &["toolConfig", "safetySettings", "cachedContent"]);
+        *encoded.request.body_mut() = body;
+        let bare = target.upstream_name.rsplit('/').next().unwrap_or_default();
+        envelope::readdress(target, &mut encoded, format!("{place}/publishers/google/models/{}:countTokens", envelope::segment(bare)))?;
+        Ok(encoded)
+    }
+
+    fn count_decoder(&self, target: &Target, head: &Head<'_>) -> Box<dyn Decoder> {
+        inner(target).count_decoder(target, head)
+    }
+
     fn fault(&self, target: &Target, head: &Head<'_>, body: &[u8]) -> Fault {
         // Google answers in its own form wherever the request did not reach the model.
         let googles = serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|value| {
