@@ -1,0 +1,791 @@
+"""One class per service of `headworks.v1`."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import AsyncIterator, Mapping, Sequence
+
+from typing_extensions import deprecated
+
+from . import v1
+from ._paging import AsyncPager
+from ._runtime import AsyncTransport, CallOptions, build
+
+__all__ = ["AsyncChat", "AsyncEmbeddings", "AsyncKeys", "AsyncModels", "AsyncPolicies", "AsyncStreams", "AsyncUsage"]
+
+
+class AsyncChat:
+    """Answers chats in one piece."""
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+
+    async def complete(
+        self,
+        *,
+        model: str | None = None,
+        messages: Sequence[v1.Message] | None = None,
+        tools: Sequence[v1.Tool] | None = None,
+        tool_choice: v1.ToolChoice | None = None,
+        parallel_tool_calls: bool | None = None,
+        sampling: v1.Sampling | None = None,
+        output: v1.OutputFormat | None = None,
+        reasoning: v1.ReasoningOptions | None = None,
+        auto_cache: bool | None = None,
+        cache_ttl: v1.CacheTtl.ValueType | None = None,
+        metadata: Mapping[str, str] | None = None,
+        service_tier: str | None = None,
+        user: str | None = None,
+        routing: v1.Routing | None = None,
+        extra_json: Mapping[str, str] | None = None,
+        tags: Sequence[str] | None = None,
+        user_id: str | None = None,
+        trace_id: str | None = None,
+        request_id: str | None = None,
+        resume_window: timedelta | None = None,
+        timeout: timedelta | None = None,
+        options: CallOptions | None = None,
+    ) -> v1.CompleteResponse:
+        """Answers a chat. Needs the role CALLER. The initial metadata carry `headworks-request-id`; the trailers carry
+        `headworks-request-id`, `headworks-provider`, `headworks-model`, `headworks-attempts` and `headworks-cost-usd`.
+        Errors: INVALID_REQUEST with field violations, MODEL_NOT_FOUND, MODEL_FORBIDDEN, REGION_FORBIDDEN,
+        CONTEXT_TOO_LONG, CAPABILITY_MISSING, RATE_LIMITED, BUDGET_EXCEEDED, COST_UNBOUNDED, PRICE_UNKNOWN,
+        UPSTREAM_CREDENTIALS, UPSTREAM_REJECTED, ALL_TARGETS_FAILED, TIMEOUT, OVERLOADED, NOT_IMPLEMENTED."""
+        chat_ = build(
+            v1.Chat,
+            {
+                "model": model,
+                "messages": messages,
+                "tools": tools,
+                "tool_choice": tool_choice,
+                "parallel_tool_calls": parallel_tool_calls,
+                "sampling": sampling,
+                "output": output,
+                "reasoning": reasoning,
+                "auto_cache": auto_cache,
+                "cache_ttl": cache_ttl,
+                "metadata": metadata,
+                "service_tier": service_tier,
+                "user": user,
+                "routing": routing,
+                "extra_json": extra_json,
+                "tags": tags,
+                "user_id": user_id,
+                "trace_id": trace_id,
+                "request_id": request_id,
+                "resume_window": resume_window,
+                "timeout": timeout,
+            },
+        )
+        request_ = build(v1.CompleteRequest, {"chat": chat_})
+        return await self._transport.unary("/headworks.v1.ChatService/Complete", request_, v1.CompleteResponse, bool(request_id), options)
+
+
+class AsyncEmbeddings:
+    """Turns texts into vectors."""
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+
+    async def embed(
+        self,
+        *,
+        model: str | None = None,
+        inputs: Sequence[str] | None = None,
+        dimensions: int | None = None,
+        request_id: str | None = None,
+        token_inputs: Sequence[v1.TokenInput] | None = None,
+        input_type: str | None = None,
+        routing: v1.Routing | None = None,
+        extra_json: Mapping[str, str] | None = None,
+        metadata: Mapping[str, str] | None = None,
+        user: str | None = None,
+        tags: Sequence[str] | None = None,
+        user_id: str | None = None,
+        trace_id: str | None = None,
+        timeout: timedelta | None = None,
+        options: CallOptions | None = None,
+    ) -> v1.EmbedResponse:
+        """Embeds texts. Needs the role CALLER. Not served by this version.
+        Errors: NOT_IMPLEMENTED, and those of `ChatService.Complete`."""
+        request_ = build(
+            v1.EmbedRequest,
+            {
+                "model": model,
+                "inputs": inputs,
+                "dimensions": dimensions,
+                "request_id": request_id,
+                "token_inputs": token_inputs,
+                "input_type": input_type,
+                "routing": routing,
+                "extra_json": extra_json,
+                "metadata": metadata,
+                "user": user,
+                "tags": tags,
+                "user_id": user_id,
+                "trace_id": trace_id,
+                "timeout": timeout,
+            },
+        )
+        return await self._transport.unary("/headworks.v1.EmbeddingService/Embed", request_, v1.EmbedResponse, bool(request_id), options)
+
+
+class AsyncKeys:
+    """Manages keys, groups and budgets. Needs the role ADMIN, but for a key that reads itself."""
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+
+    async def create_key(
+        self,
+        *,
+        key: v1.Key | None = None,
+        options: CallOptions | None = None,
+    ) -> v1.CreateKeyResponse:
+        """Makes a key. Its secret is in this answer and nowhere else.
+        Errors: INVALID_REQUEST, PERMISSION_DENIED, NOT_IMPLEMENTED for a field that this version does not serve."""
+        request_ = build(
+            v1.CreateKeyRequest,
+            {
+                "key": key,
+            },
+        )
+        return await self._transport.unary("/headworks.v1.KeyService/CreateKey", request_, v1.CreateKeyResponse, False, options)
+
+    async def get_key(
+        self,
+        *,
+        id: str | None = None,
+        options: CallOptions | None = None,
+    ) -> v1.GetKeyResponse:
+        """Gets a key. A key may always get itself, by the id `self` too.
+        Errors: NOT_FOUND, also for a key that the caller may not see."""
+        request_ = build(
+            v1.GetKeyRequest,
+            {
+                "id": id,
+            },
+        )
+        return await self._transport.unary("/headworks.v1.KeyService/GetKey", request_, v1.GetKeyResponse, True, options)
+
+    def list_keys(
+        self,
+        *,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        include_inactive: bool | None = None,
+        options: CallOptions | None = None,
+    ) -> AsyncPager[v1.Key, v1.ListKeysResponse]:
+        """Lists keys, by id.
+        Errors: INVALID_REQUEST, PERMISSION_DENIED."""
+        request_ = build(
+            v1.ListKeysRequest,
+            {
+                "page_size": page_size,
+                "page_token": page_token,
+                "include_inactive": include_inactive,
+            },
+        )
+
+        async def fetch(token: str) -> v1.ListKeysResponse:
+            request_.page_token = token
+            return await self._transport.unary("/headworks.v1.KeyService/ListKeys", request_, v1.ListKeysResponse, True, options)
+
+        return AsyncPager(fetch, lambda page: page.keys, request_.page_token)
+
+    async def update_key(
+        self,
+        *,
+        key: v1.Key | None = None,
+        update_mask: Sequence[str] | None = None,
+        options: CallOptions | None = None,
+    ) -> v1.UpdateKeyResponse:
+        """Changes a key. Effective for the next call.
+        Errors: NOT_FOUND, CONFLICT if the etag is old, INVALID_REQUEST for an unknown path, PERMISSION_DENIED."""
+        request_ = build(
+            v1.UpdateKeyRequest,
+            {
+                "key": key,
+                "update_mask": update_mask,
+            },
+        )
+        return await self._transport.unary("/headworks.v1.KeyService/UpdateKey", request_, v1.UpdateKeyResponse, False, options)
+
+    async def rotate_key(
+        self,
+        *,
+        id: str | None = None,
+        overlap: timedelta | None = None,
+        options: CallOptions | None = None,
+    ) -> v1.RotateKeyResponse:
+        """Gives a key a new secret; the old one works on for a while. Not served by this version.
+        Errors: NOT_IMPLEMENTED, NOT_FOUND, PERMISSION_DENIED."""
+        request_ = build(
+            v1.RotateKeyRequest,
+            {
+                "id": id,
+                "overlap": overlap,
+            },
+        )
+        return await self._transport.unary("/headworks.v1.KeyService/RotateKey", request_, v1.RotateKeyResponse, False, options)
+
+    async def revoke_key(
+        self,
+        *,
+        id: str | None = None,
+        options: CallOptions | None = None,
+    ) -> v1.RevokeKeyResponse:
+        """Ends a key for good. Effective for the next call.
+        Errors: NOT_FOUND, PERMISSION_DENIED. Revoking twice is no error."""
+        request_ = build(
+            v1.RevokeKeyRequest,
+            {
+                "id": id,
+            },
+        )
+        return await self._transport.unary("/headworks.v1.KeyService/RevokeKey", request_, v1.RevokeKeyResponse, True, options)
+
+    async def create_group(
+        self,
+        *,
+        group: v1.Group | None = None,
+        options: CallOptions | None = None,
+    ) -> v1.CreateGroupResponse:
+        """Makes a group. Not served by this version.
+        Errors: NOT_IMPLEMENTED, INVALID_REQUEST, PERMISSION_DENIED."""
+        request_ = build(
+            v1.CreateGroupRequest,
+            {
+                "group": group,
+            },
+        )
+        return await self._transport.unary("/headworks.v1.KeyService/CreateGroup", request_, v1.CreateGroupResponse, False, options)
+
+    async def get_group(
+        self,
+        *,
+        id: str | None = None,
+        options: CallOptions | None = None,
+    ) -> v1.GetGroupResponse:
+        """Gets a group. Not served by this version.
+        Errors: NOT_IMPLEMENTED, NOT_FOUND, PERMISSION_DENIED."""
+        request_ = build(
+            v1.GetGroupRequest,
+            {
+                "id": id,
+            },
+        )
+        return await self._transport.unary("/headworks.v1.KeyService/GetGroup", request_, v1.GetGroupResponse, True, options)
+
+    def list_groups(
+        self,
+        *,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        parent: str | None = None,
+        options: CallOptions | None = None,
+    ) -> AsyncPager[v1.Group, v1.ListGroupsResponse]:
+        """Lists groups. Not served by this version.
+        Errors: NOT_IMPLEMENTED, INVALID_REQUEST, PERMISSION_DENIED."""
+        request_ = build(
+            v1.ListGroupsRequest,
+            {
+                "page_size": page_size,
+                "page_token": page_token,
+                "parent": parent,
+            },
+        )
+
+        async def fetch(token: str) -> v1.ListGroupsResponse:
+            request_.page_token = token
+            return await self._transport.unary("/headworks.v1.KeyService/ListGroups", request_, v1.ListGroupsResponse, True, options)
+
+        return AsyncPager(fetch, lambda page: page.groups, request_.page_token)
+
+    async def update_group(
+        self,
+        *,
+        group: v1.Group | None = None,
+        update_mask: Sequence[str] | None = None,
+        options: CallOptions | None = None,
+    ) -> v1.UpdateGroupResponse:
+        """Changes a group. Not served by this version.
+        Errors: NOT_IMPLEMENTED, NOT_FOUND, CONFLICT, INVALID_REQUEST, PERMISSION_DENIED."""
+        request_ = build(
+            v1.UpdateGroupRequest,
+            {
+                "group": group,
+                "update_mask": update_mask,
+            },
+        )
+        return await self._transport.unary("/headworks.v1.KeyService/UpdateGroup", request_, v1.UpdateGroupResponse, False, options)
+
+    async def delete_group(
+        self,
+        *,
+        id: str | None = None,
+        etag: str | None = None,
+        options: CallOptions | None = None,
+    ) -> v1.DeleteGroupResponse:
+        """Deletes a group. Not served by this version.
+        Errors: NOT_IMPLEMENTED, NOT_FOUND, CONFLICT, PERMISSION_DENIED."""
+        request_ = build(
+            v1.DeleteGroupRequest,
+            {
+                "id": id,
+                "etag": etag,
+            },
+        )
+        return await self._transport.unary("/headworks.v1.KeyService/DeleteGroup", request_, v1.DeleteGroupResponse, False, options)
+
+    async def get_budget(
+        self,
+        *,
+        key_id: str | None = None,
+        group_id: str | None = None,
+        options: CallOptions | None = None,
+    ) -> v1.GetBudgetResponse:
+        """Gets what is left of a key's budget. A key may always ask for its own. Not served by this version.
+        Errors: NOT_IMPLEMENTED, NOT_FOUND."""
+        request_ = build(
+            v1.GetBudgetRequest,
+            {
+                "key_id": key_id,
+                "group_id": group_id,
+            },
+        )
+        return await self._transport.unary("/headworks.v1.KeyService/GetBudget", request_, v1.GetBudgetResponse, True, options)
+
+
+class AsyncModels:
+    """Tells which models and providers there are."""
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+
+    def list_models(
+        self,
+        *,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        provider: str | None = None,
+        capability: str | None = None,
+        include_unavailable: bool | None = None,
+        include_hidden: bool | None = None,
+        options: CallOptions | None = None,
+    ) -> AsyncPager[v1.Model, v1.ListModelsResponse]:
+        """Lists models that the key may use, by id.
+        Errors: INVALID_REQUEST for an unknown capability."""
+        request_ = build(
+            v1.ListModelsRequest,
+            {
+                "page_size": page_size,
+                "page_token": page_token,
+                "provider": provider,
+                "capability": capability,
+                "include_unavailable": include_unavailable,
+                "include_hidden": include_hidden,
+            },
+        )
+
+        async def fetch(token: str) -> v1.ListModelsResponse:
+            request_.page_token = token
+            return await self._transport.unary("/headworks.v1.ModelService/ListModels", request_, v1.ListModelsResponse, True, options)
+
+        return AsyncPager(fetch, lambda page: page.models, request_.page_token)
+
+    async def get_model(
+        self,
+        *,
+        id: str | None = None,
+        options: CallOptions | None = None,
+    ) -> v1.GetModelResponse:
+        """Gets one model by id, alias or bare name.
+        Errors: MODEL_NOT_FOUND, also for a model that the key may not use."""
+        request_ = build(
+            v1.GetModelRequest,
+            {
+                "id": id,
+            },
+        )
+        return await self._transport.unary("/headworks.v1.ModelService/GetModel", request_, v1.GetModelResponse, True, options)
+
+    def list_providers(
+        self,
+        *,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        options: CallOptions | None = None,
+    ) -> AsyncPager[v1.Provider, v1.ListProvidersResponse]:
+        """Lists providers, configured or not.
+        Errors: INVALID_REQUEST."""
+        request_ = build(
+            v1.ListProvidersRequest,
+            {
+                "page_size": page_size,
+                "page_token": page_token,
+            },
+        )
+
+        async def fetch(token: str) -> v1.ListProvidersResponse:
+            request_.page_token = token
+            return await self._transport.unary("/headworks.v1.ModelService/ListProviders", request_, v1.ListProvidersResponse, True, options)
+
+        return AsyncPager(fetch, lambda page: page.providers, request_.page_token)
+
+
+class AsyncPolicies:
+    """Manages policies: which targets serve a call, and in which order. Needs the role ADMIN."""
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+
+    async def create_policy(
+        self,
+        *,
+        policy: v1.Policy | None = None,
+        options: CallOptions | None = None,
+    ) -> v1.CreatePolicyResponse:
+        """Makes a policy, to be asked for as `policy/NAME`.
+        Errors: ALREADY_EXISTS, INVALID_REQUEST with the field, NOT_IMPLEMENTED for a kind that this version does not serve."""
+        request_ = build(
+            v1.CreatePolicyRequest,
+            {
+                "policy": policy,
+            },
+        )
+        return await self._transport.unary("/headworks.v1.PolicyService/CreatePolicy", request_, v1.CreatePolicyResponse, False, options)
+
+    async def get_policy(
+        self,
+        *,
+        name: str | None = None,
+        options: CallOptions | None = None,
+    ) -> v1.GetPolicyResponse:
+        """Gets a policy.
+        Errors: NOT_FOUND."""
+        request_ = build(
+            v1.GetPolicyRequest,
+            {
+                "name": name,
+            },
+        )
+        return await self._transport.unary("/headworks.v1.PolicyService/GetPolicy", request_, v1.GetPolicyResponse, True, options)
+
+    def list_policies(
+        self,
+        *,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        options: CallOptions | None = None,
+    ) -> AsyncPager[v1.Policy, v1.ListPoliciesResponse]:
+        """Lists policies, by name.
+        Errors: INVALID_REQUEST."""
+        request_ = build(
+            v1.ListPoliciesRequest,
+            {
+                "page_size": page_size,
+                "page_token": page_token,
+            },
+        )
+
+        async def fetch(token: str) -> v1.ListPoliciesResponse:
+            request_.page_token = token
+            return await self._transport.unary("/headworks.v1.PolicyService/ListPolicies", request_, v1.ListPoliciesResponse, True, options)
+
+        return AsyncPager(fetch, lambda page: page.policies, request_.page_token)
+
+    async def update_policy(
+        self,
+        *,
+        policy: v1.Policy | None = None,
+        update_mask: Sequence[str] | None = None,
+        options: CallOptions | None = None,
+    ) -> v1.UpdatePolicyResponse:
+        """Changes a policy. Not served by this version.
+        Errors: NOT_IMPLEMENTED, NOT_FOUND, CONFLICT, INVALID_REQUEST for an unknown path."""
+        request_ = build(
+            v1.UpdatePolicyRequest,
+            {
+                "policy": policy,
+                "update_mask": update_mask,
+            },
+        )
+        return await self._transport.unary("/headworks.v1.PolicyService/UpdatePolicy", request_, v1.UpdatePolicyResponse, False, options)
+
+    async def delete_policy(
+        self,
+        *,
+        name: str | None = None,
+        etag: str | None = None,
+        options: CallOptions | None = None,
+    ) -> v1.DeletePolicyResponse:
+        """Deletes a policy. Effective for the next call.
+        Errors: NOT_FOUND, CONFLICT if the etag is old."""
+        request_ = build(
+            v1.DeletePolicyRequest,
+            {
+                "name": name,
+                "etag": etag,
+            },
+        )
+        return await self._transport.unary("/headworks.v1.PolicyService/DeletePolicy", request_, v1.DeletePolicyResponse, False, options)
+
+    async def explain_route(
+        self,
+        *,
+        chat: v1.Chat | None = None,
+        key_id: str | None = None,
+        options: CallOptions | None = None,
+    ) -> v1.ExplainRouteResponse:
+        """Tells what would be tried for a chat and what was left out, and why; calls nobody. Not served by this version.
+        Errors: NOT_IMPLEMENTED, and those that the chat itself would meet before its first attempt."""
+        request_ = build(
+            v1.ExplainRouteRequest,
+            {
+                "chat": chat,
+                "key_id": key_id,
+            },
+        )
+        return await self._transport.unary("/headworks.v1.PolicyService/ExplainRoute", request_, v1.ExplainRouteResponse, True, options)
+
+    async def simulate_policy(
+        self,
+        *,
+        policy: v1.Policy | None = None,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+        key_id: str | None = None,
+        model: str | None = None,
+        tag: str | None = None,
+        max_requests: int | None = None,
+        options: CallOptions | None = None,
+    ) -> v1.SimulatePolicyResponse:
+        """Replays recorded requests through a policy and tells what would have happened. Not served by this version.
+        Errors: NOT_IMPLEMENTED, INVALID_REQUEST."""
+        request_ = build(
+            v1.SimulatePolicyRequest,
+            {
+                "policy": policy,
+                "start_time": start_time,
+                "end_time": end_time,
+                "key_id": key_id,
+                "model": model,
+                "tag": tag,
+                "max_requests": max_requests,
+            },
+        )
+        return await self._transport.unary("/headworks.v1.PolicyService/SimulatePolicy", request_, v1.SimulatePolicyResponse, True, options)
+
+
+class AsyncStreams:
+    """Answers chats as they are written."""
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+
+    def stream(
+        self,
+        *,
+        model: str | None = None,
+        messages: Sequence[v1.Message] | None = None,
+        tools: Sequence[v1.Tool] | None = None,
+        tool_choice: v1.ToolChoice | None = None,
+        parallel_tool_calls: bool | None = None,
+        sampling: v1.Sampling | None = None,
+        output: v1.OutputFormat | None = None,
+        reasoning: v1.ReasoningOptions | None = None,
+        auto_cache: bool | None = None,
+        cache_ttl: v1.CacheTtl.ValueType | None = None,
+        metadata: Mapping[str, str] | None = None,
+        service_tier: str | None = None,
+        user: str | None = None,
+        routing: v1.Routing | None = None,
+        extra_json: Mapping[str, str] | None = None,
+        tags: Sequence[str] | None = None,
+        user_id: str | None = None,
+        trace_id: str | None = None,
+        request_id: str | None = None,
+        resume_window: timedelta | None = None,
+        timeout: timedelta | None = None,
+        options: CallOptions | None = None,
+    ) -> AsyncIterator[v1.StreamResponse]:
+        """Answers a chat event by event. Needs the role CALLER. The initial metadata carry `headworks-request-id` and
+        `headworks-stream-id`; the trailers what those of `ChatService.Complete` carry. A stream that fails ends with a
+        status; what came before it is a partial answer.
+        Errors: those of `ChatService.Complete`, and STREAM_BROKEN once there was content."""
+        chat_ = build(
+            v1.Chat,
+            {
+                "model": model,
+                "messages": messages,
+                "tools": tools,
+                "tool_choice": tool_choice,
+                "parallel_tool_calls": parallel_tool_calls,
+                "sampling": sampling,
+                "output": output,
+                "reasoning": reasoning,
+                "auto_cache": auto_cache,
+                "cache_ttl": cache_ttl,
+                "metadata": metadata,
+                "service_tier": service_tier,
+                "user": user,
+                "routing": routing,
+                "extra_json": extra_json,
+                "tags": tags,
+                "user_id": user_id,
+                "trace_id": trace_id,
+                "request_id": request_id,
+                "resume_window": resume_window,
+                "timeout": timeout,
+            },
+        )
+        request_ = build(v1.StreamRequest, {"chat": chat_})
+        return self._transport.stream("/headworks.v1.StreamService/Stream", request_, v1.StreamResponse, bool(request_id), options)
+
+    def resume(
+        self,
+        *,
+        stream_id: str | None = None,
+        after_sequence: int | None = None,
+        options: CallOptions | None = None,
+    ) -> AsyncIterator[v1.ResumeResponse]:
+        """Goes on with a stream whose connection was lost. Only the key that began it may. Not served by this version.
+        Errors: STREAM_GONE, NOT_IMPLEMENTED."""
+        request_ = build(
+            v1.ResumeRequest,
+            {
+                "stream_id": stream_id,
+                "after_sequence": after_sequence,
+            },
+        )
+        return self._transport.stream("/headworks.v1.StreamService/Resume", request_, v1.ResumeResponse, True, options)
+
+    async def cancel(
+        self,
+        *,
+        stream_id: str | None = None,
+        options: CallOptions | None = None,
+    ) -> v1.CancelResponse:
+        """Ends a stream; what was consumed is billed. Only the key that began it may.
+        Errors: STREAM_GONE if it is not under way or is another key's."""
+        request_ = build(
+            v1.CancelRequest,
+            {
+                "stream_id": stream_id,
+            },
+        )
+        return await self._transport.unary("/headworks.v1.StreamService/Cancel", request_, v1.CancelResponse, True, options)
+
+
+class AsyncUsage:
+    """Tells what was called and what it cost. A key sees its own calls, an admin sees all."""
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+
+    def query_usage(
+        self,
+        *,
+        filter: v1.RequestFilter | None = None,
+        group_by: Sequence[str] | None = None,
+        interval: timedelta | None = None,
+        metrics: Sequence[str] | None = None,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        options: CallOptions | None = None,
+    ) -> AsyncPager[v1.UsageRow, v1.QueryUsageResponse]:
+        """Sums over calls. Not served by this version.
+        Errors: NOT_IMPLEMENTED, INVALID_REQUEST for an unknown metric or group."""
+        request_ = build(
+            v1.QueryUsageRequest,
+            {
+                "filter": filter,
+                "group_by": group_by,
+                "interval": interval,
+                "metrics": metrics,
+                "page_size": page_size,
+                "page_token": page_token,
+            },
+        )
+
+        async def fetch(token: str) -> v1.QueryUsageResponse:
+            request_.page_token = token
+            return await self._transport.unary("/headworks.v1.UsageService/QueryUsage", request_, v1.QueryUsageResponse, True, options)
+
+        return AsyncPager(fetch, lambda page: page.rows, request_.page_token)
+
+    def list_requests(
+        self,
+        *,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        filter: v1.RequestFilter | None = None,
+        options: CallOptions | None = None,
+    ) -> AsyncPager[v1.RequestRecord, v1.ListRequestsResponse]:
+        """Lists calls, newest first.
+        Errors: INVALID_REQUEST, PERMISSION_DENIED for another key's calls."""
+        request_ = build(
+            v1.ListRequestsRequest,
+            {
+                "page_size": page_size,
+                "page_token": page_token,
+                "filter": filter,
+            },
+        )
+
+        async def fetch(token: str) -> v1.ListRequestsResponse:
+            request_.page_token = token
+            return await self._transport.unary("/headworks.v1.UsageService/ListRequests", request_, v1.ListRequestsResponse, True, options)
+
+        return AsyncPager(fetch, lambda page: page.requests, request_.page_token)
+
+    async def get_request(
+        self,
+        *,
+        id: str | None = None,
+        options: CallOptions | None = None,
+    ) -> v1.GetRequestResponse:
+        """Gets one call with every attempt.
+        Errors: NOT_FOUND, also for a call that the caller may not see; a call's record lands when it ends."""
+        request_ = build(
+            v1.GetRequestRequest,
+            {
+                "id": id,
+            },
+        )
+        return await self._transport.unary("/headworks.v1.UsageService/GetRequest", request_, v1.GetRequestResponse, True, options)
+
+    def watch_requests(
+        self,
+        *,
+        filter: v1.RequestFilter | None = None,
+        options: CallOptions | None = None,
+    ) -> AsyncIterator[v1.WatchRequestsResponse]:
+        """Tells of calls as they end. Not served by this version.
+        Errors: NOT_IMPLEMENTED, PERMISSION_DENIED for another key's calls."""
+        request_ = build(
+            v1.WatchRequestsRequest,
+            {
+                "filter": filter,
+            },
+        )
+        return self._transport.stream("/headworks.v1.UsageService/WatchRequests", request_, v1.WatchRequestsResponse, True, options)
+
+    def export_requests(
+        self,
+        *,
+        filter: v1.RequestFilter | None = None,
+        format: v1.ExportFormat.ValueType | None = None,
+        options: CallOptions | None = None,
+    ) -> AsyncIterator[v1.ExportRequestsResponse]:
+        """Writes out calls. Not served by this version.
+        Errors: NOT_IMPLEMENTED, PERMISSION_DENIED for another key's calls."""
+        request_ = build(
+            v1.ExportRequestsRequest,
+            {
+                "filter": filter,
+                "format": format,
+            },
+        )
+        return self._transport.stream("/headworks.v1.UsageService/ExportRequests", request_, v1.ExportRequestsResponse, True, options)

@@ -1,0 +1,45 @@
+"""Runs one client's runner over the scenarios: a live gateway, the fake, and a check that nothing was left out.
+
+A runner prints one line per scenario: `PASS id`, `FAIL id: why` or `UNSERVED id` (the gateway said NOT_IMPLEMENTED,
+which only scenarios marked `may_be_unserved` may meet).
+"""
+import json, os, pathlib, subprocess, sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path[:0] = [str(ROOT / 'tests/python'), str(HERE), str(ROOT / 'target/tools/stubs')]
+from gateway import ADMIN, Gateway
+import fake
+
+SCENARIOS = HERE / 'scenarios.json'
+
+
+def run(name, command, cwd=ROOT, env=None):
+    """Exits 0 if every scenario passed or is not served by this build."""
+    wanted = {s['id']: s for s in json.loads(SCENARIOS.read_text())}
+    server, port = fake.serve()
+    with Gateway() as gateway:
+        facts = {'HEADWORKS_URL': gateway.url, 'HEADWORKS_API_KEY': ADMIN, 'HEADWORKS_FAKE_URL': f'http://127.0.0.1:{port}', 'HEADWORKS_SCENARIOS': str(SCENARIOS)}
+        done = subprocess.run(command, cwd=cwd, env={**os.environ, **facts, **(env or {})}, stdout=subprocess.PIPE, text=True, timeout=540)
+    server.stop(None)
+    told, failed = {}, 0
+    for line in done.stdout.splitlines():
+        word, _, rest = line.partition(' ')
+        if word in ('PASS', 'FAIL', 'UNSERVED'): told[rest.split(':')[0].strip()] = (word, line)
+        else: print(line)
+    for id_, scenario in wanted.items():
+        word, line = told.get(id_, ('MISSING', f'MISSING {id_}: the runner did not run it'))
+        if word == 'UNSERVED' and scenario.get('may_be_unserved'): print(f'NOT SERVED BY THIS BUILD {id_}: {scenario["what"]}')
+        elif word == 'PASS': print(f'ok {id_}: {scenario["what"]}')
+        else:
+            failed += 1
+            print(line)
+    for id_ in told.keys() - wanted.keys():
+        failed += 1
+        print(f'{id_} is not in scenarios.json')
+    if done.returncode and not failed:
+        failed += 1
+        print(f'the runner ended with {done.returncode}')
+    passed = sum(word == 'PASS' for word, _ in told.values())
+    print(f'{name}: {passed} passed, {failed} failed')
+    sys.exit(0 if passed >= 15 and not failed else 1)
