@@ -274,6 +274,8 @@ pub struct Quirks {
     pub echo_reasoning: bool,
     /// Reasoning goes back as a content part of type `thinking` (Mistral).
     pub thinking_parts: bool,
+    /// A file by URL is a part of type `document_url` (Mistral).
+    pub document_parts: bool,
     /// How it is told how hard to think.
     pub reasoning_option: ReasoningOption,
     /// Message content must be a string where it is only text.
@@ -321,6 +323,7 @@ impl Default for Quirks {
             reasoning_field: "reasoning_content".into(),
             echo_reasoning: false,
             thinking_parts: false,
+            document_parts: false,
             reasoning_option: ReasoningOption::default(),
             plain_text_content: false,
             developer_role: false,

@@ -28,8 +28,9 @@ QUIRKS = {
     'fireworks': {'required_word': 'any', 'tools_or_format': True},
     'groq': {'reasoning_field': 'reasoning'},
     'minimax': {'always': {'reasoning_split': 'true'}},
-    'mistral': {'seed_field': 'random_seed', 'stream_usage_option': False, 'required_word': 'any', 'named_tool_choice': False, 'short_call_ids': True,
-                'tool_names': True, 'assistant_after_tool': True, 'assistant_prefix': True, 'thinking_parts': True, 'rejects': ['logit_bias', 'user']},
+    # Recorded requests show that it takes a tool by name, tools' messages without names, and the user after a tool.
+    'mistral': {'seed_field': 'random_seed', 'stream_usage_option': False, 'required_word': 'any', 'short_call_ids': True,
+                'assistant_prefix': True, 'thinking_parts': True, 'document_parts': True, 'rejects': ['logit_bias', 'user']},
     'moonshot': {'echo_reasoning': True, 'plain_text_content': True, 'required_word': ''},
     'ollama': {'reasoning_field': 'reasoning'},
     'openai': {'developer_role': True, 'responses': True},

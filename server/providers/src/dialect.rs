@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use headworks_core::{Batch, Cause, ChatRequest, DialectName, EmbedRequest, Fault, Reason, Target, Tool, Work};
+use headworks_core::{Batch, Cause, ChatRequest, DialectName, EmbedRequest, Fault, MessageRole, PartKind, Reason, Target, Tool, Work};
 
 /// A request ready for the wire, without credentials.
 #[derive(Debug)]
@@ -125,6 +125,23 @@ pub(crate) fn foreign(target: &Target, request: &ChatRequest, own: DialectName, 
             }
             "cache_control" => {}
             _ => notes.push(format!("{} has no parameter {name}; it was left out", target.id).into()),
+        }
+    }
+    Ok(())
+}
+
+/// Fails where a user's or the application's message holds a part that only another dialect understands: left out, it would
+/// be missed without a word. (In an assistant's message such parts are notes to its own maker, and go nowhere else: T3.)
+pub(crate) fn all_understood(target: &Target, request: &ChatRequest, name: DialectName) -> Result<(), Fault> {
+    for message in request.messages.iter().filter(|m| m.role != MessageRole::Assistant) {
+        for part in &message.parts {
+            if let PartKind::Opaque(opaque) = &part.kind
+                && opaque.dialect != name
+            {
+                let kind = opaque.json.read::<serde_json::Value>().ok().and_then(|v| v.get("type")?.as_str().map(str::to_owned)).unwrap_or_default();
+                let message = format!("{}: a part \"{kind}\" of the dialect \"{}\" cannot be used here", target.id, opaque.dialect.as_str());
+                return Err(Fault::new(Reason::CapabilityMissing, message).because(Cause::Unfit).at(&target.id));
+            }
         }
     }
     Ok(())

@@ -23,6 +23,7 @@ const LEAST_THINKING: i64 = 1024;
 
 /// The request for a target.
 pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, Fault> {
+    crate::dialect::all_understood(target, request, DialectName::Anthropic)?;
     let mut notes: Vec<Note> = Vec::new();
     let body = body(target, request, &mut notes)?;
     address(target, request, "/v1/messages", body, notes)

@@ -7,7 +7,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use headworks_core::{ChatRequest, DialectName, Fault, Target};
+use headworks_core::{ChatRequest, DialectName, EmbedRequest, Fault, Target};
 
 use crate::{Decoder, Dialect, Encoded, Head, envelope};
 
@@ -28,6 +28,46 @@ impl Dialect for Azure {
         let mut encoded = codec.encode(&Target { upstream_name: deployment, ..target.clone() }, request)?;
         envelope::readdress(target, &mut encoded, url)?;
         Ok(encoded)
+    }
+
+    fn encode_embed(&self, target: &Target, request: &EmbedRequest) -> Result<Encoded, Fault> {
+        let deployment = deployment(target);
+        let url = match target.host.options.api_version.as_deref() {
+            Some(version) => format!("{}/deployments/{}/embeddings?api-version={version}", target.host.base_url, envelope::segment(&deployment)),
+            None => format!("{}/v1/embeddings", target.host.base_url),
+        };
+        let codec = envelope::inside(target, DialectName::OpenAi)?;
+        let mut encoded = codec.encode_embed(&Target { upstream_name: deployment, ..target.clone() }, request)?;
+        envelope::readdress(target, &mut encoded, url)?;
+        Ok(encoded)
+    }
+
+    fn embed_decoder(&self, target: &Target, head: &Head<'_>) -> Box<dyn Decoder> {
+        crate::openai::OpenAi.embed_decoder(target, head)
+    }
+
+    fn embed_inputs(&self, target: &Target) -> usize {
+        crate::openai::OpenAi.embed_inputs(target)
+    }
+
+    fn counts(&self, target: &Target) -> bool {
+        spoken(target) == DialectName::Anthropic
+    }
+
+    fn encode_count(&self, target: &Target, request: &ChatRequest) -> Result<Encoded, Fault> {
+        let name = spoken(target);
+        let deployment = deployment(target);
+        let url = format!("{}/count_tokens", url(target, name, &deployment));
+        let mut encoded = envelope::inside(target, name)?.encode_count(&Target { upstream_name: deployment, ..target.clone() }, request)?;
+        // Only Claude's own interface counts.
+        if name == DialectName::Anthropic {
+            envelope::readdress(target, &mut encoded, url)?;
+        }
+        Ok(encoded)
+    }
+
+    fn count_decoder(&self, target: &Target, head: &Head<'_>) -> Box<dyn Decoder> {
+        inner(target).count_decoder(target, head)
     }
 
     fn decoder(&self, target: &Target, head: &Head<'_>) -> Box<dyn Decoder> {

@@ -25,6 +25,8 @@ pub struct RawQuirks {
     pub echo_reasoning: Option<bool>,
     /// Takes reasoning back as content parts of type `thinking`.
     pub thinking_parts: Option<bool>,
+    /// Takes a file by URL as a part of type `document_url`.
+    pub document_parts: Option<bool>,
     /// `reasoning_effort`, `reasoning`, `enable_thinking` or `thinking`.
     pub reasoning_option: Option<String>,
     /// Takes text as a string only.
@@ -82,6 +84,7 @@ impl RawQuirks {
         flag(&mut base.reasoning_beside_completion, self.reasoning_beside_completion);
         flag(&mut base.echo_reasoning, self.echo_reasoning);
         flag(&mut base.thinking_parts, self.thinking_parts);
+        flag(&mut base.document_parts, self.document_parts);
         flag(&mut base.plain_text_content, self.plain_text_content);
         flag(&mut base.developer_role, self.developer_role);
         flag(&mut base.no_names, self.no_names);

@@ -16,7 +16,10 @@ const MOST_STOPS: usize = 5;
 
 /// The request for a target.
 pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, Fault> {
+    crate::dialect::all_understood(target, request, DialectName::Cohere)?;
     refuse_impossible(target, request)?;
+    // For what it refuses; what is left out is told below, since some of another door's words are Cohere's own.
+    crate::dialect::foreign(target, request, DialectName::Cohere, &mut Vec::new())?;
     let mut notes: Vec<Note> = Vec::new();
     let mut out = Vec::with_capacity(1024);
     object(&mut out, |o| {
@@ -43,6 +46,7 @@ pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, 
                 // The same words in other doors: what only Cohere has can be sent through them.
                 match &**name {
                     "documents" | "citation_options" | "safety_mode" | "priority" => o.raw(name, value.as_str()),
+                    "cache_control" => {}
                     _ => notes.push(format!("{} has no parameter {name}; it was left out", target.id).into()),
                 }
             }

@@ -23,6 +23,7 @@ const MOST_LOGPROBS: i64 = 20;
 
 /// The request for a target.
 pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, Fault> {
+    crate::dialect::all_understood(target, request, DialectName::Gemini)?;
     refuse_impossible(target, request)?;
     let mut notes: Vec<Note> = Vec::new();
     foreign(target, request, DialectName::Gemini, &mut notes)?;

@@ -248,7 +248,7 @@ impl State {
         for (place, call) in delta.tool_calls.into_iter().flatten().enumerate() {
             plain &= self.call(index, place, call, data, streamed, out);
         }
-        let begun = self.choices.get(usize::from(index)).is_some_and(|state| !state.calls.is_empty());
+        let begun = streamed && self.choices.get(usize::from(index)).is_some_and(|state| !state.calls.is_empty());
         if let Some(function) = delta.function_call.filter(|f| begun || f.name.as_ref().is_some_and(|name| !name.is_empty())) {
             // The form before tools: one call, without an id. Some hosts send an empty one with every answer.
             plain = false;

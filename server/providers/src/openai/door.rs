@@ -5,13 +5,13 @@ use std::sync::Arc;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use headworks_core::{
-    CacheMark, ChatRequest, DialectName, Effort, Fault, Json, Message, MessageRole, Original, Output, Part, PartKind, Source, Str, Tool, ToolChoice,
+    CacheMark, ChatRequest, DialectName, Effort, Fault, Json, Message, MessageRole, Opaque, Original, Output, Part, PartKind, Source, Str, Tool, ToolChoice,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    incoming::{Body, CacheControl, Content, FunctionDef, FunctionIn, ImageIn, Msg, PartIn, ResponseFormat, ToolIn},
+    incoming::{AudioIn, Body, CacheControl, Content, FunctionDef, FunctionIn, ImageIn, Msg, PartIn, ResponseFormat, ToolIn},
     writer,
 };
 use crate::{Door, ErrorFace, Writer, extension, spell, text::Text};
@@ -216,7 +216,7 @@ fn message(m: Msg<'_>, at: usize, bytes: &Bytes) -> Result<Message, Fault> {
     for block in m.thinking_blocks.into_iter().flatten() {
         let kind = match block.kind.as_deref() {
             Some("redacted_thinking") => PartKind::Reasoning { text: Str::default(), signature: None, redacted: block.data.map(own) },
-            _ => PartKind::Reasoning { text: block.thinking.map(own).unwrap_or_default(), signature: block.signature.map(own), redacted: None },
+            _ => PartKind::Reasoning { text: block.thinking.map(|t| own(t.text())).unwrap_or_default(), signature: block.signature.map(own), redacted: None },
         };
         parts.push(Part::new(kind));
     }
@@ -297,7 +297,13 @@ fn part(p: PartIn<'_>, path: &str, bytes: &Bytes) -> Result<Part, Fault> {
             PartKind::Image { source: source(image.url, &format!("{path}.image_url.url"), bytes)?, detail: image.detail.map(|d| Arc::from(&*d)) }
         }
         Some("input_audio") => {
-            let audio = p.input_audio.ok_or_else(|| lacks("input_audio"))?;
+            let raw = p.input_audio.ok_or_else(|| lacks("input_audio"))?;
+            // Mistral takes the sound itself or its URL as a string, without a format.
+            if raw.get().starts_with('"') {
+                return Ok(Part { kind: own_part("input_audio", raw)?, cache });
+            }
+            let audio: AudioIn<'_> =
+                serde_json::from_str(raw.get()).map_err(|_| Fault::invalid(format!("{path}.input_audio"), "must be an object with data and format"))?;
             PartKind::Audio { data: base64(own(audio.data), &format!("{path}.input_audio.data"))?, format: Arc::from(&*audio.format) }
         }
         Some("file") => {
@@ -310,8 +316,22 @@ fn part(p: PartIn<'_>, path: &str, bytes: &Bytes) -> Result<Part, Fault> {
             };
             PartKind::File { source, name: file.filename.map(own) }
         }
+        Some(kind @ ("document_url" | "file_url")) => {
+            let (raw, name) = if kind == "file_url" { (p.file_url, p.file_name) } else { (p.document_url, p.document_name) };
+            let raw = raw.ok_or_else(|| lacks(kind))?;
+            let url = if raw.get().starts_with('"') {
+                serde_json::from_str(raw.get())
+            } else {
+                serde_json::from_str::<ImageIn<'_>>(raw.get()).map(|object| object.url)
+            };
+            let url = url.map_err(|_| Fault::invalid(format!("{path}.{kind}"), "must be an https: or data: URL"))?;
+            PartKind::File { source: source(url, &format!("{path}.{kind}"), bytes)?, name: name.map(own) }
+        }
+        Some("video_url") => own_part("video_url", p.video_url.ok_or_else(|| lacks("video_url"))?)?,
         Some("refusal") => PartKind::Refusal(own(p.refusal.ok_or_else(|| lacks("refusal"))?)),
-        Some("thinking") => PartKind::Reasoning { text: p.thinking.map(own).unwrap_or_default(), signature: p.signature.map(own), redacted: None },
+        Some("thinking") => {
+            PartKind::Reasoning { text: p.thinking.map(|t| own(t.text())).unwrap_or_default(), signature: p.signature.map(own), redacted: None }
+        }
         Some("redacted_thinking") => PartKind::Reasoning { text: Str::default(), signature: None, redacted: p.data.map(own) },
         Some(other) => {
             return Err(Fault::invalid(format!("{path}.type"), format!("\"{other}\" is no part; use text, image_url, input_audio or file")));
@@ -319,6 +339,12 @@ fn part(p: PartIn<'_>, path: &str, bytes: &Bytes) -> Result<Part, Fault> {
         None => return Err(Fault::invalid(format!("{path}.type"), "is missing; use text, image_url, input_audio or file")),
     };
     Ok(Part { kind, cache })
+}
+
+/// A part that only hosts of this dialect understand.
+fn own_part(kind: &str, raw: &RawValue) -> Result<PartKind, Fault> {
+    let json = Json::parse(format!("{{\"type\":\"{kind}\",\"{kind}\":{}}}", raw.get())).map_err(|error| Fault::internal(error.to_string()))?;
+    Ok(PartKind::Opaque(Opaque { dialect: DialectName::OpenAi, issuer: "".into(), json }))
 }
 
 /// A `data:` URL is the thing itself.
@@ -347,6 +373,10 @@ fn tool(raw: &RawValue, at: usize, bytes: &Bytes) -> Result<Tool, Fault> {
         Fault::invalid(path.clone(), what.split(" at line ").next().unwrap_or_default())
     })?;
     match said.kind.as_deref() {
+        // Some clients leave out the one word it could be.
+        None if said.function.is_some() => {
+            function_tool(said.function.unwrap_or_default(), mark(said.cache_control, &path)?, &format!("{path}.function"), bytes)
+        }
         Some("function") => {
             let function = said.function.ok_or_else(|| Fault::invalid(format!("{path}.function"), "is missing"))?;
             function_tool(function, mark(said.cache_control, &path)?, &format!("{path}.function"), bytes)

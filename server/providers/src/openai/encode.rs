@@ -14,6 +14,7 @@ use crate::{
 
 /// The request for a target.
 pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, Fault> {
+    crate::dialect::all_understood(target, request, DialectName::OpenAi)?;
     refuse_impossible(target, request)?;
     let mut notes = Vec::new();
     foreign(target, request, DialectName::OpenAi, &mut notes)?;
@@ -57,7 +58,7 @@ fn relay(target: &Target, request: &ChatRequest, original: &Original, notes: &mu
                 put(name, &model);
             }
             // Answered by the gateway; a host that routes itself is given its own object.
-            "provider" | "models" | "route" if &*target.id.provider == "openrouter" => put(name, value),
+            "provider" | "models" | "route" | "transforms" if &*target.id.provider == "openrouter" => put(name, value),
             name if extension::GATEWAY_MEMBERS.contains(&name) => {}
             "stream_options" if request.stream => {
                 if quirks.stream_usage_option {
@@ -199,6 +200,10 @@ fn spell(target: &Target, request: &ChatRequest, notes: &mut Vec<Note>) -> Resul
         }
         o.opt_str("service_tier", request.service_tier.as_deref());
         o.opt_str("user", request.user.as_deref().filter(|_| !rejects("user")));
+        let left = [("user", request.user.is_some()), ("seed", s.seed.is_some()), ("parallel_tool_calls", request.parallel_tool_calls.is_some())];
+        for (name, _) in left.into_iter().filter(|(name, set)| *set && rejects(name)) {
+            note(format!("{} does not take {name}; it was left out", target.id));
+        }
         if request.extra_dialect == Some(DialectName::OpenAi) {
             for (name, value) in request.extra.iter().filter(|(name, _)| !rejects(name)) {
                 o.raw(name, value.as_str());

@@ -155,18 +155,55 @@ pub(super) struct PartIn<'a> {
     #[serde(borrow, default)]
     pub image_url: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    pub input_audio: Option<AudioIn<'a>>,
+    pub input_audio: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub file: Option<FileIn<'a>>,
+    /// Mistral: a file by its URL.
+    #[serde(borrow, default)]
+    pub document_url: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub document_name: Option<Text<'a>>,
+    /// Perplexity: a file by its URL.
+    #[serde(borrow, default)]
+    pub file_url: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub file_name: Option<Text<'a>>,
+    /// OpenRouter: a film.
+    #[serde(borrow, default)]
+    pub video_url: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub refusal: Option<Text<'a>>,
     #[serde(borrow, default)]
-    pub thinking: Option<Text<'a>>,
+    pub thinking: Option<ThinkingIn<'a>>,
     #[serde(borrow, default)]
     pub signature: Option<Text<'a>>,
     #[serde(borrow, default)]
     pub data: Option<Text<'a>>,
     pub cache_control: Option<CacheControl>,
+}
+
+/// Text (Anthropic), or a list of texts (Mistral).
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum ThinkingIn<'a> {
+    #[serde(borrow)]
+    Text(Text<'a>),
+    Parts(Vec<ThoughtIn>),
+}
+
+#[derive(Deserialize)]
+pub(super) struct ThoughtIn {
+    #[serde(default)]
+    text: String,
+}
+
+impl<'a> ThinkingIn<'a> {
+    pub(super) fn text(self) -> Text<'a> {
+        match self {
+            Self::Text(text) => text,
+            Self::Parts(parts) => Text(Cow::Owned(parts.into_iter().map(|part| part.text).collect())),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -239,7 +276,7 @@ pub(super) struct ToolIn<'a> {
     pub cache_control: Option<CacheControl>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 pub(super) struct FunctionDef<'a> {
     #[serde(borrow, default)]
     pub name: Option<Text<'a>>,

@@ -2,7 +2,8 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
-use headworks_core::{Capability, ChatRequest, Message, MessageRole, Part, PartKind, Source, Target};
+use headworks_core::{Capability, ChatRequest, DialectName, Message, MessageRole, Opaque, Part, PartKind, Source, Target};
+use serde_json::value::RawValue;
 
 use super::ways;
 use crate::{
@@ -19,11 +20,35 @@ pub(super) fn messages(out: &mut Array<'_>, target: &Target, request: &ChatReque
     let joined = if quirks.alternate { Cow::Owned(take_turns(&request.messages)) } else { Cow::Borrowed(request.messages.as_slice()) };
     let mut turns = Turns { target, names: HashMap::new(), after_tool: false, bridged: false };
     let last = joined.len().saturating_sub(1);
+    // The client's own messages, one for each of ours unless some were joined.
+    let own = own_messages(request).filter(|own| own.len() == joined.len()).unwrap_or_default();
     for (at, message) in joined.iter().enumerate() {
-        turns.message(out, message, at == last);
+        turns.message(out, message, own.get(at).copied(), at == last);
     }
     if turns.bridged {
         notes.push(Note::aside(format!("{} wants the assistant after a tool; \"{BRIDGE}\" was put between", target.id)));
+    }
+}
+
+/// Members of a message that are spelled here; others are passed on as the client wrote them.
+const SPELLED: [&str; 10] = ["role", "content", "name", "tool_calls", "tool_call_id", "function_call", "refusal", "thinking_blocks", "cache_control", "prefix"];
+
+fn own_messages(request: &ChatRequest) -> Option<Vec<&RawValue>> {
+    let original = request.original.as_ref().filter(|original| original.dialect == DialectName::OpenAi)?;
+    let member = original.members.iter().rfind(|m| &*m.name == "messages")?;
+    serde_json::from_slice(original.body.get(member.value.clone())?).ok()
+}
+
+/// What the client said in a message and we have no word for (T12).
+fn rest_of(o: &mut Object<'_>, own: Option<&RawValue>, spelled: &[&str]) {
+    let Some(own) = own else { return };
+    for member in crate::members(own.get().as_bytes()).unwrap_or_default() {
+        if SPELLED.contains(&&*member.name) || spelled.contains(&&*member.name) {
+            continue;
+        }
+        if let Some(value) = own.get().get(member.value) {
+            o.raw(&member.name, value);
+        }
     }
 }
 
@@ -54,7 +79,7 @@ struct Turns<'a> {
 }
 
 impl<'a> Turns<'a> {
-    fn message<'m: 'a>(&mut self, messages: &mut Array<'_>, message: &'m Message, last: bool) {
+    fn message<'m: 'a>(&mut self, messages: &mut Array<'_>, message: &'m Message, own: Option<&RawValue>, last: bool) {
         let quirks = &self.target.host.quirks;
         // A tool's results are messages of their own here, one per call.
         let (results, rest): (Vec<&Part>, Vec<&Part>) = message.parts.iter().partition(|p| matches!(p.kind, PartKind::ToolResult { .. }));
@@ -67,6 +92,9 @@ impl<'a> Turns<'a> {
                         o.opt_str("name", name.as_deref().or_else(|| self.names.get(id.as_str()).copied()));
                     }
                     content(o, &parts.iter().collect::<Vec<_>>(), self.target);
+                    if message.parts.len() == 1 {
+                        rest_of(o, own, &[]);
+                    }
                 });
                 self.after_tool = true;
             }
@@ -101,7 +129,7 @@ impl<'a> Turns<'a> {
             let said: Vec<&Part> = rest
                 .iter()
                 .copied()
-                .filter(|p| matches!(p.kind, PartKind::Text(_) | PartKind::Image { .. } | PartKind::File { .. } | PartKind::Audio { .. }))
+                .filter(|p| matches!(p.kind, PartKind::Text(_) | PartKind::Image { .. } | PartKind::File { .. } | PartKind::Audio { .. } | PartKind::Opaque(_)))
                 .collect();
             let thought = if message.role == MessageRole::Assistant { unsigned(&rest) } else { String::new() };
             let can_think = self.target.model.as_ref().is_some_and(|m| m.capabilities.reasoning == Capability::Yes);
@@ -116,7 +144,7 @@ impl<'a> Turns<'a> {
                             });
                         });
                     });
-                    said.iter().for_each(|p| piece(a, &p.kind));
+                    said.iter().for_each(|p| piece(a, &p.kind, self.target));
                 });
             } else if said.is_empty() && message.role == MessageRole::Assistant {
                 o.raw("content", if calls.is_empty() { "\"\"" } else { "null" });
@@ -128,17 +156,24 @@ impl<'a> Turns<'a> {
                     o.str("refusal", text);
                 }
             }
+            let parted = quirks.thinking_parts && can_think && !thought.is_empty();
+            let mut written: &[&str] = if parted { &["reasoning_content"] } else { &[] };
             if quirks.echo_reasoning && !thought.is_empty() {
                 o.str(&quirks.reasoning_field, &thought);
+                written = &["reasoning_content"];
             } else if !calls.is_empty() && ways::wants_reasoning(self.target) {
                 // Such a call without any is refused; of another model's call there is none to send.
                 o.str(&quirks.reasoning_field, " ");
+                written = &["reasoning_content"];
             }
             if !calls.is_empty() {
                 o.arr("tool_calls", |a| calls.iter().for_each(|part| self.call(a, &part.kind)));
             }
             if quirks.assistant_prefix && last && role == "assistant" && calls.is_empty() {
                 o.val("prefix", true);
+            }
+            if message.role == MessageRole::Assistant || results.is_empty() {
+                rest_of(o, own, written);
             }
         });
     }
@@ -157,7 +192,7 @@ impl<'a> Turns<'a> {
 
     /// A call's id as the host takes it. The same id always becomes the same.
     fn id<'i>(&self, id: &'i str) -> Cow<'i, str> {
-        if !self.target.host.quirks.short_call_ids || (id.len() == 9 && id.bytes().all(|b| b.is_ascii_alphanumeric())) {
+        if !self.target.host.quirks.short_call_ids || ways::is_short(id) {
             return Cow::Borrowed(id);
         }
         const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -187,11 +222,11 @@ fn content(o: &mut Object<'_>, parts: &[&Part], target: &Target) {
         Some([]) => o.str("content", ""),
         Some([one]) => o.str("content", one),
         Some(many) if target.host.quirks.plain_text_content => o.str("content", &many.concat()),
-        _ => o.arr("content", |a| parts.iter().for_each(|p| piece(a, &p.kind))),
+        _ => o.arr("content", |a| parts.iter().for_each(|p| piece(a, &p.kind, target))),
     }
 }
 
-fn piece(pieces: &mut Array<'_>, kind: &PartKind) {
+fn piece(pieces: &mut Array<'_>, kind: &PartKind, target: &Target) {
     match kind {
         PartKind::Text(text) => pieces.obj(|o| {
             o.str("type", "text");
@@ -204,6 +239,12 @@ fn piece(pieces: &mut Array<'_>, kind: &PartKind) {
                 i.opt_str("detail", detail.as_deref());
             });
         }),
+        PartKind::File { source: Source::Url(url), name } if target.host.quirks.document_parts => pieces.obj(|o| {
+            o.str("type", "document_url");
+            o.str("document_url", url);
+            o.opt_str("document_name", name.as_deref());
+        }),
+        PartKind::Opaque(Opaque { dialect: DialectName::OpenAi, json, .. }) => pieces.raw(json.as_str()),
         PartKind::File { source, name } => pieces.obj(|o| {
             o.str("type", "file");
             o.obj("file", |f| {

@@ -28,7 +28,8 @@ pub(super) fn rewrites(target: &Target, request: &ChatRequest, original: &Origin
     (quirks.plain_text_content && messages.iter().any(|m| m.parts.len() != 1))
         || (!quirks.developer_role && messages.iter().any(|m| m.role == MessageRole::Developer))
         || (quirks.no_names && messages.iter().any(|m| m.name.is_some()))
-        || ((quirks.tool_names || quirks.short_call_ids || quirks.assistant_after_tool) && parts().any(|p| is_call(&p.kind)))
+        || ((quirks.tool_names || quirks.assistant_after_tool) && parts().any(|p| is_call(&p.kind)))
+        || (quirks.short_call_ids && parts().any(|p| matches!(&p.kind, PartKind::ToolCall { id, .. } | PartKind::ToolResult { id, .. } if !is_short(id))))
         || (quirks.assistant_prefix && last())
         || (quirks.alternate && messages.windows(2).any(|pair| matches!(pair, [a, b] if a.role == b.role)))
         || (request.tool_choice == Some(ToolChoice::Required) && quirks.required_word.as_deref() != Some("required"))
@@ -38,8 +39,19 @@ pub(super) fn rewrites(target: &Target, request: &ChatRequest, original: &Origin
         || match quirks.reasoning_option {
             ReasoningOption::Object => false,
             ReasoningOption::Effort => original.members.iter().any(|m| &*m.name == "reasoning"),
+            // Who writes the host's own word means it.
+            ReasoningOption::EnableThinking | ReasoningOption::Thinking
+                if original.members.iter().any(|m| matches!(&*m.name, "thinking" | "enable_thinking")) =>
+            {
+                false
+            }
             ReasoningOption::EnableThinking | ReasoningOption::Thinking => request.reasoning.effort.is_some() || request.reasoning.budget_tokens.is_some(),
         }
+}
+
+/// An id of a call as Mistral's older models want it.
+pub(super) fn is_short(id: &str) -> bool {
+    id.len() == 9 && id.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
 /// A call in the history came without the reasoning that the host wants to see with it.

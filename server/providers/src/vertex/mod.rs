@@ -188,7 +188,7 @@ fn place(target: &Target) -> Result<String, Fault> {
     Ok(format!("{base_url}/projects/{}/locations/{}", envelope::segment(project), envelope::segment(location)))
 }
 
-/// Mistral's own ways, wherever it is served.
+/// Mistral's own ways. What is served here is older than what Mistral serves itself, and stricter.
 fn mistral(host: &Quirks) -> Quirks {
     Quirks {
         seed_field: "random_seed".into(),
@@ -200,6 +200,7 @@ fn mistral(host: &Quirks) -> Quirks {
         assistant_after_tool: true,
         assistant_prefix: true,
         thinking_parts: true,
+        document_parts: true,
         rejects: vec!["logit_bias".into(), "user".into()],
         headers: host.headers.clone(),
         ..Quirks::default()

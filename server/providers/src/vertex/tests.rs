@@ -136,3 +136,22 @@ fn f13_errors_of_google_and_of_the_maker_are_both_read() {
     assert_eq!(Vertex.fault(&target, &head(529), makers).cause, Cause::Unavailable);
     assert_eq!(Vertex.fault(&target, &head(404), b"not found").cause, Cause::ModelMissing);
 }
+
+#[test]
+fn counts_are_asked_where_vertex_counts() {
+    let catalog = load("[vertex]\nbase_url = \"http://h/v1\"", &[]);
+    for (model, path) in [
+        ("vertex/gemini-2.5-pro", "publishers/google/models/gemini-2.5-pro:countTokens"),
+        ("vertex/claude-sonnet-4-5", "publishers/anthropic/models/count-tokens:rawPredict"),
+    ] {
+        let target = catalog.target(model).unwrap();
+        match Vertex.encode_count(&target, &ask(false)) {
+            Ok(encoded) => {
+                assert_eq!(encoded.request.uri().to_string(), format!("http://h/v1/projects/-/locations/global/{path}"));
+                let body: Value = serde_json::from_slice(encoded.request.body()).unwrap();
+                assert!(body["contents"].is_array() || (body["anthropic_version"].is_string() && body["model"].is_string()), "{body}");
+            }
+            Err(fault) => assert_eq!(fault.reason, Reason::CapabilityMissing, "the dialect inside counts, or says that it cannot: {fault:?}"),
+        }
+    }
+}

@@ -58,7 +58,7 @@ fn fold<'a>(events: impl IntoIterator<Item = &'a EventKind>) -> Answer {
                 a.tier = service_tier.as_deref().map(str::to_owned);
             }
             EventKind::Finished(reason) => a.finish.push(*reason),
-            EventKind::RedactedReasoning(_) | EventKind::Receipt(_) => panic!("{event:?} is not said by this dialect"),
+            other => panic!("{other:?} is not said by this dialect"),
         }
     }
     a
