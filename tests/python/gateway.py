@@ -81,6 +81,8 @@ class Upstream:
     def _run(self):
         asyncio.set_event_loop(self.loop)
         async def answer(request):
+            # A connection opened ahead of need: no call.
+            if request.method == 'HEAD': return self.web.Response()
             raw = await request.read()
             self.seen.append((request.path_qs, dict(request.headers), json.loads(raw) if raw else None))
             self.open += 1

@@ -167,7 +167,7 @@ check('gRPC: unknown method', failure(lambda: channel.unary_unary('/headworks.v1
 check('gRPC: too large', failure(lambda: chat.Complete(cs.CompleteRequest(chat=ask(text='x' * (2 << 20))), metadata=AUTH))[0] in ('RESOURCE_EXHAUSTED', 'OUT_OF_RANGE'))
 for what, call in (('Resume', lambda: list(streams.Resume(ss.ResumeRequest(), metadata=AUTH))), ('Embed', lambda: esg.EmbeddingServiceStub(channel).Embed(es.EmbedRequest(), metadata=AUTH)),
                    ('QueryUsage', lambda: usage.QueryUsage(us.QueryUsageRequest(), metadata=AUTH)), ('RotateKey', lambda: keys.RotateKey(ks.RotateKeyRequest(), metadata=AUTH)),
-                   ('weighted policy', lambda: policies.CreatePolicy(ps.CreatePolicyRequest(policy=ps.Policy(name='w', weighted=ps.WeightedPolicy())), metadata=AUTH))):
+                   ('a policy that goes on in mid-stream', lambda: policies.CreatePolicy(ps.CreatePolicyRequest(policy=ps.Policy(name='w', mid_stream=ps.MID_STREAM_CONTINUE, fallback=ps.FallbackChain(targets=[ps.PolicyTarget(model='sandbox/echo')]))), metadata=AUTH))):
     check(f'not in this build: {what}', failure(call)[:2], ('UNIMPLEMENTED', 'NOT_IMPLEMENTED'))
 
 # --- gRPC answers: metadata, trailers, events

@@ -22,7 +22,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("headworks-store", &["api", "core"]),
         ("headworks-upstream", &["core", "providers"]),
         ("headworks-engine", &["core", "policy"]),
-        ("headworks-edge", &["api", "core", "engine", "providers", "store"]),
+        ("headworks-edge", &["api", "core", "engine", "policy", "providers", "store"]),
         ("headworks", &["api", "core", "edge", "engine", "policy", "providers", "store", "upstream"]),
     ])
 }

@@ -71,12 +71,12 @@ impl Key {
 
     /// Whether the key may use `provider/model` or `policy/NAME`.
     pub fn may_use(&self, id: &str) -> bool {
-        self.allowed_models.is_empty() || self.allowed_models.iter().any(|pattern| matches(pattern, id))
+        self.allowed_models.is_empty() || self.allowed_models.iter().any(|pattern| matches_pattern(pattern, id))
     }
 }
 
 /// Whether `text` is what `pattern` says, where `*` stands for any run of characters.
-fn matches(pattern: &str, text: &str) -> bool {
+pub fn matches_pattern(pattern: &str, text: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else {
         return pattern == text;
     };
@@ -273,7 +273,7 @@ pub struct Attempt {
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use super::matches_pattern;
 
     #[test]
     fn patterns_match_as_said() {
@@ -287,7 +287,7 @@ mod tests {
             ("*/gpt-*-mini", "openai/gpt-5-minix", false),
             ("a*a", "a", false),
         ] {
-            assert_eq!(matches(pattern, text), holds, "{pattern} {text}");
+            assert_eq!(matches_pattern(pattern, text), holds, "{pattern} {text}");
         }
     }
 }

@@ -17,7 +17,7 @@ mod route;
 mod text;
 mod tokens;
 
-pub use call::{Attempt, Call, Inbound, Key, Origin, Planned, Role, Tenant, Work, WorkKind};
+pub use call::{Attempt, Call, Inbound, Key, Origin, Planned, Role, Tenant, Work, WorkKind, matches_pattern};
 pub use catalog::{
     AuthScheme, CacheKind, Capabilities, Capability, Catalog, DialectName, EffortRange, Host, HostOptions, Model, ModelId, Quirks, ReasoningOption, Status,
     Target,
@@ -30,7 +30,7 @@ pub use message::{CacheMark, Message, Opaque, Part, PartKind, Role as MessageRol
 pub use money::{ATTOS_PER_NANO, NanoUsd, PriceError};
 pub use price::{FACTOR_ONE, Factor, OffPeak, Price, Rates, Tier, Window};
 pub use reason::Reason;
-pub use request::{ChatRequest, Effort, Member, Original, Output, Reasoning, Routing, Sampling, Tool, ToolChoice};
+pub use request::{ChatRequest, Effort, Member, Original, Output, Reasoning, Routing, Sampling, Sort, Tool, ToolChoice};
 pub use route::{AttemptReport, Outcome, Receipt, Skipped, Timings};
 pub use text::Str;
 pub use tokens::Tokens;

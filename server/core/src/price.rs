@@ -82,14 +82,14 @@ pub struct Tier {
     pub rates: Rates,
 }
 
-/// A span of the week, UTC.
+/// A time of the day, on some days of the week, UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     /// Days it holds on, Monday in the lowest bit.
     pub days: u8,
     /// Minutes after midnight when it begins.
     pub from: u16,
-    /// Minutes after midnight when it is over; 1440 is the day's end.
+    /// Minutes after midnight when it is over; 1440 is the day's end. Not after `from`: on the next day.
     pub until: u16,
 }
 
@@ -98,9 +98,12 @@ impl Window {
     pub const fn holds(&self, unix_seconds: i64) -> bool {
         let day = unix_seconds.div_euclid(86_400);
         // 1970 began on a Thursday.
-        let weekday = (day + 3).rem_euclid(7);
+        let (today, yesterday) = ((day + 3).rem_euclid(7), (day + 2).rem_euclid(7));
         let minute = unix_seconds.rem_euclid(86_400) / 60;
-        self.days & (1 << weekday) != 0 && minute >= self.from as i64 && minute < self.until as i64
+        let begun = self.days & (1 << today) != 0 && minute >= self.from as i64;
+        let running = minute < self.until as i64;
+        // Over midnight it belongs to the day it begins on.
+        if self.from < self.until { begun && running } else { begun || (self.days & (1 << yesterday) != 0 && running) }
     }
 }
 

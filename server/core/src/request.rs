@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use crate::{CacheMark, DialectName, Json, Message, NanoUsd, Str};
+use crate::{CacheMark, DialectName, Json, Message, NanoUsd, Part, PartKind, Str};
 
 /// What a client asks of a model: the one form between all doors and all dialects.
 #[derive(Clone, Debug, Default)]
@@ -188,6 +188,8 @@ pub struct Routing {
     pub require_parameters: bool,
     /// Regions allowed; empty: all.
     pub regions: Vec<Arc<str>>,
+    /// How targets are sorted. `None`: as the policy, or the list, says.
+    pub sort: Option<Sort>,
     /// Most that plain input and output may cost per million tokens.
     pub max_price: Option<(NanoUsd, NanoUsd)>,
     /// Free labels for analytics.
@@ -204,6 +206,33 @@ pub struct Routing {
     pub resume_window: Option<Duration>,
     /// Whole-call time limit asked for in the request.
     pub timeout: Option<Duration>,
+}
+
+/// How a request wants its targets sorted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    /// The cheapest first.
+    Price,
+    /// The fastest to begin first.
+    Latency,
+    /// The fastest to write first.
+    Throughput,
+}
+
+impl Sort {
+    /// The word for it, as clients write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Sort::Price => "price",
+            Sort::Latency => "latency",
+            Sort::Throughput => "throughput",
+        }
+    }
+
+    /// The sort of this word.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Sort::Price, Sort::Latency, Sort::Throughput].into_iter().find(|sort| sort.name() == name)
+    }
 }
 
 /// A JSON body as it came in, with the places of its top-level members, so that
@@ -230,6 +259,18 @@ pub struct Member {
 }
 
 impl ChatRequest {
+    /// Whether pictures are among its parts, those of tools' results included.
+    pub fn has_images(&self) -> bool {
+        fn pictured(part: &Part) -> bool {
+            match &part.kind {
+                PartKind::Image { .. } => true,
+                PartKind::ToolResult { parts, .. } => parts.iter().any(pictured),
+                _ => false,
+            }
+        }
+        self.messages.iter().flat_map(|message| &message.parts).any(pictured)
+    }
+
     /// Forgets the client's bytes: something was edited.
     pub fn edited(&mut self) {
         self.original = None;

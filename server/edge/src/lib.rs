@@ -8,4 +8,5 @@ mod rest;
 mod serve;
 
 pub use app::{App, Config};
+pub use grpc::policies::read_policy;
 pub use serve::{BindError, admin, bind, public, serve};

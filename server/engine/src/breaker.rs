@@ -7,8 +7,7 @@ use std::{
 };
 
 use futures_core::future::BoxFuture;
-use headworks_core::{Begun, Cause, Fault, Reason};
-use headworks_policy::verdict;
+use headworks_core::{Begun, Cause, Fault, ModelId, Reason};
 use tower::{Layer, Service};
 
 use crate::{
@@ -64,7 +63,7 @@ where
         let probe = match standing.gate() {
             Gate::Closed => None,
             Gate::Probe => Some(Probe(standing.clone())),
-            Gate::Open(wait) => return Box::pin(std::future::ready(Err(open(&trial, wait)))),
+            Gate::Open(wait) => return Box::pin(std::future::ready(Err(open(&trial.attempt.target.id, wait)))),
         };
         let ready = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, ready);
@@ -81,20 +80,17 @@ where
     }
 }
 
-fn open(trial: &Trial, wait: Duration) -> Fault {
-    let target = &trial.attempt.target.id;
+/// Why an attempt is not made.
+pub fn open(target: &ModelId, wait: Duration) -> Fault {
     Fault::new(Reason::AllTargetsFailed, format!("{target} failed repeatedly and rests; try again later"))
         .because(Cause::Unavailable)
         .after(Some(wait.max(Duration::from_secs(1))))
         .at(target)
 }
 
-fn learn(standing: &Standing, fault: &Fault, target: &headworks_core::ModelId) {
-    let verdict = verdict(fault.cause);
-    if let Some(rest) = verdict.rest(fault.retry_after) {
-        standing.cool(rest);
-    }
-    if verdict.counts && standing.failed() {
+/// Learns from a failure before content, or after it.
+pub fn learn(standing: &Standing, fault: &Fault, target: &ModelId) {
+    if standing.learn(fault) {
         tracing::warn!(%target, reason = fault.reason.name(), message = %fault.message, "circuit opened");
     }
 }

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use headworks_policy::Retries;
 use serde::Deserialize;
 
 /// How calls are driven. `[engine]` in the configuration file.
@@ -8,6 +9,12 @@ use serde::Deserialize;
 pub struct Config {
     /// Most attempts one call may cause, over all targets: the worst case of upstream calls per client call. Default 4.
     pub max_attempts: u32,
+    /// Most retries at one target before the next is tried, where no policy says otherwise; they count as attempts. Default 0.
+    pub retries_per_target: u32,
+    /// Milliseconds before the first retry; doubled with each, half of it drawn by chance. Default 100.
+    pub retry_backoff_ms: u64,
+    /// Most milliseconds before a retry; a provider that asks for more is not retried. Default 2000.
+    pub retry_max_backoff_ms: u64,
     /// Milliseconds until the first content of a streamed attempt. Default 60000.
     pub first_token_timeout_ms: u64,
     /// Milliseconds between two pieces of content. Default 60000.
@@ -20,18 +27,28 @@ pub struct Config {
     pub breaker_failures: u32,
     /// Milliseconds a circuit stays open before one probe is let through. Default 15000.
     pub breaker_open_ms: u64,
+    /// Milliseconds a target rests after a failure for which it names no time itself: others are preferred meanwhile.
+    /// Doubled with each failure in a row, up to `breaker_open_ms`. Default 1000.
+    pub failure_rest_ms: u64,
+    /// Prompt prefixes remembered with the target that holds their cache, about 100 bytes each; 0: none. Default 65536.
+    pub affinity_entries: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             max_attempts: 4,
+            retries_per_target: 0,
+            retry_backoff_ms: 100,
+            retry_max_backoff_ms: 2_000,
             first_token_timeout_ms: 60_000,
             between_tokens_timeout_ms: 60_000,
             total_timeout_ms: 600_000,
             max_concurrent_per_target: 4096,
             breaker_failures: 5,
             breaker_open_ms: 15_000,
+            failure_rest_ms: 1_000,
+            affinity_entries: 65_536,
         }
     }
 }
@@ -54,6 +71,15 @@ impl Config {
             first_token: Duration::from_millis(self.first_token_timeout_ms),
             between_tokens: Duration::from_millis(self.between_tokens_timeout_ms),
             total: Duration::from_millis(self.total_timeout_ms),
+        }
+    }
+
+    /// The retries at one target when no policy says otherwise.
+    pub fn retries(&self) -> Retries {
+        Retries {
+            per_target: self.retries_per_target,
+            backoff: Duration::from_millis(self.retry_backoff_ms),
+            max_backoff: Duration::from_millis(self.retry_max_backoff_ms),
         }
     }
 

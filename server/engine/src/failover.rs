@@ -7,19 +7,25 @@ use std::{
 };
 
 use futures_core::future::BoxFuture;
-use headworks_core::{Attempt, Batch, Cause, EventStream, Fault, ModelId, Reason, Reply, Target};
-use headworks_policy::verdict;
+use headworks_core::{Attempt, Batch, Cause, EventStream, Fault, Reason, Reply, Target};
+use headworks_policy::{Retries, affinity, verdict_under};
+use tokio::time::Instant;
 use tower::{Service, ServiceExt, util::BoxCloneSyncService};
 
 use crate::{
-    Shared,
+    Shared, breaker,
     control::Entry,
+    health::shared_id,
+    id,
     stack::Stacks,
     stage::{Booked, Trial},
 };
 
 /// One target's stack, from meter to upstream.
 pub type Stack = BoxCloneSyncService<Trial, EventStream, Fault>;
+
+/// How many targets after the first are kept within reach of a connection.
+const WARM: usize = 2;
 
 /// Drives the attempts of a call.
 #[derive(Clone)]
@@ -46,9 +52,10 @@ impl Service<Booked> for Failover {
             let entry = shared.running.enter(call.id.clone(), call.tenant.id.clone());
             let cancel = entry.cancel.clone();
             let cancelled = std::future::poll_fn(|cx| if cancel.poll(cx) { Poll::Ready(()) } else { Poll::Pending });
+            let drive = Drive { shared: &shared, stacks: &stacks, booked: &booked, failures: Vec::new(), refused: None, ordinal: 0, least_context: 0 };
             let begun = tokio::select! {
                 biased;
-                begun = attempts(&stacks, &booked) => begun,
+                begun = drive.run() => begun,
                 () = cancelled => Err(Fault::new(Reason::Cancelled, "the call was cancelled by its owner").because(Cause::Cancelled)),
             };
             match begun {
@@ -67,74 +74,161 @@ impl Service<Booked> for Failover {
     }
 }
 
-async fn attempts(stacks: &Stacks, booked: &Booked) -> Result<(Arc<Target>, u32, EventStream), Fault> {
-    let planned = &booked.planned;
-    let mut failures: Vec<(ModelId, Fault)> = Vec::new();
-    let mut refused: Option<Fault> = None;
-    let mut ordinal = 0;
-    let mut least_context = 0;
-    for (target, timeouts) in planned.targets.iter().zip(&booked.timeouts) {
-        if ordinal >= booked.max_attempts {
-            break;
-        }
-        let window = target.model.as_ref().and_then(|m| m.context_window);
-        if least_context > 0 && window.is_some_and(|w| w <= least_context) {
-            let message = "its context is no larger than that of a target the input did not fit".to_owned();
-            booked.book.skip(&target.id, Reason::ContextTooLong, message);
-            continue;
-        }
-        if planned.call.deadline.is_some_and(|deadline| deadline <= std::time::Instant::now()) {
-            let fault = Fault::new(Reason::Timeout, "the caller's deadline passed before an answer began");
-            return Err(fault.because(Cause::Timeout(headworks_core::Limit::Deadline)));
-        }
-        let (stack, metrics) = stacks.of(target);
-        let trial = Trial {
-            attempt: Attempt { call: planned.call.clone(), target: target.clone(), ordinal: ordinal + 1 },
-            timeouts: *timeouts,
-            book: booked.book.clone(),
-        };
-        match stack.oneshot(trial).await {
-            Ok(events) => return Ok((target.clone(), ordinal + 1, events)),
-            Err(fault) if is_budget(fault.reason) => {
-                // Another target may be cheap enough.
-                refused.get_or_insert(fault);
+/// The attempts of one call. Whatever one attempt learned stays in `failures`; the next begins from nothing.
+struct Drive<'a> {
+    shared: &'a Shared,
+    stacks: &'a Stacks,
+    booked: &'a Booked,
+    failures: Vec<(Arc<Target>, Fault)>,
+    /// Why no attempt was made at a target, where no other failure tells more.
+    refused: Option<Fault>,
+    ordinal: u32,
+    /// The largest context that the input was too long for.
+    least_context: i64,
+}
+
+impl Drive<'_> {
+    async fn run(mut self) -> Result<(Arc<Target>, u32, EventStream), Fault> {
+        let booked = self.booked;
+        self.warm();
+        for (target, timeouts) in booked.planned.targets.iter().zip(&booked.timeouts) {
+            if self.ordinal >= booked.max_attempts {
+                break;
             }
-            Err(fault) => {
-                ordinal += 1;
-                let verdict = verdict(fault.cause);
-                if fault.cause == Cause::ContextTooLong {
-                    least_context = least_context.max(window.unwrap_or(0));
+            if self.in_time()? && self.worth_trying(target) {
+                let trial = Trial {
+                    attempt: Attempt { call: booked.planned.call.clone(), target: target.clone(), ordinal: 0 },
+                    timeouts: *timeouts,
+                    book: booked.book.clone(),
+                };
+                if let Some(events) = self.at(target, trial).await? {
+                    if !booked.prefixes.is_empty() {
+                        let lifetime = affinity::lifetime(target, &booked.planned.call.work);
+                        self.shared.homes.stay(&booked.prefixes, &target.id, lifetime);
+                    }
+                    return Ok((target.clone(), self.ordinal, events));
                 }
-                let next = verdict.next;
-                failures.push((target.id.clone(), fault));
-                if !next {
-                    break;
+            }
+        }
+        Err(self.outcome())
+    }
+
+    /// Attempts at one target: the first, and retries where the policy wants them. `None`: the next one's turn.
+    async fn at(&mut self, target: &Arc<Target>, mut trial: Trial) -> Result<Option<EventStream>, Fault> {
+        if let Some((last, fault)) = self.failures.last() {
+            self.shared.metrics.failed_over(self.booked.planned.policy.as_deref(), &shared_id(last), fault.reason);
+        }
+        let retries = self.booked.course.retries.unwrap_or_else(|| self.shared.config.retries());
+        let (stack, standing) = self.stacks.of(target);
+        let mut retried = 0;
+        loop {
+            trial.attempt.ordinal = self.ordinal + 1;
+            let fault = match stack.clone().oneshot(trial.clone()).await {
+                Ok(events) => {
+                    self.ordinal += 1;
+                    return Ok(Some(events));
                 }
-                metrics.failed_over();
+                Err(fault) if is_budget(fault.reason) => {
+                    // Another target may be cheap enough.
+                    self.refused.get_or_insert(fault);
+                    return Ok(None);
+                }
+                Err(fault) => fault,
+            };
+            self.ordinal += 1;
+            if fault.cause == Cause::ContextTooLong {
+                self.least_context = self.least_context.max(window(target).unwrap_or(0));
+            }
+            let verdict = verdict_under(fault.cause, self.booked.course.past_content_policy);
+            let wait = self.wait(&retries, &verdict, retried, fault.retry_after).filter(|_| standing.shut().is_none());
+            self.failures.push((target.clone(), fault));
+            match wait {
+                Some(wait) => {
+                    tokio::time::sleep(wait).await;
+                    retried += 1;
+                }
+                None if verdict.next => return Ok(None),
+                None => return Err(self.outcome_now()),
             }
         }
     }
-    Err(outcome(failures, refused))
+
+    /// How long to wait before a retry, where one fits into the budget and the caller's time.
+    fn wait(&self, retries: &Retries, verdict: &headworks_policy::Verdict, retried: u32, retry_after: Option<Duration>) -> Option<Duration> {
+        if self.ordinal >= self.booked.max_attempts {
+            return None;
+        }
+        let wait = retries.wait(verdict, retried, retry_after, id::random64())?;
+        let deadline = self.booked.planned.call.deadline;
+        deadline.is_none_or(|deadline| Instant::from_std(deadline) > Instant::now() + wait).then_some(wait)
+    }
+
+    fn in_time(&self) -> Result<bool, Fault> {
+        if self.booked.planned.call.deadline.is_some_and(|deadline| deadline <= Instant::now().into_std()) {
+            let fault = Fault::new(Reason::Timeout, "the caller's deadline passed before an answer began");
+            return Err(fault.because(Cause::Timeout(headworks_core::Limit::Deadline)));
+        }
+        Ok(true)
+    }
+
+    /// False where it is known before an attempt that it would be in vain; the route says why.
+    fn worth_trying(&mut self, target: &Target) -> bool {
+        if self.least_context > 0 && window(target).is_some_and(|window| window <= self.least_context) {
+            let message = "its context is no larger than that of a target the input did not fit".to_owned();
+            self.booked.book.skip(&target.id, Reason::ContextTooLong, message);
+            return false;
+        }
+        if let Some(wait) = self.shared.board.seen(target).and_then(|standing| standing.shut()) {
+            let fault = breaker::open(&target.id, wait);
+            self.booked.book.skip(&target.id, fault.reason, fault.message.clone());
+            self.refused.get_or_insert(fault);
+            return false;
+        }
+        true
+    }
+
+    /// A failure is followed at once by a request to the next target: its connection should stand by then.
+    fn warm(&self) {
+        let targets = &self.booked.planned.targets;
+        let reach = usize::try_from(self.booked.max_attempts).unwrap_or(usize::MAX).min(WARM + 1);
+        let Some(first) = targets.first() else { return };
+        for next in targets.iter().take(reach).skip(1).filter(|next| next.host.base_url != first.host.base_url) {
+            self.shared.warm.warm(&next.host);
+        }
+    }
+
+    fn outcome_now(&mut self) -> Fault {
+        outcome(std::mem::take(&mut self.failures), self.refused.take())
+    }
+
+    fn outcome(mut self) -> Fault {
+        self.outcome_now()
+    }
+}
+
+fn window(target: &Target) -> Option<i64> {
+    target.model.as_ref().and_then(|m| m.context_window)
 }
 
 fn is_budget(reason: Reason) -> bool {
     matches!(reason, Reason::BudgetExceeded | Reason::CostUnbounded | Reason::PriceUnknown)
 }
 
-/// The fault of a call none of whose attempts served. A lone failure speaks for itself.
-fn outcome(mut failures: Vec<(ModelId, Fault)>, refused: Option<Fault>) -> Fault {
-    let Some((_, last)) = failures.last() else {
+/// The fault of a call none of whose attempts served. Where one target alone was tried, its last failure speaks for itself.
+fn outcome(mut failures: Vec<(Arc<Target>, Fault)>, refused: Option<Fault>) -> Fault {
+    let Some((at, last)) = failures.last() else {
         return refused.unwrap_or_else(|| Fault::internal("the plan held no target"));
     };
-    if failures.len() == 1 || !verdict(last.cause).next {
+    let alone = failures.iter().all(|(target, _)| target.id == at.id);
+    if alone || !headworks_policy::verdict(last.cause).next {
         return failures.pop().map_or_else(|| Fault::internal("no attempt was made"), |(_, fault)| fault);
     }
     let limited = failures.iter().all(|(_, fault)| fault.cause == Cause::RateLimited);
-    let story: Vec<String> = failures.iter().map(|(id, fault)| format!("{id}: {}", fault.reason.name())).collect();
+    let story: Vec<String> = failures.iter().map(|(target, fault)| format!("{}: {}", target.id, fault.reason.name())).collect();
     let wait: Option<Duration> = failures.iter().filter_map(|(_, fault)| fault.retry_after).min();
-    let message = format!("all {} targets tried failed ({}); the route of the request tells more", failures.len(), story.join(", "));
+    let message = format!("all {} attempts failed ({}); the route of the request tells more", failures.len(), story.join(", "));
     let mut fault = Fault::new(Reason::AllTargetsFailed, message).because(if limited { Cause::RateLimited } else { Cause::Unavailable }).after(wait);
-    fault.target = failures.pop().map(|(id, _)| id);
+    fault.target = failures.pop().map(|(target, _)| target.id.clone());
     fault
 }
 
@@ -149,3 +243,6 @@ impl futures_core::Stream for Listed {
         self.events.as_mut().poll_next(cx)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,8 @@ thread_local! {
     static POOL: Cell<([u8; 32], usize)> = const { Cell::new(([0; 32], 32)) };
 }
 
-fn random64() -> u64 {
+/// A random number, for dice and ids.
+pub fn random64() -> u64 {
     POOL.with(|pool| {
         let (mut bytes, mut at) = pool.get();
         if at + 8 > bytes.len() {

@@ -5,6 +5,7 @@
 //! A layer out of place does not compile.
 
 mod admit;
+mod affinity;
 mod book;
 mod breaker;
 mod budget;
@@ -23,10 +24,13 @@ pub mod ports;
 mod route;
 mod stack;
 mod stage;
+#[cfg(test)]
+mod testing;
 mod timed;
 
 use std::sync::{Arc, atomic::AtomicBool};
 
+pub use affinity::Homes;
 use arc_swap::ArcSwap;
 pub use budget::{Balance, Budgets, Reserved};
 pub use clock::{unix_nanos, unix_seconds};
@@ -56,6 +60,10 @@ pub struct Shared {
     pub catalog: ArcSwap<Catalog>,
     /// Standing of targets.
     pub board: Board,
+    /// Who holds the cache of which prompt.
+    pub homes: Homes,
+    /// Keeps connections to fallbacks.
+    pub warm: Arc<dyn ports::Warm>,
     /// Money held and spent.
     pub budgets: Budgets,
     /// Calls under way.

@@ -4,7 +4,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures_core::{Stream, future::BoxFuture};
@@ -13,9 +13,10 @@ use headworks_core::{
     Tokens, Work, WorkKind,
 };
 use headworks_policy as policy;
+use tokio::time::Instant;
 use tower::{Layer, Service};
 
-use crate::{Shared, budget::Reserved, clock, metrics::TargetMetrics, ports::Intent, stage::Trial};
+use crate::{Shared, breaker, budget::Reserved, clock, health::Standing, metrics::TargetMetrics, ports::Intent, stage::Trial};
 
 /// Makes [`Meter`]s.
 #[derive(Clone)]
@@ -24,12 +25,14 @@ pub struct MeterLayer {
     pub shared: Arc<Shared>,
     /// The target's counters.
     pub metrics: Arc<TargetMetrics>,
+    /// The target's standing.
+    pub standing: Arc<Standing>,
 }
 
 impl<S> Layer<S> for MeterLayer {
     type Service = Meter<S>;
     fn layer(&self, inner: S) -> Meter<S> {
-        Meter { inner, shared: self.shared.clone(), metrics: self.metrics.clone() }
+        Meter { inner, shared: self.shared.clone(), metrics: self.metrics.clone(), standing: self.standing.clone() }
     }
 }
 
@@ -39,6 +42,7 @@ pub struct Meter<S> {
     inner: S,
     shared: Arc<Shared>,
     metrics: Arc<TargetMetrics>,
+    standing: Arc<Standing>,
 }
 
 impl<S> Service<Trial> for Meter<S>
@@ -57,9 +61,9 @@ where
     fn call(&mut self, trial: Trial) -> Self::Future {
         let ready = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, ready);
-        let (shared, metrics) = (self.shared.clone(), self.metrics.clone());
+        let (shared, metrics, standing) = (self.shared.clone(), self.metrics.clone(), self.standing.clone());
         Box::pin(async move {
-            let mut account = Account::open(&shared, metrics, &trial)?;
+            let mut account = Account::open(&shared, metrics, standing, &trial)?;
             let intent = shared.ledger.intent(account.intent());
             // Under a hard budget the hold must survive a crash before the provider can bill for it.
             let intent = if trial.attempt.call.tenant.budget.is_some() {
@@ -91,6 +95,7 @@ where
 struct Account {
     trial: Trial,
     metrics: Arc<TargetMetrics>,
+    standing: Arc<Standing>,
     hold: Option<Reserved>,
     report: AttemptReport,
     started: Instant,
@@ -105,7 +110,7 @@ struct Account {
 }
 
 impl Account {
-    fn open(shared: &Shared, metrics: Arc<TargetMetrics>, trial: &Trial) -> Result<Self, Fault> {
+    fn open(shared: &Shared, metrics: Arc<TargetMetrics>, standing: Arc<Standing>, trial: &Trial) -> Result<Self, Fault> {
         let attempt = &trial.attempt;
         let hold = policy::hold(&attempt.target, &attempt.call.work);
         let reserved = shared.budgets.reserve(&attempt.call.tenant, &hold).inspect_err(|fault| {
@@ -130,6 +135,7 @@ impl Account {
             },
             trial: trial.clone(),
             metrics,
+            standing,
             hold: Some(reserved),
             started: Instant::now(),
             sent: false,
@@ -193,6 +199,15 @@ impl Account {
         self.close();
     }
 
+    /// What later plans know of the target's speed. Whole answers show no first token: they come at once.
+    fn learn_pace(&self) {
+        let work = &self.trial.attempt.call.work;
+        let input = if self.report.tokens.prompt() > 0 { self.report.tokens.prompt() } else { policy::Size::of(work).input };
+        let class = policy::Size { input, output: 0 }.class();
+        let first = self.report.timings.first_token.filter(|_| work.is_streamed());
+        self.standing.served(class, first, self.report.timings.total, self.report.tokens.completion());
+    }
+
     fn close(&mut self) {
         let Some(hold) = self.hold.take() else { return };
         let attempt = &self.trial.attempt;
@@ -227,7 +242,10 @@ impl Account {
         self.report.timings.total = self.started.elapsed();
         self.metrics.used(&self.report.tokens, cost);
         match (self.outcome, self.report.reason) {
-            (Outcome::Success, _) => self.metrics.served(self.report.timings.total),
+            (Outcome::Success, _) => {
+                self.metrics.served(self.report.timings.total);
+                self.learn_pace();
+            }
             (_, reason) => {
                 let id = crate::health::shared_id(&attempt.target);
                 self.trial.book.attempt_failed(&id, reason.unwrap_or(Reason::Cancelled));
@@ -259,7 +277,10 @@ impl Stream for Metered {
         let next = std::task::ready!(self.events.as_mut().poll_next(cx));
         match &next {
             Some(Ok(batch)) => self.account.see(batch),
-            Some(Err(fault)) => self.account.fail(fault, Outcome::FailedPartial),
+            Some(Err(fault)) => {
+                breaker::learn(&self.account.standing, fault, &self.account.report.target);
+                self.account.fail(fault, Outcome::FailedPartial);
+            }
             None => {
                 self.account.outcome = Outcome::Success;
                 self.account.close();

@@ -33,6 +33,14 @@ struct AttemptLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct FailoverLabels {
+    provider: String,
+    model: String,
+    policy: String,
+    reason: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct TokenLabels {
     provider: String,
     model: String,
@@ -55,7 +63,7 @@ pub struct Metrics {
     first_token: Family<TargetLabels, Histogram, fn() -> Histogram>,
     tokens: Family<TokenLabels, Counter>,
     cost: Family<TargetLabels, Counter>,
-    failovers: Family<TargetLabels, Counter>,
+    failovers: Family<FailoverLabels, Counter>,
     in_flight: Gauge,
 }
 
@@ -71,7 +79,6 @@ pub struct TargetMetrics {
     output: Counter,
     reasoning: Counter,
     cost: Counter,
-    failovers: Counter,
 }
 
 impl Default for Metrics {
@@ -129,7 +136,6 @@ impl Metrics {
             output: kind("output"),
             reasoning: kind("reasoning"),
             cost: self.cost.get_or_create_owned(&labels),
-            failovers: self.failovers.get_or_create_owned(&labels),
         })
     }
 
@@ -148,6 +154,17 @@ impl Metrics {
     pub fn attempt_failed(&self, id: &ModelId, reason: Reason) {
         let labels = AttemptLabels { provider: id.provider.to_string(), model: id.model.to_string(), reason: reason.name().to_owned() };
         self.attempts.get_or_create(&labels).inc();
+    }
+
+    /// A target failed, and another is tried.
+    pub fn failed_over(&self, policy: Option<&str>, from: &ModelId, reason: Reason) {
+        let labels = FailoverLabels {
+            provider: from.provider.to_string(),
+            model: from.model.to_string(),
+            policy: policy.unwrap_or_default().to_owned(),
+            reason: reason.name().to_owned(),
+        };
+        self.failovers.get_or_create(&labels).inc();
     }
 
     /// Calls under way.
@@ -180,10 +197,5 @@ impl TargetMetrics {
         self.output.inc_by(count(tokens.completion() - tokens.reasoning));
         self.reasoning.inc_by(count(tokens.reasoning));
         self.cost.inc_by(count(cost.0));
-    }
-
-    /// The attempt was given up for the next target.
-    pub fn failed_over(&self) {
-        self.failovers.inc();
     }
 }

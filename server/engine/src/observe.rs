@@ -1,7 +1,6 @@
-//! Learns how fast a target answers.
+//! Tells the log of every attempt.
 
 use std::{
-    sync::Arc,
     task::{Context, Poll},
     time::Instant,
 };
@@ -10,27 +9,23 @@ use futures_core::future::BoxFuture;
 use headworks_core::{Begun, Fault};
 use tower::{Layer, Service};
 
-use crate::{health::Standing, stage::Trial};
+use crate::stage::Trial;
 
-/// Makes [`Observe`]s of one target.
-#[derive(Clone)]
-pub struct ObserveLayer {
-    /// The target's standing.
-    pub standing: Arc<Standing>,
-}
+/// Makes [`Observe`]s.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ObserveLayer;
 
 impl<S> Layer<S> for ObserveLayer {
     type Service = Observe<S>;
     fn layer(&self, inner: S) -> Observe<S> {
-        Observe { inner, standing: self.standing.clone() }
+        Observe { inner }
     }
 }
 
-/// Takes the time from an attempt's start to its first content.
+/// Logs how an attempt began, with the time to its first content.
 #[derive(Clone)]
 pub struct Observe<S> {
     inner: S,
-    standing: Arc<Standing>,
 }
 
 impl<S> Service<Trial> for Observe<S>
@@ -49,14 +44,12 @@ where
     fn call(&mut self, trial: Trial) -> Self::Future {
         let ready = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, ready);
-        let standing = self.standing.clone();
         Box::pin(async move {
             let (started, request) = (Instant::now(), trial.attempt.clone());
             let result = inner.call(trial).await;
             let (took, target) = (started.elapsed(), &request.target.id);
             match &result {
                 Ok(begun) => {
-                    standing.observed(took);
                     tracing::debug!(request_id = %request.call.id, %target, ordinal = request.ordinal, status = begun.status, micros = took.as_micros() as u64, "attempt answers");
                 }
                 Err(fault) => {

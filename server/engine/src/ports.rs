@@ -2,7 +2,7 @@
 
 use std::{pin::Pin, sync::Arc};
 
-use headworks_core::{Call, Fault, ModelId, NanoUsd, Outcome, Receipt, Tenant};
+use headworks_core::{Call, Fault, Host, ModelId, NanoUsd, Outcome, Receipt, Tenant};
 use headworks_policy::Policy;
 
 /// A future that is already under way when it is handed out: dropping it does not undo the work.
@@ -18,6 +18,12 @@ pub trait Keys: Send + Sync {
 pub trait Policies: Send + Sync {
     /// The policy with this name.
     fn policy(&self, name: &str) -> Option<Arc<Policy>>;
+}
+
+/// Keeps connections to hosts that may be needed in a moment. Returns at once; no call waits for it.
+pub trait Warm: Send + Sync {
+    /// This host may be needed.
+    fn warm(&self, host: &Arc<Host>);
 }
 
 /// Written before an attempt's answer is seen: that it happens, and what it may cost.

@@ -7,11 +7,11 @@ use std::{
 };
 
 use futures_core::future::BoxFuture;
-use headworks_core::{Call, Fault, ModelId, Planned, Reply};
-use headworks_policy::{self as policy, Health};
+use headworks_core::{Call, Catalog, Fault, Planned, Reply, Tenant, Work};
+use headworks_policy::{self as policy, Ask, Limits, Pace, Plan, Refusal, World};
 use tower::{Layer, Service};
 
-use crate::{Shared, Timeouts, book::Book, stage::Booked};
+use crate::{Shared, Timeouts, book::Book, clock, stage::Booked};
 
 /// Makes [`Route`]s.
 #[derive(Clone)]
@@ -50,31 +50,46 @@ where
     fn call(&mut self, call: Call) -> Self::Future {
         match route(&self.shared, call) {
             Ok(booked) => Box::pin(self.inner.call(booked)),
-            Err(fault) => {
-                self.shared.metrics.call_over(None, None, Some(fault.reason));
-                Box::pin(std::future::ready(Err(fault)))
+            Err(refusal) => {
+                self.shared.metrics.call_over(None, refusal.policy.as_deref(), Some(refusal.fault.reason));
+                Box::pin(std::future::ready(Err(refusal.fault)))
             }
         }
     }
 }
 
-fn route(shared: &Arc<Shared>, call: Call) -> Result<Booked, Fault> {
-    let health = |id: &ModelId| shared.board.seen(id).map_or_else(Health::default, |standing| standing.health());
-    let named = |name: &str| shared.policies.policy(name);
-    let plan = policy::plan(&call.work, &call.tenant, &call.catalog, &named, &health)?;
-    let standard = shared.config.timeouts();
-    let timeouts = plan
-        .targets
-        .iter()
-        .map(|planned| {
-            let limit = |chosen: Option<Duration>, otherwise| chosen.unwrap_or(otherwise);
-            Timeouts {
-                first_token: limit(planned.timeouts.first_token, standard.first_token),
-                between_tokens: limit(planned.timeouts.between_tokens, standard.between_tokens),
-                total: limit(planned.timeouts.total, standard.total),
-            }
-        })
-        .collect();
+impl Shared {
+    /// Plans a call as it would be tried now. Calls nobody. The id is where its dice come from.
+    pub fn plan(&self, id: &str, work: &Work, tenant: &Tenant, catalog: &Catalog) -> Result<Plan, Box<Refusal>> {
+        policy::plan(
+            &Ask { work, tenant, size: None },
+            &World {
+                catalog,
+                policies: &|name| self.policies.policy(name),
+                rest: &|target| self.board.seen(target).map_or(Duration::ZERO, |standing| standing.rest()),
+                pace: &|target, class| self.board.seen(target).map_or_else(Pace::default, |standing| standing.pace(class)),
+                home: &|prefixes| self.homes.find(prefixes),
+                dice: policy::dice(id),
+                unix_seconds: clock::unix_seconds(),
+            },
+        )
+    }
+
+    /// The limits of an attempt under a plan's.
+    pub fn timeouts(&self, limits: &Limits) -> Timeouts {
+        let standard = self.config.timeouts();
+        Timeouts {
+            first_token: limits.first_token.unwrap_or(standard.first_token),
+            between_tokens: limits.between_tokens.unwrap_or(standard.between_tokens),
+            total: limits.total.unwrap_or(standard.total),
+        }
+    }
+}
+
+fn route(shared: &Arc<Shared>, call: Call) -> Result<Booked, Box<Refusal>> {
+    let plan = shared.plan(&call.id, &call.work, &call.tenant, &call.catalog)?;
+    let max_attempts = plan.course.max_attempts.unwrap_or(shared.config.max_attempts);
+    let timeouts = plan.targets.iter().map(|planned| shared.timeouts(&planned.timeouts)).collect();
     let planned = Planned {
         targets: plan.targets.into_iter().map(|planned| planned.target).collect(),
         skipped: plan.skipped,
@@ -82,6 +97,6 @@ fn route(shared: &Arc<Shared>, call: Call) -> Result<Booked, Fault> {
         notes: plan.notes,
         call,
     };
-    let max_attempts = plan.max_attempts.unwrap_or(shared.config.max_attempts);
-    Ok(Booked { book: Book::open(shared.clone(), &planned), planned, max_attempts, timeouts })
+    let book = Book::open(shared.clone(), &planned);
+    Ok(Booked { book, planned, max_attempts, timeouts, course: plan.course, prefixes: plan.prefixes })
 }

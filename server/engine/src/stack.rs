@@ -11,10 +11,9 @@ use crate::{
     admit::AdmitLayer,
     breaker::BreakerLayer,
     failover::{Failover, Stack},
-    health::shared_id,
+    health::{Standing, shared_id},
     limit::LimitLayer,
     meter::MeterLayer,
-    metrics::TargetMetrics,
     observe::ObserveLayer,
     once::OnceLayer,
     route::RouteLayer,
@@ -43,30 +42,33 @@ pub fn gateway(shared: &Arc<Shared>, leaf: Leaf) -> Gateway {
 pub struct Stacks {
     shared: Arc<Shared>,
     leaf: Leaf,
-    stacks: DashMap<ModelId, (Stack, Arc<TargetMetrics>)>,
+    stacks: DashMap<ModelId, (Stack, Arc<Standing>)>,
 }
 
 impl Stacks {
-    /// The stack of a target, and its counters.
-    pub fn of(&self, target: &Target) -> (Stack, Arc<TargetMetrics>) {
-        let id = shared_id(target);
+    /// The stack of a target, and its standing.
+    pub fn of(&self, target: &Target) -> (Stack, Arc<Standing>) {
+        if let Some(found) = self.stacks.get(&target.id) {
+            return found.clone();
+        }
+        // Names that clients invent share one beyond what the board has room for.
+        let (id, standing) = self.shared.board.of(target);
         if let Some(found) = self.stacks.get(&id) {
             return found.clone();
         }
-        let built = self.build(target, &id);
+        let built = self.build(target, standing);
         self.stacks.entry(id).or_insert(built).clone()
     }
 
-    fn build(&self, target: &Target, id: &ModelId) -> (Stack, Arc<TargetMetrics>) {
-        let standing = self.shared.board.of(target);
-        let metrics = self.shared.metrics.target(id);
+    fn build(&self, target: &Target, standing: Arc<Standing>) -> (Stack, Arc<Standing>) {
+        let metrics = self.shared.metrics.target(&shared_id(target));
         let stack = ServiceBuilder::new()
-            .layer(MeterLayer { shared: self.shared.clone(), metrics: metrics.clone() }) // money first: no attempt without a hold
+            .layer(MeterLayer { shared: self.shared.clone(), metrics, standing: standing.clone() }) // money first: no attempt without a hold
             .layer(LimitLayer::new(self.shared.config.max_concurrent_per_target)) // a full target must not cost a probe
             .layer(BreakerLayer { standing: standing.clone() }) // sees timeouts as failures, so outside them
-            .layer(ObserveLayer { standing }) // times what the upstream alone took
+            .layer(ObserveLayer) // logs what the upstream alone took
             .layer(TimedLayer) // and the limits run from the moment the request leaves
             .service(self.leaf.clone());
-        (BoxCloneSyncService::new(stack), metrics)
+        (BoxCloneSyncService::new(stack), standing)
     }
 }

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use headworks_core::{Attempt, Planned};
+use headworks_policy::Course;
 
 use crate::{Timeouts, book::Book};
 
@@ -16,6 +17,10 @@ pub struct Booked {
     pub max_attempts: u32,
     /// Time limits of each attempt, by the place of its target in the plan.
     pub timeouts: Vec<Timeouts>,
+    /// How the attempts are driven.
+    pub course: Course,
+    /// Prefixes of the prompt, for whoever reads them next; empty where there is no choice of targets.
+    pub prefixes: Vec<u64>,
 }
 
 /// One attempt with what it is measured against.

@@ -5,13 +5,13 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use headworks_api::{storage, v1};
-use headworks_core::{Fault, NanoUsd, Reason, Tenant};
+use headworks_core::{Fault, Host, NanoUsd, Reason, Tenant};
 use headworks_edge::App;
 use headworks_engine::{
-    self as engine, Board, Budgets, Metrics, Running, Shared,
+    self as engine, Board, Budgets, Homes, Metrics, Running, Shared,
     ports::{self, Claim, Closing, Pending, Remembered},
 };
-use headworks_policy::{Limits, Policy, PolicyTarget};
+use headworks_policy::Policy;
 use headworks_store::{Idempotency, Kept, Keys, Ledger, MemoryStore, Policies, Records, SledStore, Store, request_record, settled};
 use headworks_upstream::{Secrets, Upstream};
 use prost::Message;
@@ -79,6 +79,8 @@ pub async fn gateway(config: &Config, env: &BTreeMap<String, String>) -> Result<
         ack: config.ledger.ack,
         catalog: ArcSwap::from_pointee(catalog),
         board: Board::new(&config.engine),
+        homes: Homes::new(config.engine.affinity_entries),
+        warm: Arc::new(WarmPort(upstream.clone())),
         budgets: Budgets::new(spent),
         running: Arc::new(Running::default()),
         metrics: Metrics::default(),
@@ -116,19 +118,22 @@ impl ports::Policies for PolicyPort {
 }
 
 fn policy(record: &storage::PolicyRecord) -> Option<Policy> {
-    let stored = v1::Policy::decode(record.policy.clone()).ok()?;
-    let Some(v1::policy::Kind::Fallback(chain)) = stored.kind else { return None };
-    let limits = |timeouts: Option<v1::Timeouts>| {
-        let read = |duration: Option<prost_types::Duration>| duration.and_then(|d| std::time::Duration::try_from(d).ok());
-        timeouts.map_or_else(Limits::default, |t| Limits { first_token: read(t.first_token), between_tokens: read(t.between_tokens), total: read(t.total) })
-    };
-    Some(Policy {
-        name: record.name.as_str().into(),
-        targets: chain.targets.into_iter().map(|t| PolicyTarget { model: t.model.into(), timeouts: limits(t.timeouts) }).collect(),
-        timeouts: limits(stored.timeouts),
-        max_attempts: u32::try_from(stored.max_attempts).ok().filter(|n| *n > 0),
-        regions: stored.regions.into_iter().map(Arc::from).collect(),
-    })
+    let stored = v1::Policy { name: record.name.clone(), ..v1::Policy::decode(record.policy.clone()).ok()? };
+    match headworks_edge::read_policy(&stored) {
+        Ok(policy) => Some(policy),
+        Err(fault) => {
+            tracing::error!(policy = %record.name, %fault, "a stored policy cannot be read; its name is answered as unknown");
+            None
+        }
+    }
+}
+
+struct WarmPort(Upstream);
+
+impl ports::Warm for WarmPort {
+    fn warm(&self, host: &Arc<Host>) {
+        self.0.warm(host);
+    }
 }
 
 struct LedgerPort {

@@ -1,12 +1,37 @@
 //! Decisions as arithmetic: which targets, in which order, at what price, and
-//! what a failure means. Times and standings arrive as arguments.
+//! what a failure means. Times, dice and standings arrive as arguments.
 
+pub mod affinity;
+mod cheapest;
+mod condition;
 mod cost;
+mod fit;
 mod hold;
+mod latency;
+mod mix;
+mod pace;
+mod place;
 mod plan;
+mod policy;
+mod retry;
+mod simulate;
+mod size;
+mod validate;
 mod verdict;
+mod walk;
+mod weighted;
 
+pub use condition::{Branch, Condition, Test};
 pub use cost::{Priced, Terms, price, residency};
 pub use hold::{Hold, hold};
-pub use plan::{Health, Limits, Plan, Planned, Policy, PolicyTarget, plan};
-pub use verdict::{Cool, Verdict, verdict};
+pub use mix::dice;
+pub use pace::{Learned, Pace};
+pub use place::{By, Place, Step};
+pub use plan::{Ask, Plan, Planned, Refusal, World, plan};
+pub use policy::{AllDown, Course, Goal, Limits, MidStream, Policy, PolicyTarget, Rule, WeightedTarget};
+pub use retry::Retries;
+pub use simulate::{Recorded, Setting, Simulation, Sums, Tried, percentile, simulate};
+pub use size::{LARGE, Size, SizeClass};
+pub use validate::{Known, validate};
+pub use verdict::{Cool, Verdict, verdict, verdict_under};
+pub use walk::{DEEPEST, MOST_TARGETS};

@@ -20,6 +20,8 @@ pub enum Cool {
 pub struct Verdict {
     /// The next target may be tried.
     pub next: bool,
+    /// The same target may be tried again, where a policy wants it: trying again can help.
+    pub retry: bool,
     /// It says something about the target's health.
     pub counts: bool,
     /// How long the target rests.
@@ -29,31 +31,48 @@ pub struct Verdict {
 /// The longest rest that a provider's own word can bring, so that a mistaken header does not shut a target for days.
 const LONGEST: Duration = Duration::from_secs(300);
 
-const fn row(next: bool, counts: bool, cool: Cool) -> Verdict {
-    Verdict { next, counts, cool }
+/// The rest after one failure that says nothing of its length: the next pick prefers others, and a lone target is tried all the same.
+const SHORT: Duration = Duration::from_secs(1);
+/// The rest after a failure that time alone rarely mends.
+const LONG: Duration = Duration::from_secs(60);
+
+const fn row(next: bool, retry: bool, counts: bool, cool: Cool) -> Verdict {
+    Verdict { next, retry, counts, cool }
 }
 
-/// The table.
+/// The table. Statuses and words become causes in `headworks_providers::fault`.
 pub const fn verdict(cause: Cause) -> Verdict {
     match cause {
-        Cause::Connect | Cause::Timeout(_) | Cause::Unavailable | Cause::Broken | Cause::Garbled => row(true, true, Cool::None),
-        // Without a hint a short rest: the next pick prefers others, and a lone target is tried all the same.
-        Cause::RateLimited => row(true, false, Cool::Asked(Duration::from_secs(1))),
-        Cause::Credentials => row(true, false, Cool::Fixed(Duration::from_secs(60))),
-        Cause::ModelMissing => row(true, false, Cool::Fixed(Duration::from_secs(60))),
-        Cause::ContextTooLong | Cause::Unfit => row(true, false, Cool::None),
-        Cause::ContentPolicy | Cause::Rejected | Cause::Local | Cause::Cancelled => row(false, false, Cool::None),
+        //                                                          next  retry counts
+        Cause::Connect | Cause::Unavailable | Cause::Broken => row(true, true, true, Cool::Asked(SHORT)),
+        // The next target has the time that the same one would waste again.
+        Cause::Timeout(_) | Cause::Garbled => row(true, false, true, Cool::Asked(SHORT)),
+        Cause::RateLimited => row(true, true, false, Cool::Asked(SHORT)),
+        Cause::Credentials | Cause::ModelMissing => row(true, false, false, Cool::Fixed(LONG)),
+        // To targets with a larger context alone: see the engine's failover.
+        Cause::ContextTooLong | Cause::Unfit => row(true, false, false, Cool::None),
+        // To others only where the policy says so.
+        Cause::ContentPolicy => row(false, false, false, Cool::None),
+        Cause::Rejected | Cause::Local | Cause::Cancelled => row(false, false, false, Cool::None),
     }
 }
 
 impl Verdict {
-    /// The rest, given what the provider asked for.
+    /// The rest, given what the provider asked for. A provider's word is held to [`LONGEST`].
     pub fn rest(&self, retry_after: Option<Duration>) -> Option<Duration> {
         match self.cool {
             Cool::None => None,
             Cool::Asked(otherwise) => Some(retry_after.unwrap_or(otherwise).min(LONGEST)),
             Cool::Fixed(rest) => Some(rest),
         }
+    }
+}
+
+/// What a failure means under a policy that may send content refusals elsewhere.
+pub const fn verdict_under(cause: Cause, past_content_policy: bool) -> Verdict {
+    match cause {
+        Cause::ContentPolicy if past_content_policy => row(true, false, false, Cool::None),
+        other => verdict(other),
     }
 }
 
@@ -65,31 +84,39 @@ mod tests {
 
     #[test]
     fn r5_decision_table() {
+        let short = Some(SHORT);
+        let long = Some(LONG);
         let table = [
-            (Cause::Connect, true, true),
-            (Cause::Timeout(Limit::FirstToken), true, true),
-            (Cause::Unavailable, true, true),
-            (Cause::RateLimited, true, false),
-            (Cause::Credentials, true, false),
-            (Cause::ModelMissing, true, false),
-            (Cause::ContextTooLong, true, false),
-            (Cause::Unfit, true, false),
-            (Cause::Rejected, false, false),
-            (Cause::ContentPolicy, false, false),
-            (Cause::Cancelled, false, false),
+            (Cause::Connect, true, true, true, short),
+            (Cause::Timeout(Limit::Connect), true, false, true, short),
+            (Cause::Timeout(Limit::FirstToken), true, false, true, short),
+            (Cause::Unavailable, true, true, true, short),
+            (Cause::Broken, true, true, true, short),
+            (Cause::Garbled, true, false, true, short),
+            (Cause::RateLimited, true, true, false, short),
+            (Cause::Credentials, true, false, false, long),
+            (Cause::ModelMissing, true, false, false, long),
+            (Cause::ContextTooLong, true, false, false, None),
+            (Cause::Unfit, true, false, false, None),
+            (Cause::Rejected, false, false, false, None),
+            (Cause::ContentPolicy, false, false, false, None),
+            (Cause::Local, false, false, false, None),
+            (Cause::Cancelled, false, false, false, None),
         ];
-        for (cause, next, counts) in table {
+        for (cause, next, retry, counts, rest) in table {
             let v = verdict(cause);
-            assert_eq!((v.next, v.counts), (next, counts), "{cause:?}");
+            assert_eq!((v.next, v.retry, v.counts, v.rest(None)), (next, retry, counts, rest), "{cause:?}");
+            assert_eq!(verdict_under(cause, false), v);
+            assert_eq!(verdict_under(cause, true).next, next || cause == Cause::ContentPolicy, "{cause:?}");
         }
     }
 
     #[test]
-    fn f13_a_limit_closes_a_target_no_longer_than_it_asked() {
+    fn f13_r5_a_limit_closes_a_target_no_longer_than_it_asked_and_that_is_clamped() {
         let v = verdict(Cause::RateLimited);
         assert_eq!(v.rest(Some(Duration::from_millis(300))), Some(Duration::from_millis(300)));
-        assert_eq!(v.rest(None), Some(Duration::from_secs(1)));
         assert_eq!(v.rest(Some(Duration::from_secs(86_400))), Some(LONGEST));
+        assert_eq!(verdict(Cause::Unavailable).rest(Some(Duration::from_secs(20))), Some(Duration::from_secs(20)), "529 with retry-after");
         assert_eq!(verdict(Cause::Rejected).rest(Some(Duration::from_secs(9))), None);
     }
 }

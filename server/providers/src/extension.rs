@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use headworks_core::{CacheMark, ChatRequest, Fault, Json, NanoUsd};
+use headworks_core::{CacheMark, ChatRequest, Fault, Json, NanoUsd, Sort};
 use serde::Deserialize;
 
 /// Top-level members that are for the gateway and never sent on.
@@ -35,6 +35,7 @@ pub(crate) struct Route {
     require_parameters: Option<bool>,
     regions: Option<Vec<Arc<str>>>,
     max_price: Option<MaxPrice>,
+    sort: Option<Arc<str>>,
 }
 
 /// OpenRouter's `provider`; what we have no use for is taken and left.
@@ -47,6 +48,19 @@ pub(crate) struct Provider {
     allow_fallbacks: Option<bool>,
     require_parameters: Option<bool>,
     max_price: Option<MaxPrice>,
+    sort: Option<SortBy>,
+}
+
+/// A word, or OpenRouter's longer form.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum SortBy {
+    Word(Arc<str>),
+    Object { by: Arc<str> },
+}
+
+fn sort(word: &str, field: &str) -> Result<Sort, Fault> {
+    Sort::from_name(word).ok_or_else(|| Fault::invalid(field, format!("\"{word}\" is none of price, latency and throughput")))
 }
 
 /// US dollars per million tokens, as number or string.
@@ -105,6 +119,7 @@ pub(crate) fn headworks(request: &mut ChatRequest, said: Headworks, name: &str) 
         routing.allow_fallbacks = route.allow_fallbacks;
         routing.require_parameters = route.require_parameters.unwrap_or(false);
         routing.regions = route.regions.unwrap_or_default();
+        routing.sort = route.sort.map(|word| sort(&word, &format!("{name}.route.sort"))).transpose()?;
         routing.max_price = route.max_price.map(|price| price.read(&format!("{name}.route.max_price"))).transpose()?;
     }
     Ok(())
@@ -118,6 +133,9 @@ pub(crate) fn provider(request: &mut ChatRequest, said: Provider) -> Result<(), 
     routing.ignore = said.ignore.unwrap_or_default();
     routing.allow_fallbacks = said.allow_fallbacks.or(routing.allow_fallbacks);
     routing.require_parameters |= said.require_parameters.unwrap_or(false);
+    if let Some(SortBy::Word(word) | SortBy::Object { by: word }) = said.sort {
+        routing.sort = Some(sort(&word, "provider.sort")?);
+    }
     if let Some(price) = said.max_price {
         routing.max_price = Some(price.read("provider.max_price")?);
     }

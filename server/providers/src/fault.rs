@@ -35,12 +35,17 @@ const WORDS: &[(&str, Cause)] = &[
     ("too many requests", Cause::RateLimited),
 ];
 
+/// What a 404 that is not about the model is about.
+const ELSEWHERE: &[&str] = &["file", "previous response", "previous_response", "item with id", "cached content", "cachedcontent", "container", "conversation"];
+
 /// Status first where it speaks for itself, then the provider's words.
 pub fn cause(error: &UpstreamError) -> Cause {
     let text = format!("{} {} {}", error.kind.as_deref().unwrap_or_default(), error.code.as_deref().unwrap_or_default(), error.message).to_lowercase();
     let worded = WORDS.iter().find(|(word, _)| text.contains(word)).map(|(_, cause)| *cause);
     match error.status {
         401..=403 => Cause::Credentials,
+        // A file, or an answer to go on from, that this provider does not have: the request's fault, not the model's.
+        404 if !text.contains("model") && ELSEWHERE.iter().any(|word| text.contains(word)) => Cause::Rejected,
         404 => Cause::ModelMissing,
         // 410: withdrawn.
         410 => Cause::ModelMissing,
@@ -93,10 +98,14 @@ fn key_name(target: &Target) -> &str {
     target.host.key_env.first().map_or("its account", |env| env)
 }
 
-/// How long the headers ask to wait: `retry-after-ms`, then `retry-after` in seconds.
+/// How long the headers ask to wait: `retry-after-ms`, then `retry-after` in seconds, or as a date, which is measured
+/// against the provider's own `date`.
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
-    number("retry-after-ms").map(|ms| ms / 1000.0).or_else(|| number("retry-after")).map(|seconds| Duration::from_secs_f64(seconds.min(30.0 * 86_400.0)))
+    let date = |name: &str| httpdate::parse_http_date(headers.get(name)?.to_str().ok()?).ok();
+    let until = || date("retry-after")?.duration_since(date("date")?).ok();
+    let seconds = number("retry-after-ms").map(|ms| ms / 1000.0).or_else(|| number("retry-after"));
+    seconds.map(|seconds| Duration::from_secs_f64(seconds.min(30.0 * 86_400.0))).or_else(until)
 }
 
 /// The answer broke off before it was complete.
@@ -142,6 +151,11 @@ mod tests {
             (401, "", "", Cause::Credentials),
             (402, "", "", Cause::Credentials),
             (404, "", "", Cause::ModelMissing),
+            (404, "", "The model `x` does not exist", Cause::ModelMissing),
+            (404, "", "No such File object: file-abc", Cause::Rejected),
+            (404, "previous_response_not_found", "Previous response with id 'resp_1' not found.", Cause::Rejected),
+            (410, "", "withdrawn", Cause::ModelMissing),
+            (408, "", "", Cause::Unavailable),
             (413, "", "", Cause::Rejected),
             (422, "", "", Cause::Rejected),
             (500, "", "", Cause::Unavailable),
@@ -153,6 +167,30 @@ mod tests {
         for (status, code, message, wanted) in table {
             let error = UpstreamError { status, code: Some(code.into()), message: message.into(), ..UpstreamError::default() };
             assert_eq!(cause(&error), wanted, "{status} {code} {message}");
+        }
+    }
+
+    #[test]
+    fn r5_retry_after_in_every_form() {
+        let now = "Sun, 06 Nov 1994 08:49:37 GMT";
+        let table: &[(&[(&str, &str)], Option<f64>)] = &[
+            (&[("retry-after-ms", "1500"), ("retry-after", "9")], Some(1.5)),
+            (&[("retry-after", "9")], Some(9.0)),
+            (&[("retry-after", "0.5")], Some(0.5)),
+            (&[("retry-after", "Sun, 06 Nov 1994 08:50:37 GMT"), ("date", now)], Some(60.0)),
+            (&[("retry-after", "Sun, 06 Nov 1994 08:40:37 GMT"), ("date", now)], None),
+            (&[("retry-after", "Sun, 06 Nov 1994 08:50:37 GMT")], None),
+            (&[("retry-after", "-3")], None),
+            (&[("retry-after", "soon")], None),
+            (&[("retry-after", "1e99")], Some(30.0 * 86_400.0)),
+            (&[], None),
+        ];
+        for (lines, wanted) in table {
+            let mut headers = HeaderMap::new();
+            for (name, value) in *lines {
+                headers.insert(*name, http::HeaderValue::from_static(value));
+            }
+            assert_eq!(retry_after(&headers).map(|d| d.as_secs_f64()), *wanted, "{lines:?}");
         }
     }
 

@@ -172,6 +172,15 @@ impl Keys {
         Some((known.record.clone(), known.version))
     }
 
+    /// What the hot path knows of a key, by its id: for planning as if it called.
+    pub fn tenant(&self, id: &str) -> Option<Arc<Key>> {
+        if let Some((_, key)) = self.given.as_ref().filter(|(_, key)| *key.id == *id) {
+            return Some(key.clone());
+        }
+        let snapshot = self.snapshot.load();
+        snapshot.by_id.get(id).and_then(|hash| snapshot.by_hash.get(hash)).map(|known| known.key.clone())
+    }
+
     /// All keys, by id.
     pub fn list(&self) -> Vec<(Arc<KeyRecord>, u64)> {
         let snapshot = self.snapshot.load();

@@ -23,7 +23,7 @@ pub use idempotency::{Claimed, Idempotency, Kept};
 pub use keys::{KeyChange, Keys, NewKey};
 pub use ledger::{Done, Ledger, settled};
 pub use memory::MemoryStore;
-pub use policies::Policies;
+pub use policies::{Policies, PolicyChange};
 pub use postgres::PostgresStore;
 pub use records::{Filter, Page, Records, request_record};
 pub use retention::forget;

@@ -188,6 +188,8 @@ pub fn request_record(call: &Call, receipt: &Receipt, ended: Outcome, now_unix_n
         user_id: routing.user_id.as_ref().or(call.work.user()).map(|user| &**user).unwrap_or_default().to_owned(),
         trace_id: routing.trace_id.as_deref().unwrap_or_default().to_owned(),
         metadata,
+        has_tools: call.work.chat().is_some_and(|chat| !chat.tools.is_empty()),
+        has_images: call.work.chat().is_some_and(|chat| chat.has_images()),
         streamed: call.work.is_streamed(),
         group_ids: Vec::new(),
         door: match call.origin {

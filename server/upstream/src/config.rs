@@ -18,6 +18,9 @@ pub struct Config {
     pub http2: bool,
     /// With `http2`, how many clients, and so connections per host, share the load. Default 4.
     pub http2_clients: usize,
+    /// Open a connection to the hosts that stand next in a plan, so that a failover does not wait for one: a HEAD request
+    /// without credentials, at most one per host in four fifths of `pool_idle_timeout_ms`. Default true.
+    pub warm_fallbacks: bool,
     /// Largest answer read as one body (not streamed), in bytes. Default 64 MiB.
     pub max_body_bytes: u64,
     /// Use the proxies named by `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`. Default false.
@@ -33,6 +36,7 @@ impl Default for Config {
             tcp_keepalive_ms: 30_000,
             http2: false,
             http2_clients: 4,
+            warm_fallbacks: true,
             max_body_bytes: 64 << 20,
             env_proxy: false,
         }

@@ -12,6 +12,7 @@ mod events;
 mod pool;
 mod sandbox;
 mod send;
+mod warm;
 
 pub use auth::{BadKey, Secrets};
 pub use config::Config;

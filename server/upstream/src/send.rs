@@ -22,7 +22,8 @@ use crate::{
     auth::{Auth, Shown},
     events::{Events, root},
     pool::{Pool, Slot},
-    sandbox,
+    sandbox, warm,
+    warm::Warmth,
 };
 
 /// How much of an error's body is read.
@@ -38,13 +39,30 @@ struct Shared {
     pool: Pool,
     auth: Auth,
     max_body_bytes: u64,
+    warmth: Warmth,
+    /// How long an opened connection can be counted on; `None`: none is opened ahead.
+    warm_for: Option<Duration>,
 }
 
 impl Upstream {
     /// A client with these keys. Fails where TLS cannot be set up.
     pub fn new(config: &Config, secrets: Secrets) -> Result<Self, SetupError> {
         let pool = Pool::new(config)?;
-        Ok(Self(Arc::new(Shared { pool, auth: Auth::new(secrets), max_body_bytes: config.max_body_bytes })))
+        // Below the time after which an idle connection is closed.
+        let warm_for = config.warm_fallbacks.then(|| Duration::from_millis(config.pool_idle_timeout_ms) * 4 / 5);
+        Ok(Self(Arc::new(Shared { pool, auth: Auth::new(secrets), max_body_bytes: config.max_body_bytes, warmth: Warmth::default(), warm_for })))
+    }
+
+    /// Opens a connection to a host that may be needed in a moment, unless one was opened of late. Returns at once.
+    /// The host sees a HEAD request without credentials.
+    pub fn warm(&self, host: &Host) {
+        let Some(idle) = self.0.warm_for.filter(|_| !sandbox::is_at(&host.base_url)) else { return };
+        if !self.0.warmth.due(host, idle) {
+            return;
+        }
+        if let (Ok(url), Some((client, _))) = (host.base_url.parse(), self.0.pool.pick()) {
+            tokio::spawn(warm::open(client.clone(), url));
+        }
     }
 
     /// Sends one attempt and waits for the head of its answer. An answer that is no success is a fault;

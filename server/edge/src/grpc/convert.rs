@@ -7,7 +7,7 @@ use bytes::Bytes;
 use headworks_api::v1;
 use headworks_core::{
     CacheMark, ChatRequest, DialectName, Effort, Fault, Json, Message, MessageRole, NanoUsd, Opaque, Output, Part, PartKind, Reasoning, Routing, Sampling,
-    Source, Str, Tool, ToolChoice,
+    Sort, Source, Str, Tool, ToolChoice,
 };
 
 type Read<T> = Result<T, Fault>;
@@ -79,9 +79,13 @@ pub(crate) fn chat(chat: Option<v1::Chat>, stream: bool) -> Read<ChatRequest> {
 
 fn routing(chat: &v1::Chat) -> Read<Routing> {
     let r = chat.routing.clone().unwrap_or_default();
-    if r.sort != 0 {
-        return Err(Fault::new(headworks_core::Reason::NotImplemented, "chat.routing.sort is not in this build of the gateway; leave it out"));
-    }
+    let sort = match v1::RoutingSort::try_from(r.sort) {
+        Ok(v1::RoutingSort::Unspecified) => None,
+        Ok(v1::RoutingSort::Price) => Some(Sort::Price),
+        Ok(v1::RoutingSort::Latency) => Some(Sort::Latency),
+        Ok(v1::RoutingSort::Throughput) => Some(Sort::Throughput),
+        Err(_) => return Err(Fault::invalid("chat.routing.sort", format!("{} is no RoutingSort", r.sort))),
+    };
     let max_price = match (r.max_input_price_nano_usd, r.max_output_price_nano_usd) {
         (None, None) => None,
         (input, output) => Some((NanoUsd(input.unwrap_or(i64::MAX)), NanoUsd(output.unwrap_or(i64::MAX)))),
@@ -94,6 +98,7 @@ fn routing(chat: &v1::Chat) -> Read<Routing> {
         allow_fallbacks: r.allow_fallbacks,
         require_parameters: r.require_parameters,
         regions: arcs(r.regions),
+        sort,
         max_price,
         tags: arcs(chat.tags.clone()),
         labels: BTreeMap::new(),

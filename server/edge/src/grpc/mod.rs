@@ -5,7 +5,7 @@ mod convert;
 mod deadline;
 mod keys;
 mod models;
-mod policies;
+pub(crate) mod policies;
 mod records;
 mod requests;
 mod status;

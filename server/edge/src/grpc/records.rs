@@ -106,7 +106,7 @@ fn attempt(a: &AttemptReport) -> v1::Attempt {
     }
 }
 
-fn stored_tokens(list: &[i64]) -> Tokens {
+pub(crate) fn stored_tokens(list: &[i64]) -> Tokens {
     let at = |place: usize| list.get(place).copied().unwrap_or(0);
     Tokens {
         input: at(0),

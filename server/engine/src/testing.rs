@@ -1,0 +1,287 @@
+//! A whole engine over scripted targets, for tests of its layers together.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{
+    collections::HashMap,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::{StreamExt, stream};
+use headworks_core::{
+    Attempt, AuthScheme, Batch, Begun, Catalog, Cause, ChatRequest, DialectName, EventKind, Fault, FinishReason, Host, Inbound, Key, Limit, Message,
+    MessageRole, Model, ModelId, Origin, Part, Quirks, Reason, Receipt, Role, Tenant, Tokens,
+};
+use headworks_policy::{Policy, PolicyTarget, Rule};
+use parking_lot::Mutex;
+use tower::ServiceExt;
+
+use crate::{
+    Board, Budgets, Config, Gateway, Homes, Leaf, Metrics, Running, Shared, gateway,
+    ports::{self, Claim, Closing, Intent, Pending, Remembered},
+};
+
+/// What a target does with an attempt.
+#[derive(Clone, Debug)]
+pub enum Play {
+    /// Fails before content.
+    Fail(Cause, Option<u64>),
+    /// Answers a word after this many milliseconds.
+    Word(&'static str, u64),
+    /// Never answers.
+    Hang,
+    /// Begins, then breaks.
+    Break,
+}
+
+/// The engine under test, and what its targets saw.
+pub struct Bench {
+    pub shared: Arc<Shared>,
+    pub gateway: Gateway,
+    pub seen: Arc<Mutex<Vec<String>>>,
+    pub warmed: Arc<Mutex<Vec<String>>>,
+    plays: Arc<Mutex<HashMap<String, Vec<Play>>>>,
+    policies: Arc<Named>,
+}
+
+#[derive(Default)]
+struct Named(Mutex<HashMap<String, Arc<Policy>>>);
+
+struct Quiet(Arc<Mutex<Vec<String>>>);
+
+fn done() -> Pending {
+    Box::pin(std::future::ready(Ok(())))
+}
+
+impl ports::Keys for Quiet {
+    fn authenticate(&self, _: &str) -> Result<Arc<Tenant>, Fault> {
+        Ok(Arc::new(key()))
+    }
+}
+
+impl ports::Policies for Named {
+    fn policy(&self, name: &str) -> Option<Arc<Policy>> {
+        self.0.lock().get(name).cloned()
+    }
+}
+
+impl ports::Ledger for Quiet {
+    fn intent(&self, _: Intent) -> Pending {
+        done()
+    }
+    fn record(&self, _: Closing) -> Pending {
+        done()
+    }
+}
+
+impl ports::Memory for Quiet {
+    fn claim(&self, _: Arc<str>, _: Arc<str>, _: [u8; 32]) -> Claim {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+    fn keep(&self, _: Arc<str>, _: Arc<str>, _: Remembered) -> Pending {
+        done()
+    }
+    fn release(&self, _: Arc<str>, _: Arc<str>) -> Pending {
+        done()
+    }
+}
+
+impl ports::Warm for Quiet {
+    fn warm(&self, host: &Arc<Host>) {
+        self.0.lock().push(host.id.to_string());
+    }
+}
+
+fn key() -> Key {
+    Key {
+        id: "k".into(),
+        name: "k".into(),
+        roles: vec![Role::Caller],
+        allowed_models: vec![],
+        default_policy: None,
+        auto_cache: false,
+        regions: vec![],
+        budget: None,
+    }
+}
+
+/// Hosts `a` to `d`, each with the models `m` (context 1000) and `big` (context 100000).
+fn catalog() -> Catalog {
+    let host = |id: &str| {
+        Arc::new(Host {
+            id: id.into(),
+            name: id.into(),
+            dialect: Some(DialectName::OpenAi),
+            dialect_word: "openai".into(),
+            base_url: format!("http://{id}").into(),
+            auth: AuthScheme::None,
+            key_env: vec![],
+            regions: vec![],
+            reseller: false,
+            quirks: Quirks::default(),
+            options: Default::default(),
+            configured: true,
+        })
+    };
+    let model = |id: &str, name: &str, context: i64| {
+        Arc::new(Model {
+            id: ModelId::new(id, name),
+            upstream_name: name.into(),
+            mode: "chat".into(),
+            dialect: None,
+            foreign_dialect: None,
+            context_window: Some(context),
+            max_input_tokens: None,
+            max_output_tokens: Some(100),
+            price: None,
+            capabilities: Default::default(),
+            reasoning: Default::default(),
+            cache_min_tokens: None,
+            regions: vec![],
+            status: Default::default(),
+            deprecation_date: None,
+            release_date: None,
+            aliases: vec![],
+            canonical: None,
+            dimensions: None,
+            unit_prices: Default::default(),
+        })
+    };
+    let names = ["a", "b", "c", "d"];
+    Catalog::new(names.map(host), names.into_iter().flat_map(|id| [model(id, "m", 1000), model(id, "big", 100_000)]))
+}
+
+#[derive(Clone)]
+struct Script {
+    plays: Arc<Mutex<HashMap<String, Vec<Play>>>>,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+fn batch(kinds: impl IntoIterator<Item = EventKind>) -> Batch {
+    let mut batch = Batch::default();
+    kinds.into_iter().for_each(|kind| batch.push(kind));
+    batch
+}
+
+impl tower::Service<Attempt> for Script {
+    type Response = Begun;
+    type Error = Fault;
+    type Future = Pin<Box<dyn Future<Output = Result<Begun, Fault>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, attempt: Attempt) -> Self::Future {
+        let id = attempt.target.id.to_string();
+        let play = {
+            let mut plays = self.plays.lock();
+            let list = plays.get_mut(&id).unwrap_or_else(|| panic!("nothing is said of {id}"));
+            // The last one is played for ever.
+            if list.len() > 1 { list.remove(0) } else { list[0].clone() }
+        };
+        self.seen.lock().push(id);
+        Box::pin(async move {
+            let broken = || Fault::new(Reason::AllTargetsFailed, "cut").because(Cause::Broken);
+            let events: Vec<Result<Batch, Fault>> = match play {
+                Play::Fail(cause, retry_after) => {
+                    let reason = match cause {
+                        Cause::RateLimited => Reason::RateLimited,
+                        Cause::Timeout(_) => Reason::Timeout,
+                        _ => Reason::AllTargetsFailed,
+                    };
+                    return Err(Fault::new(reason, "as told").because(cause).after(retry_after.map(Duration::from_millis)));
+                }
+                Play::Hang => std::future::pending().await,
+                Play::Word(word, after) => {
+                    tokio::time::sleep(Duration::from_millis(after)).await;
+                    let usage = EventKind::Usage { tokens: Tokens { input: 10, output: 11, ..Tokens::default() }, service_tier: None };
+                    vec![Ok(batch([EventKind::Text(word.into())])), Ok(batch([EventKind::Finished(FinishReason::Stop), usage]))]
+                }
+                Play::Break => vec![Ok(batch([EventKind::Text("half".into())])), Err(broken())],
+            };
+            Ok(Begun { status: 200, notes: vec![], events: Box::pin(stream::iter(events)) })
+        })
+    }
+}
+
+impl Bench {
+    pub fn new(config: Config) -> Self {
+        let (plays, seen) = <(Arc<Mutex<HashMap<String, Vec<Play>>>>, Arc<Mutex<Vec<String>>>)>::default();
+        let warmed = Arc::<Mutex<Vec<String>>>::default();
+        let quiet = Arc::new(Quiet(warmed.clone()));
+        let policies = Arc::new(Named::default());
+        let shared = Arc::new(Shared {
+            board: Board::new(&config),
+            homes: Homes::new(config.affinity_entries),
+            config,
+            keys: quiet.clone(),
+            policies: policies.clone(),
+            ledger: quiet.clone(),
+            memory: quiet.clone(),
+            ack: ports::Ack::After,
+            catalog: arc_swap::ArcSwap::from_pointee(catalog()),
+            warm: quiet,
+            budgets: Budgets::default(),
+            running: Arc::new(Running::default()),
+            metrics: Metrics::default(),
+            draining: false.into(),
+        });
+        let gateway = gateway(&shared, Leaf::new(Script { plays: plays.clone(), seen: seen.clone() }));
+        Self { shared, gateway, seen, warmed, plays, policies }
+    }
+
+    pub fn play(&self, target: &str, plays: &[Play]) {
+        self.plays.lock().insert(target.to_owned(), plays.to_vec());
+    }
+
+    /// A chain under the name `p`.
+    pub fn chain(&self, models: &[&str], change: impl FnOnce(&mut Policy)) {
+        let targets = models.iter().map(|m| PolicyTarget { model: (*m).into(), ..Default::default() }).collect();
+        let mut policy = Policy { name: "p".into(), rule: Rule::Fallback(targets), affinity: true, ..Default::default() };
+        change(&mut policy);
+        self.policies.0.lock().insert("p".to_owned(), Arc::new(policy));
+    }
+
+    /// Calls, and gives the text with the receipt, or the fault. `seen` afterwards holds this call's attempts alone.
+    pub async fn call(&self, model: &str, models: &[&str]) -> Result<(String, Arc<Receipt>), Fault> {
+        self.ask(model, models, |_| {}).await
+    }
+
+    pub async fn ask(&self, model: &str, models: &[&str], change: impl FnOnce(&mut ChatRequest)) -> Result<(String, Arc<Receipt>), Fault> {
+        self.seen.lock().clear();
+        let mut request = ChatRequest { model: model.into(), stream: true, ..ChatRequest::default() };
+        request.messages.push(Message { role: MessageRole::User, parts: vec![Part::text("hi")], name: None, extra: vec![] });
+        request.routing.models = models.iter().map(|m| (*m).into()).collect();
+        change(&mut request);
+        let inbound =
+            Inbound { id: crate::request_id(), credential: "x".into(), work: request.into(), deadline: None, origin: Origin::Grpc, traceparent: None };
+        let mut reply = self.gateway.clone().oneshot(inbound).await?;
+        let (mut text, mut receipt) = (String::new(), None);
+        while let Some(batch) = reply.events.next().await {
+            for event in batch?.events {
+                match event.kind {
+                    EventKind::Text(piece) => text.push_str(&piece),
+                    EventKind::Receipt(end) => receipt = Some(end),
+                    _ => {}
+                }
+            }
+        }
+        Ok((text, receipt.expect("every good answer ends with its receipt")))
+    }
+
+    pub fn seen(&self) -> Vec<String> {
+        self.seen.lock().clone()
+    }
+
+    /// How long a target rests.
+    pub fn rest(&self, target: &str) -> Duration {
+        let target = self.shared.catalog.load().target(target).unwrap();
+        self.shared.board.seen(&target).map_or(Duration::ZERO, |standing| standing.rest())
+    }
+}
+
+/// A timeout as a cause.
+pub const LATE: Cause = Cause::Timeout(Limit::FirstToken);
