@@ -185,8 +185,7 @@ fn rank(sort: Sort, target: &Target, work: &Work, size: Size, world: &World<'_>)
     #[allow(clippy::cast_possible_truncation)]
     let nanos = |seconds: Option<f64>| seconds.map_or(i64::MAX, |s| (s * 1e9) as i64);
     match sort {
-        Sort::Price => cheapest::expected(target, size, work, world.unix_seconds)
-            .map_or(i64::MAX, |NanoUsd(cost)| cost),
+        Sort::Price => cheapest::expected(target, size, work, world.unix_seconds).map_or(i64::MAX, |NanoUsd(cost)| cost),
         Sort::Latency => nanos(seconds(Goal::FirstToken).or_else(|| seconds(Goal::Whole))),
         Sort::Throughput => nanos(seconds(Goal::Throughput)),
     }

@@ -147,6 +147,7 @@ impl v1::key_service_server::KeyService for Doors {
         let mut record = KeyRecord::default();
         unserved(&key).map_err(refuse)?;
         change(&mut record, &key, &ALL.map(str::to_owned)).map_err(refuse)?;
+        self.policy_exists(&key.default_policy, "key.default_policy").map_err(refuse)?;
         let (record, version, secret) = self.0.keys.create(record).await.map_err(refuse)?;
         tracing::info!(key_id = %record.id, "key created");
         Ok(Response::new(v1::CreateKeyResponse { key: Some(shown(&record, version)), secret: secret.reveal().to_owned() }))
@@ -191,6 +192,9 @@ impl v1::key_service_server::KeyService for Doors {
         let paths = asked.update_mask.map(|mask| mask.paths).unwrap_or_default();
         if paths.is_empty() {
             return Err(refuse(Fault::invalid("update_mask", "is empty; name the fields to change")));
+        }
+        if paths.iter().any(|path| path == "default_policy") {
+            self.policy_exists(&key.default_policy, "key.default_policy").map_err(refuse)?;
         }
         let version = version(&key.etag, "key.etag").map_err(refuse)?;
         let (record, version) = self.0.keys.update(&key.id, version, &|record| change(record, &key, &paths)).await.map_err(refuse)?;

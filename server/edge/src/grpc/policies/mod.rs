@@ -50,6 +50,14 @@ impl Doors {
         self.0.shared.policies.policy(name)
     }
 
+    /// Whether a policy of this name can be attached; empty: none is.
+    pub(super) fn policy_exists(&self, name: &str, field: &str) -> Result<(), Fault> {
+        if name.is_empty() || self.0.policies.get(name).is_some() {
+            return Ok(());
+        }
+        Err(Fault::invalid(field, format!("no policy \"{name}\"; PolicyService.ListPolicies lists them")))
+    }
+
     /// Who still names a policy.
     fn users_of(&self, name: &str) -> Option<String> {
         let path = format!("policy/{name}");
