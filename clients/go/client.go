@@ -132,26 +132,27 @@ func (c *Client) Close() error { return c.conn.Close() }
 
 // idempotent are the methods that may be made twice.
 var idempotent = map[string]bool{
-	"/headworks.v1.KeyService/GetKey":            true,
-	"/headworks.v1.KeyService/ListKeys":          true,
-	"/headworks.v1.KeyService/RevokeKey":         true,
-	"/headworks.v1.KeyService/GetGroup":          true,
-	"/headworks.v1.KeyService/ListGroups":        true,
-	"/headworks.v1.KeyService/GetBudget":         true,
-	"/headworks.v1.ModelService/ListModels":      true,
-	"/headworks.v1.ModelService/GetModel":        true,
-	"/headworks.v1.ModelService/ListProviders":   true,
-	"/headworks.v1.PolicyService/GetPolicy":      true,
-	"/headworks.v1.PolicyService/ListPolicies":   true,
-	"/headworks.v1.PolicyService/ExplainRoute":   true,
-	"/headworks.v1.PolicyService/SimulatePolicy": true,
-	"/headworks.v1.StreamService/Resume":         true,
-	"/headworks.v1.StreamService/Cancel":         true,
-	"/headworks.v1.UsageService/QueryUsage":      true,
-	"/headworks.v1.UsageService/ListRequests":    true,
-	"/headworks.v1.UsageService/GetRequest":      true,
-	"/headworks.v1.UsageService/WatchRequests":   true,
-	"/headworks.v1.UsageService/ExportRequests":  true,
+	"/headworks.v1.KeyService/GetKey":                true,
+	"/headworks.v1.KeyService/ListKeys":              true,
+	"/headworks.v1.KeyService/RevokeKey":             true,
+	"/headworks.v1.KeyService/GetGroup":              true,
+	"/headworks.v1.KeyService/ListGroups":            true,
+	"/headworks.v1.KeyService/GetBudget":             true,
+	"/headworks.v1.ModelService/ListModels":          true,
+	"/headworks.v1.ModelService/GetModel":            true,
+	"/headworks.v1.ModelService/ListProviders":       true,
+	"/headworks.v1.PolicyService/GetPolicy":          true,
+	"/headworks.v1.PolicyService/ListPolicies":       true,
+	"/headworks.v1.PolicyService/ListPolicyVersions": true,
+	"/headworks.v1.PolicyService/ExplainRoute":       true,
+	"/headworks.v1.PolicyService/SimulatePolicy":     true,
+	"/headworks.v1.StreamService/Resume":             true,
+	"/headworks.v1.StreamService/Cancel":             true,
+	"/headworks.v1.UsageService/QueryUsage":          true,
+	"/headworks.v1.UsageService/ListRequests":        true,
+	"/headworks.v1.UsageService/GetRequest":          true,
+	"/headworks.v1.UsageService/WatchRequests":       true,
+	"/headworks.v1.UsageService/ExportRequests":      true,
 }
 
 // walk fetches pages as they are walked. The caller's request is not changed.
@@ -235,6 +236,16 @@ func (s Policies) ListPoliciesAll(ctx context.Context, request *v1.ListPoliciesR
 			return s.ListPolicies(ctx, q, options...)
 		},
 		func(p *v1.ListPoliciesResponse) []*v1.Policy { return p.GetPolicies() })
+}
+
+// ListPolicyVersionsAll walks all pages of ListPolicyVersions.
+func (s Policies) ListPolicyVersionsAll(ctx context.Context, request *v1.ListPolicyVersionsRequest, options ...grpc.CallOption) iter.Seq2[*v1.Policy, error] {
+	return walk(request,
+		func(q *v1.ListPolicyVersionsRequest, token string) { q.PageToken = token },
+		func(q *v1.ListPolicyVersionsRequest) (*v1.ListPolicyVersionsResponse, error) {
+			return s.ListPolicyVersions(ctx, q, options...)
+		},
+		func(p *v1.ListPolicyVersionsResponse) []*v1.Policy { return p.GetPolicies() })
 }
 
 // Answers chats as they are written.

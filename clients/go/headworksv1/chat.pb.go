@@ -2195,9 +2195,9 @@ type Routing struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Models to try in order, after `Chat.model`.
 	Models []string `protobuf:"bytes,1,rep,name=models,proto3" json:"models,omitempty"`
-	// Providers allowed. Empty: all.
+	// Providers allowed, or single `provider/model` names. Empty: all.
 	Only []string `protobuf:"bytes,2,rep,name=only,proto3" json:"only,omitempty"`
-	// Providers left out.
+	// Providers left out, or single `provider/model` names.
 	Ignore []string `protobuf:"bytes,3,rep,name=ignore,proto3" json:"ignore,omitempty"`
 	// Providers preferred, in order.
 	Order []string `protobuf:"bytes,4,rep,name=order,proto3" json:"order,omitempty"`
@@ -2205,7 +2205,7 @@ type Routing struct {
 	AllowFallbacks *bool `protobuf:"varint,5,opt,name=allow_fallbacks,json=allowFallbacks,proto3,oneof" json:"allow_fallbacks,omitempty"`
 	// Whether only targets known to take every parameter may be tried.
 	RequireParameters bool `protobuf:"varint,6,opt,name=require_parameters,json=requireParameters,proto3" json:"require_parameters,omitempty"`
-	// How to sort targets that are equal otherwise. Not served by this version: NOT_IMPLEMENTED.
+	// How to sort the targets. Unspecified: as the policy, or the list, says.
 	Sort RoutingSort `protobuf:"varint,7,opt,name=sort,proto3,enum=headworks.v1.RoutingSort" json:"sort,omitempty"`
 	// Most that plain input may cost, nano-USD per million tokens. Absent: any.
 	MaxInputPriceNanoUsd *int64 `protobuf:"varint,8,opt,name=max_input_price_nano_usd,json=maxInputPriceNanoUsd,proto3,oneof" json:"max_input_price_nano_usd,omitempty"`

@@ -26,6 +26,169 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// What happens when every target rests after failing.
+type AllDown int32
+
+const (
+	// The same as LEAST_BAD.
+	AllDown_ALL_DOWN_UNSPECIFIED AllDown = 0
+	// They are tried, the one that rests shortest first.
+	AllDown_ALL_DOWN_LEAST_BAD AllDown = 1
+	// Nobody is called: ALL_TARGETS_FAILED with the time to wait.
+	AllDown_ALL_DOWN_FAIL_FAST AllDown = 2
+)
+
+// Enum value maps for AllDown.
+var (
+	AllDown_name = map[int32]string{
+		0: "ALL_DOWN_UNSPECIFIED",
+		1: "ALL_DOWN_LEAST_BAD",
+		2: "ALL_DOWN_FAIL_FAST",
+	}
+	AllDown_value = map[string]int32{
+		"ALL_DOWN_UNSPECIFIED": 0,
+		"ALL_DOWN_LEAST_BAD":   1,
+		"ALL_DOWN_FAIL_FAST":   2,
+	}
+)
+
+func (x AllDown) Enum() *AllDown {
+	p := new(AllDown)
+	*p = x
+	return p
+}
+
+func (x AllDown) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AllDown) Descriptor() protoreflect.EnumDescriptor {
+	return file_headworks_v1_policy_service_proto_enumTypes[0].Descriptor()
+}
+
+func (AllDown) Type() protoreflect.EnumType {
+	return &file_headworks_v1_policy_service_proto_enumTypes[0]
+}
+
+func (x AllDown) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AllDown.Descriptor instead.
+func (AllDown) EnumDescriptor() ([]byte, []int) {
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{0}
+}
+
+// Whether requests stay with the target that holds their prompt's cache.
+type CacheAffinity int32
+
+const (
+	// The same as ON.
+	CacheAffinity_CACHE_AFFINITY_UNSPECIFIED CacheAffinity = 0
+	// They stay as long as that cache lives, unless the target fails or the request sorts its targets itself.
+	CacheAffinity_CACHE_AFFINITY_ON CacheAffinity = 1
+	// The policy alone decides.
+	CacheAffinity_CACHE_AFFINITY_OFF CacheAffinity = 2
+)
+
+// Enum value maps for CacheAffinity.
+var (
+	CacheAffinity_name = map[int32]string{
+		0: "CACHE_AFFINITY_UNSPECIFIED",
+		1: "CACHE_AFFINITY_ON",
+		2: "CACHE_AFFINITY_OFF",
+	}
+	CacheAffinity_value = map[string]int32{
+		"CACHE_AFFINITY_UNSPECIFIED": 0,
+		"CACHE_AFFINITY_ON":          1,
+		"CACHE_AFFINITY_OFF":         2,
+	}
+)
+
+func (x CacheAffinity) Enum() *CacheAffinity {
+	p := new(CacheAffinity)
+	*p = x
+	return p
+}
+
+func (x CacheAffinity) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CacheAffinity) Descriptor() protoreflect.EnumDescriptor {
+	return file_headworks_v1_policy_service_proto_enumTypes[1].Descriptor()
+}
+
+func (CacheAffinity) Type() protoreflect.EnumType {
+	return &file_headworks_v1_policy_service_proto_enumTypes[1]
+}
+
+func (x CacheAffinity) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CacheAffinity.Descriptor instead.
+func (CacheAffinity) EnumDescriptor() ([]byte, []int) {
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{1}
+}
+
+// Fastest in what.
+type LatencyGoal int32
+
+const (
+	// The same as WHOLE_ANSWER.
+	LatencyGoal_LATENCY_GOAL_UNSPECIFIED LatencyGoal = 0
+	// The whole answer, at the length that is expected.
+	LatencyGoal_LATENCY_GOAL_WHOLE_ANSWER LatencyGoal = 1
+	// The first token.
+	LatencyGoal_LATENCY_GOAL_FIRST_TOKEN LatencyGoal = 2
+	// Tokens a second.
+	LatencyGoal_LATENCY_GOAL_THROUGHPUT LatencyGoal = 3
+)
+
+// Enum value maps for LatencyGoal.
+var (
+	LatencyGoal_name = map[int32]string{
+		0: "LATENCY_GOAL_UNSPECIFIED",
+		1: "LATENCY_GOAL_WHOLE_ANSWER",
+		2: "LATENCY_GOAL_FIRST_TOKEN",
+		3: "LATENCY_GOAL_THROUGHPUT",
+	}
+	LatencyGoal_value = map[string]int32{
+		"LATENCY_GOAL_UNSPECIFIED":  0,
+		"LATENCY_GOAL_WHOLE_ANSWER": 1,
+		"LATENCY_GOAL_FIRST_TOKEN":  2,
+		"LATENCY_GOAL_THROUGHPUT":   3,
+	}
+)
+
+func (x LatencyGoal) Enum() *LatencyGoal {
+	p := new(LatencyGoal)
+	*p = x
+	return p
+}
+
+func (x LatencyGoal) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LatencyGoal) Descriptor() protoreflect.EnumDescriptor {
+	return file_headworks_v1_policy_service_proto_enumTypes[2].Descriptor()
+}
+
+func (LatencyGoal) Type() protoreflect.EnumType {
+	return &file_headworks_v1_policy_service_proto_enumTypes[2]
+}
+
+func (x LatencyGoal) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LatencyGoal.Descriptor instead.
+func (LatencyGoal) EnumDescriptor() ([]byte, []int) {
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{2}
+}
+
 // What happens when an answer breaks after it began.
 type MidStream int32
 
@@ -67,11 +230,11 @@ func (x MidStream) String() string {
 }
 
 func (MidStream) Descriptor() protoreflect.EnumDescriptor {
-	return file_headworks_v1_policy_service_proto_enumTypes[0].Descriptor()
+	return file_headworks_v1_policy_service_proto_enumTypes[3].Descriptor()
 }
 
 func (MidStream) Type() protoreflect.EnumType {
-	return &file_headworks_v1_policy_service_proto_enumTypes[0]
+	return &file_headworks_v1_policy_service_proto_enumTypes[3]
 }
 
 func (x MidStream) Number() protoreflect.EnumNumber {
@@ -80,7 +243,7 @@ func (x MidStream) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use MidStream.Descriptor instead.
 func (MidStream) EnumDescriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{0}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{3}
 }
 
 // A policy.
@@ -115,7 +278,17 @@ type Policy struct {
 	// When it was made.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it was last changed.
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// Retries at the same target. Absent: as the gateway is configured.
+	Retries *Retries `protobuf:"bytes,16,opt,name=retries,proto3" json:"retries,omitempty"`
+	// What happens when every target rests after failing.
+	OnAllDown AllDown `protobuf:"varint,17,opt,name=on_all_down,json=onAllDown,proto3,enum=headworks.v1.AllDown" json:"on_all_down,omitempty"`
+	// Whether a refusal by one provider's content policy goes on to the next target.
+	FailoverOnContentPolicy bool `protobuf:"varint,18,opt,name=failover_on_content_policy,json=failoverOnContentPolicy,proto3" json:"failover_on_content_policy,omitempty"`
+	// Whether requests stay with the target that holds their prompt's cache.
+	CacheAffinity CacheAffinity `protobuf:"varint,19,opt,name=cache_affinity,json=cacheAffinity,proto3,enum=headworks.v1.CacheAffinity" json:"cache_affinity,omitempty"`
+	// Given by the gateway: the most upstream calls that one client call can cause, retries included.
+	AttemptBudget int32 `protobuf:"varint,20,opt,name=attempt_budget,json=attemptBudget,proto3" json:"attempt_budget,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -272,6 +445,41 @@ func (x *Policy) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Policy) GetRetries() *Retries {
+	if x != nil {
+		return x.Retries
+	}
+	return nil
+}
+
+func (x *Policy) GetOnAllDown() AllDown {
+	if x != nil {
+		return x.OnAllDown
+	}
+	return AllDown_ALL_DOWN_UNSPECIFIED
+}
+
+func (x *Policy) GetFailoverOnContentPolicy() bool {
+	if x != nil {
+		return x.FailoverOnContentPolicy
+	}
+	return false
+}
+
+func (x *Policy) GetCacheAffinity() CacheAffinity {
+	if x != nil {
+		return x.CacheAffinity
+	}
+	return CacheAffinity_CACHE_AFFINITY_UNSPECIFIED
+}
+
+func (x *Policy) GetAttemptBudget() int32 {
+	if x != nil {
+		return x.AttemptBudget
+	}
+	return 0
+}
+
 type isPolicy_Kind interface {
 	isPolicy_Kind()
 }
@@ -282,22 +490,22 @@ type Policy_Fallback struct {
 }
 
 type Policy_Weighted struct {
-	// Spreads calls by weight. Not served by this version.
+	// Spreads calls by weight.
 	Weighted *WeightedPolicy `protobuf:"bytes,6,opt,name=weighted,proto3,oneof"`
 }
 
 type Policy_Latency struct {
-	// Prefers the fastest. Not served by this version.
+	// Prefers the fastest.
 	Latency *LatencyPolicy `protobuf:"bytes,7,opt,name=latency,proto3,oneof"`
 }
 
 type Policy_Cost struct {
-	// Prefers the cheapest. Not served by this version.
+	// Prefers the cheapest.
 	Cost *CostPolicy `protobuf:"bytes,8,opt,name=cost,proto3,oneof"`
 }
 
 type Policy_Conditional struct {
-	// Chooses by conditions on the request. Not served by this version.
+	// Chooses by conditions on the request.
 	Conditional *ConditionalPolicy `protobuf:"bytes,9,opt,name=conditional,proto3,oneof"`
 }
 
@@ -311,6 +519,70 @@ func (*Policy_Cost) isPolicy_Kind() {}
 
 func (*Policy_Conditional) isPolicy_Kind() {}
 
+// Retries at the same target, after failures that trying again can mend. They count as attempts.
+type Retries struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Most retries at one target before the next one's turn, 0 to 10.
+	PerTarget int32 `protobuf:"varint,1,opt,name=per_target,json=perTarget,proto3" json:"per_target,omitempty"`
+	// The wait before the first; doubled with each, half of it drawn by chance. Absent: 100 ms.
+	Backoff *durationpb.Duration `protobuf:"bytes,2,opt,name=backoff,proto3" json:"backoff,omitempty"`
+	// The longest wait. A provider that asks for more is not retried. Absent: 2 s.
+	MaxBackoff    *durationpb.Duration `protobuf:"bytes,3,opt,name=max_backoff,json=maxBackoff,proto3" json:"max_backoff,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Retries) Reset() {
+	*x = Retries{}
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Retries) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Retries) ProtoMessage() {}
+
+func (x *Retries) ProtoReflect() protoreflect.Message {
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Retries.ProtoReflect.Descriptor instead.
+func (*Retries) Descriptor() ([]byte, []int) {
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Retries) GetPerTarget() int32 {
+	if x != nil {
+		return x.PerTarget
+	}
+	return 0
+}
+
+func (x *Retries) GetBackoff() *durationpb.Duration {
+	if x != nil {
+		return x.Backoff
+	}
+	return nil
+}
+
+func (x *Retries) GetMaxBackoff() *durationpb.Duration {
+	if x != nil {
+		return x.MaxBackoff
+	}
+	return nil
+}
+
 // Tries targets in order until one answers.
 type FallbackChain struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -322,7 +594,7 @@ type FallbackChain struct {
 
 func (x *FallbackChain) Reset() {
 	*x = FallbackChain{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[1]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -334,7 +606,7 @@ func (x *FallbackChain) String() string {
 func (*FallbackChain) ProtoMessage() {}
 
 func (x *FallbackChain) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[1]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -347,7 +619,7 @@ func (x *FallbackChain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FallbackChain.ProtoReflect.Descriptor instead.
 func (*FallbackChain) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{1}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *FallbackChain) GetTargets() []*PolicyTarget {
@@ -360,7 +632,7 @@ func (x *FallbackChain) GetTargets() []*PolicyTarget {
 // One target of a policy.
 type PolicyTarget struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `provider/model`. Another policy, as `policy/NAME`, is not served by this version.
+	// `provider/model` or `policy/NAME`.
 	Model string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
 	// Time limits of an attempt there, where they differ from the policy's.
 	Timeouts      *Timeouts `protobuf:"bytes,2,opt,name=timeouts,proto3" json:"timeouts,omitempty"`
@@ -370,7 +642,7 @@ type PolicyTarget struct {
 
 func (x *PolicyTarget) Reset() {
 	*x = PolicyTarget{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[2]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -382,7 +654,7 @@ func (x *PolicyTarget) String() string {
 func (*PolicyTarget) ProtoMessage() {}
 
 func (x *PolicyTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[2]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -395,7 +667,7 @@ func (x *PolicyTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyTarget.ProtoReflect.Descriptor instead.
 func (*PolicyTarget) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{2}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *PolicyTarget) GetModel() string {
@@ -412,10 +684,11 @@ func (x *PolicyTarget) GetTimeouts() *Timeouts {
 	return nil
 }
 
-// Spreads calls by weight.
+// Spreads calls by weight: the same target for the same `trace_id`, else for the same `user_id`, else by chance.
+// A target that fails or cannot serve a request is left out, and its weight shared among the others.
 type WeightedPolicy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The targets.
+	// The targets. At least one.
 	Targets       []*WeightedTarget `protobuf:"bytes,1,rep,name=targets,proto3" json:"targets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -423,7 +696,7 @@ type WeightedPolicy struct {
 
 func (x *WeightedPolicy) Reset() {
 	*x = WeightedPolicy{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[3]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -435,7 +708,7 @@ func (x *WeightedPolicy) String() string {
 func (*WeightedPolicy) ProtoMessage() {}
 
 func (x *WeightedPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[3]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -448,7 +721,7 @@ func (x *WeightedPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WeightedPolicy.ProtoReflect.Descriptor instead.
 func (*WeightedPolicy) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{3}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *WeightedPolicy) GetTargets() []*WeightedTarget {
@@ -464,14 +737,18 @@ type WeightedTarget struct {
 	// `provider/model` or `policy/NAME`.
 	Model string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
 	// Its share, against the sum of all. At least 1.
-	Weight        int32 `protobuf:"varint,2,opt,name=weight,proto3" json:"weight,omitempty"`
+	Weight int32 `protobuf:"varint,2,opt,name=weight,proto3" json:"weight,omitempty"`
+	// Time limits of an attempt there, where they differ from the policy's.
+	Timeouts *Timeouts `protobuf:"bytes,3,opt,name=timeouts,proto3" json:"timeouts,omitempty"`
+	// Its share for calls of some keys, by the key's id. 0: none.
+	WeightByKey   map[string]int32 `protobuf:"bytes,4,rep,name=weight_by_key,json=weightByKey,proto3" json:"weight_by_key,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WeightedTarget) Reset() {
 	*x = WeightedTarget{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[4]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -483,7 +760,7 @@ func (x *WeightedTarget) String() string {
 func (*WeightedTarget) ProtoMessage() {}
 
 func (x *WeightedTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[4]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -496,7 +773,7 @@ func (x *WeightedTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WeightedTarget.ProtoReflect.Descriptor instead.
 func (*WeightedTarget) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{4}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *WeightedTarget) GetModel() string {
@@ -513,18 +790,38 @@ func (x *WeightedTarget) GetWeight() int32 {
 	return 0
 }
 
-// Prefers the fastest.
+func (x *WeightedTarget) GetTimeouts() *Timeouts {
+	if x != nil {
+		return x.Timeouts
+	}
+	return nil
+}
+
+func (x *WeightedTarget) GetWeightByKey() map[string]int32 {
+	if x != nil {
+		return x.WeightByKey
+	}
+	return nil
+}
+
+// Prefers the fastest, by what was measured of late; small and large requests are measured apart.
 type LatencyPolicy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `provider/model` or `policy/NAME` each.
-	Models        []string `protobuf:"bytes,1,rep,name=models,proto3" json:"models,omitempty"`
+	// `provider/model` or `policy/NAME` each. Instead of `targets`, where none has limits of its own.
+	Models []string `protobuf:"bytes,1,rep,name=models,proto3" json:"models,omitempty"`
+	// The targets. Instead of `models`.
+	Targets []*PolicyTarget `protobuf:"bytes,2,rep,name=targets,proto3" json:"targets,omitempty"`
+	// Fastest in what.
+	Goal LatencyGoal `protobuf:"varint,3,opt,name=goal,proto3,enum=headworks.v1.LatencyGoal" json:"goal,omitempty"`
+	// Share of calls, 0 to 1, that go first to a target whose speed is unknown, while there is one. Absent: 0.1.
+	Explore       *float64 `protobuf:"fixed64,4,opt,name=explore,proto3,oneof" json:"explore,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LatencyPolicy) Reset() {
 	*x = LatencyPolicy{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[5]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -536,7 +833,7 @@ func (x *LatencyPolicy) String() string {
 func (*LatencyPolicy) ProtoMessage() {}
 
 func (x *LatencyPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[5]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -549,7 +846,7 @@ func (x *LatencyPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LatencyPolicy.ProtoReflect.Descriptor instead.
 func (*LatencyPolicy) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{5}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *LatencyPolicy) GetModels() []string {
@@ -559,18 +856,41 @@ func (x *LatencyPolicy) GetModels() []string {
 	return nil
 }
 
-// Prefers the cheapest.
+func (x *LatencyPolicy) GetTargets() []*PolicyTarget {
+	if x != nil {
+		return x.Targets
+	}
+	return nil
+}
+
+func (x *LatencyPolicy) GetGoal() LatencyGoal {
+	if x != nil {
+		return x.Goal
+	}
+	return LatencyGoal_LATENCY_GOAL_UNSPECIFIED
+}
+
+func (x *LatencyPolicy) GetExplore() float64 {
+	if x != nil && x.Explore != nil {
+		return *x.Explore
+	}
+	return 0
+}
+
+// Prefers the cheapest for the estimated size of the request. Targets of unknown price come last.
 type CostPolicy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `provider/model` or `policy/NAME` each.
-	Models        []string `protobuf:"bytes,1,rep,name=models,proto3" json:"models,omitempty"`
+	// `provider/model` or `policy/NAME` each. Instead of `targets`, where none has limits of its own.
+	Models []string `protobuf:"bytes,1,rep,name=models,proto3" json:"models,omitempty"`
+	// The targets. Instead of `models`.
+	Targets       []*PolicyTarget `protobuf:"bytes,2,rep,name=targets,proto3" json:"targets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CostPolicy) Reset() {
 	*x = CostPolicy{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[6]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -582,7 +902,7 @@ func (x *CostPolicy) String() string {
 func (*CostPolicy) ProtoMessage() {}
 
 func (x *CostPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[6]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -595,7 +915,7 @@ func (x *CostPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CostPolicy.ProtoReflect.Descriptor instead.
 func (*CostPolicy) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{6}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CostPolicy) GetModels() []string {
@@ -605,12 +925,19 @@ func (x *CostPolicy) GetModels() []string {
 	return nil
 }
 
+func (x *CostPolicy) GetTargets() []*PolicyTarget {
+	if x != nil {
+		return x.Targets
+	}
+	return nil
+}
+
 // Chooses by conditions on the request.
 type ConditionalPolicy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The branches, tried in order.
 	Branches []*PolicyBranch `protobuf:"bytes,1,rep,name=branches,proto3" json:"branches,omitempty"`
-	// Where no branch holds: `provider/model` or `policy/NAME`.
+	// Where no branch holds: `provider/model` or `policy/NAME`. Empty: the model that was asked for.
 	Otherwise     string `protobuf:"bytes,2,opt,name=otherwise,proto3" json:"otherwise,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -618,7 +945,7 @@ type ConditionalPolicy struct {
 
 func (x *ConditionalPolicy) Reset() {
 	*x = ConditionalPolicy{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[7]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -630,7 +957,7 @@ func (x *ConditionalPolicy) String() string {
 func (*ConditionalPolicy) ProtoMessage() {}
 
 func (x *ConditionalPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[7]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -643,7 +970,7 @@ func (x *ConditionalPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConditionalPolicy.ProtoReflect.Descriptor instead.
 func (*ConditionalPolicy) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{7}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ConditionalPolicy) GetBranches() []*PolicyBranch {
@@ -663,17 +990,19 @@ func (x *ConditionalPolicy) GetOtherwise() string {
 // A branch of a conditional policy.
 type PolicyBranch struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// All must hold.
+	// All must hold. At least one.
 	Conditions []*Condition `protobuf:"bytes,1,rep,name=conditions,proto3" json:"conditions,omitempty"`
 	// Where they do: `provider/model` or `policy/NAME`.
-	Model         string `protobuf:"bytes,2,opt,name=model,proto3" json:"model,omitempty"`
+	Model string `protobuf:"bytes,2,opt,name=model,proto3" json:"model,omitempty"`
+	// Time limits of an attempt there, where they differ from the policy's.
+	Timeouts      *Timeouts `protobuf:"bytes,3,opt,name=timeouts,proto3" json:"timeouts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PolicyBranch) Reset() {
 	*x = PolicyBranch{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[8]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -685,7 +1014,7 @@ func (x *PolicyBranch) String() string {
 func (*PolicyBranch) ProtoMessage() {}
 
 func (x *PolicyBranch) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[8]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -698,7 +1027,7 @@ func (x *PolicyBranch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyBranch.ProtoReflect.Descriptor instead.
 func (*PolicyBranch) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{8}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *PolicyBranch) GetConditions() []*Condition {
@@ -715,6 +1044,13 @@ func (x *PolicyBranch) GetModel() string {
 	return ""
 }
 
+func (x *PolicyBranch) GetTimeouts() *Timeouts {
+	if x != nil {
+		return x.Timeouts
+	}
+	return nil
+}
+
 // One condition on a request.
 type Condition struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -728,14 +1064,19 @@ type Condition struct {
 	//	*Condition_HasImages
 	//	*Condition_Tag
 	//	*Condition_KeyId
-	Kind          isCondition_Kind `protobuf_oneof:"kind"`
+	//	*Condition_MaxInputTokens
+	//	*Condition_Region
+	//	*Condition_Time
+	Kind isCondition_Kind `protobuf_oneof:"kind"`
+	// It holds where it otherwise would not.
+	Negated       bool `protobuf:"varint,15,opt,name=negated,proto3" json:"negated,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[9]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -747,7 +1088,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[9]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -760,7 +1101,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{9}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Condition) GetKind() isCondition_Kind {
@@ -824,12 +1165,46 @@ func (x *Condition) GetKeyId() string {
 	return ""
 }
 
+func (x *Condition) GetMaxInputTokens() int64 {
+	if x != nil {
+		if x, ok := x.Kind.(*Condition_MaxInputTokens); ok {
+			return x.MaxInputTokens
+		}
+	}
+	return 0
+}
+
+func (x *Condition) GetRegion() string {
+	if x != nil {
+		if x, ok := x.Kind.(*Condition_Region); ok {
+			return x.Region
+		}
+	}
+	return ""
+}
+
+func (x *Condition) GetTime() *TimeWindow {
+	if x != nil {
+		if x, ok := x.Kind.(*Condition_Time); ok {
+			return x.Time
+		}
+	}
+	return nil
+}
+
+func (x *Condition) GetNegated() bool {
+	if x != nil {
+		return x.Negated
+	}
+	return false
+}
+
 type isCondition_Kind interface {
 	isCondition_Kind()
 }
 
 type Condition_Model struct {
-	// Pattern of the model asked for.
+	// Pattern of the model asked for; `*` stands for any run of characters.
 	Model string `protobuf:"bytes,1,opt,name=model,proto3,oneof"`
 }
 
@@ -839,12 +1214,12 @@ type Condition_MinInputTokens struct {
 }
 
 type Condition_HasTools struct {
-	// It carries tools.
+	// It carries tools; false: it carries none.
 	HasTools bool `protobuf:"varint,3,opt,name=has_tools,json=hasTools,proto3,oneof"`
 }
 
 type Condition_HasImages struct {
-	// It carries pictures.
+	// It carries pictures; false: it carries none.
 	HasImages bool `protobuf:"varint,4,opt,name=has_images,json=hasImages,proto3,oneof"`
 }
 
@@ -858,6 +1233,21 @@ type Condition_KeyId struct {
 	KeyId string `protobuf:"bytes,6,opt,name=key_id,json=keyId,proto3,oneof"`
 }
 
+type Condition_MaxInputTokens struct {
+	// Input of at most this many estimated tokens.
+	MaxInputTokens int64 `protobuf:"varint,7,opt,name=max_input_tokens,json=maxInputTokens,proto3,oneof"`
+}
+
+type Condition_Region struct {
+	// Its key or the request itself is held to this region, among others.
+	Region string `protobuf:"bytes,8,opt,name=region,proto3,oneof"`
+}
+
+type Condition_Time struct {
+	// It comes at this time.
+	Time *TimeWindow `protobuf:"bytes,9,opt,name=time,proto3,oneof"`
+}
+
 func (*Condition_Model) isCondition_Kind() {}
 
 func (*Condition_MinInputTokens) isCondition_Kind() {}
@@ -869,6 +1259,76 @@ func (*Condition_HasImages) isCondition_Kind() {}
 func (*Condition_Tag) isCondition_Kind() {}
 
 func (*Condition_KeyId) isCondition_Kind() {}
+
+func (*Condition_MaxInputTokens) isCondition_Kind() {}
+
+func (*Condition_Region) isCondition_Kind() {}
+
+func (*Condition_Time) isCondition_Kind() {}
+
+// A time of the day, on some days of the week, UTC.
+type TimeWindow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// First minute, `HH:MM`.
+	Start string `protobuf:"bytes,1,opt,name=start,proto3" json:"start,omitempty"`
+	// The minute after the last, `HH:MM`, at most `24:00`. Before `start`: on the next day.
+	End string `protobuf:"bytes,2,opt,name=end,proto3" json:"end,omitempty"`
+	// Days of the week on which it starts, 1 (Monday) to 7 (Sunday). Empty: every day.
+	Days          []int32 `protobuf:"varint,3,rep,packed,name=days,proto3" json:"days,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TimeWindow) Reset() {
+	*x = TimeWindow{}
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TimeWindow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TimeWindow) ProtoMessage() {}
+
+func (x *TimeWindow) ProtoReflect() protoreflect.Message {
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TimeWindow.ProtoReflect.Descriptor instead.
+func (*TimeWindow) Descriptor() ([]byte, []int) {
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *TimeWindow) GetStart() string {
+	if x != nil {
+		return x.Start
+	}
+	return ""
+}
+
+func (x *TimeWindow) GetEnd() string {
+	if x != nil {
+		return x.End
+	}
+	return ""
+}
+
+func (x *TimeWindow) GetDays() []int32 {
+	if x != nil {
+		return x.Days
+	}
+	return nil
+}
 
 // Time limits of an attempt. Absent: as the gateway is configured.
 type Timeouts struct {
@@ -885,7 +1345,7 @@ type Timeouts struct {
 
 func (x *Timeouts) Reset() {
 	*x = Timeouts{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[10]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -897,7 +1357,7 @@ func (x *Timeouts) String() string {
 func (*Timeouts) ProtoMessage() {}
 
 func (x *Timeouts) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[10]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -910,7 +1370,7 @@ func (x *Timeouts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timeouts.ProtoReflect.Descriptor instead.
 func (*Timeouts) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{10}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Timeouts) GetFirstToken() *durationpb.Duration {
@@ -945,7 +1405,7 @@ type CreatePolicyRequest struct {
 
 func (x *CreatePolicyRequest) Reset() {
 	*x = CreatePolicyRequest{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[11]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -957,7 +1417,7 @@ func (x *CreatePolicyRequest) String() string {
 func (*CreatePolicyRequest) ProtoMessage() {}
 
 func (x *CreatePolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[11]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -970,7 +1430,7 @@ func (x *CreatePolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreatePolicyRequest.ProtoReflect.Descriptor instead.
 func (*CreatePolicyRequest) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{11}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CreatePolicyRequest) GetPolicy() *Policy {
@@ -991,7 +1451,7 @@ type CreatePolicyResponse struct {
 
 func (x *CreatePolicyResponse) Reset() {
 	*x = CreatePolicyResponse{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[12]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1003,7 +1463,7 @@ func (x *CreatePolicyResponse) String() string {
 func (*CreatePolicyResponse) ProtoMessage() {}
 
 func (x *CreatePolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[12]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1016,7 +1476,7 @@ func (x *CreatePolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreatePolicyResponse.ProtoReflect.Descriptor instead.
 func (*CreatePolicyResponse) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{12}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CreatePolicyResponse) GetPolicy() *Policy {
@@ -1030,14 +1490,16 @@ func (x *CreatePolicyResponse) GetPolicy() *Policy {
 type GetPolicyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its name.
-	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The version wanted. 0: the one in force.
+	Version       int64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetPolicyRequest) Reset() {
 	*x = GetPolicyRequest{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[13]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1049,7 +1511,7 @@ func (x *GetPolicyRequest) String() string {
 func (*GetPolicyRequest) ProtoMessage() {}
 
 func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[13]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1062,7 +1524,7 @@ func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyRequest.ProtoReflect.Descriptor instead.
 func (*GetPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{13}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetPolicyRequest) GetName() string {
@@ -1070,6 +1532,13 @@ func (x *GetPolicyRequest) GetName() string {
 		return x.Name
 	}
 	return ""
+}
+
+func (x *GetPolicyRequest) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
 }
 
 // A policy.
@@ -1083,7 +1552,7 @@ type GetPolicyResponse struct {
 
 func (x *GetPolicyResponse) Reset() {
 	*x = GetPolicyResponse{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[14]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1095,7 +1564,7 @@ func (x *GetPolicyResponse) String() string {
 func (*GetPolicyResponse) ProtoMessage() {}
 
 func (x *GetPolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[14]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1108,7 +1577,7 @@ func (x *GetPolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyResponse.ProtoReflect.Descriptor instead.
 func (*GetPolicyResponse) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{14}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetPolicyResponse) GetPolicy() *Policy {
@@ -1131,7 +1600,7 @@ type ListPoliciesRequest struct {
 
 func (x *ListPoliciesRequest) Reset() {
 	*x = ListPoliciesRequest{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[15]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1143,7 +1612,7 @@ func (x *ListPoliciesRequest) String() string {
 func (*ListPoliciesRequest) ProtoMessage() {}
 
 func (x *ListPoliciesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[15]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1156,7 +1625,7 @@ func (x *ListPoliciesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPoliciesRequest.ProtoReflect.Descriptor instead.
 func (*ListPoliciesRequest) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{15}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListPoliciesRequest) GetPageSize() int32 {
@@ -1186,7 +1655,7 @@ type ListPoliciesResponse struct {
 
 func (x *ListPoliciesResponse) Reset() {
 	*x = ListPoliciesResponse{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[16]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1198,7 +1667,7 @@ func (x *ListPoliciesResponse) String() string {
 func (*ListPoliciesResponse) ProtoMessage() {}
 
 func (x *ListPoliciesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[16]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1211,7 +1680,7 @@ func (x *ListPoliciesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPoliciesResponse.ProtoReflect.Descriptor instead.
 func (*ListPoliciesResponse) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{16}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListPoliciesResponse) GetPolicies() []*Policy {
@@ -1228,13 +1697,133 @@ func (x *ListPoliciesResponse) GetNextPageToken() string {
 	return ""
 }
 
+// Asks for the versions of a policy.
+type ListPolicyVersionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The policy's name.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Most versions to return. 0: 100; at most 1000.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where the last page ended.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPolicyVersionsRequest) Reset() {
+	*x = ListPolicyVersionsRequest{}
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPolicyVersionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPolicyVersionsRequest) ProtoMessage() {}
+
+func (x *ListPolicyVersionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPolicyVersionsRequest.ProtoReflect.Descriptor instead.
+func (*ListPolicyVersionsRequest) Descriptor() ([]byte, []int) {
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ListPolicyVersionsRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ListPolicyVersionsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListPolicyVersionsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// Versions of a policy.
+type ListPolicyVersionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The versions, newest first. Only the one in force has an etag.
+	Policies []*Policy `protobuf:"bytes,1,rep,name=policies,proto3" json:"policies,omitempty"`
+	// Where the next page begins. Empty: this is the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPolicyVersionsResponse) Reset() {
+	*x = ListPolicyVersionsResponse{}
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPolicyVersionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPolicyVersionsResponse) ProtoMessage() {}
+
+func (x *ListPolicyVersionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPolicyVersionsResponse.ProtoReflect.Descriptor instead.
+func (*ListPolicyVersionsResponse) Descriptor() ([]byte, []int) {
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ListPolicyVersionsResponse) GetPolicies() []*Policy {
+	if x != nil {
+		return x.Policies
+	}
+	return nil
+}
+
+func (x *ListPolicyVersionsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 // Asks for a change of a policy.
 type UpdatePolicyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its name, the new values, and its etag if it must not have changed since it was read.
 	Policy *Policy `protobuf:"bytes,1,opt,name=policy,proto3" json:"policy,omitempty"`
 	// The fields to change: `description`, the kind by its field's name, `timeouts`, `max_attempts`, `mid_stream`,
-	// `regions`. Needed; an unknown path is INVALID_ARGUMENT.
+	// `regions`, `retries`, `on_all_down`, `failover_on_content_policy`, `cache_affinity`. Needed; an unknown path is
+	// INVALID_ARGUMENT.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1242,7 +1831,7 @@ type UpdatePolicyRequest struct {
 
 func (x *UpdatePolicyRequest) Reset() {
 	*x = UpdatePolicyRequest{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[17]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1254,7 +1843,7 @@ func (x *UpdatePolicyRequest) String() string {
 func (*UpdatePolicyRequest) ProtoMessage() {}
 
 func (x *UpdatePolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[17]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1267,7 +1856,7 @@ func (x *UpdatePolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdatePolicyRequest.ProtoReflect.Descriptor instead.
 func (*UpdatePolicyRequest) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{17}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *UpdatePolicyRequest) GetPolicy() *Policy {
@@ -1295,7 +1884,7 @@ type UpdatePolicyResponse struct {
 
 func (x *UpdatePolicyResponse) Reset() {
 	*x = UpdatePolicyResponse{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[18]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1307,7 +1896,7 @@ func (x *UpdatePolicyResponse) String() string {
 func (*UpdatePolicyResponse) ProtoMessage() {}
 
 func (x *UpdatePolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[18]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1320,7 +1909,7 @@ func (x *UpdatePolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdatePolicyResponse.ProtoReflect.Descriptor instead.
 func (*UpdatePolicyResponse) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{18}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *UpdatePolicyResponse) GetPolicy() *Policy {
@@ -1343,7 +1932,7 @@ type DeletePolicyRequest struct {
 
 func (x *DeletePolicyRequest) Reset() {
 	*x = DeletePolicyRequest{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[19]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1355,7 +1944,7 @@ func (x *DeletePolicyRequest) String() string {
 func (*DeletePolicyRequest) ProtoMessage() {}
 
 func (x *DeletePolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[19]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1368,7 +1957,7 @@ func (x *DeletePolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletePolicyRequest.ProtoReflect.Descriptor instead.
 func (*DeletePolicyRequest) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{19}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DeletePolicyRequest) GetName() string {
@@ -1394,7 +1983,7 @@ type DeletePolicyResponse struct {
 
 func (x *DeletePolicyResponse) Reset() {
 	*x = DeletePolicyResponse{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[20]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1406,7 +1995,7 @@ func (x *DeletePolicyResponse) String() string {
 func (*DeletePolicyResponse) ProtoMessage() {}
 
 func (x *DeletePolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[20]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1419,7 +2008,7 @@ func (x *DeletePolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletePolicyResponse.ProtoReflect.Descriptor instead.
 func (*DeletePolicyResponse) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{20}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{24}
 }
 
 // Asks what would be tried.
@@ -1435,7 +2024,7 @@ type ExplainRouteRequest struct {
 
 func (x *ExplainRouteRequest) Reset() {
 	*x = ExplainRouteRequest{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[21]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1447,7 +2036,7 @@ func (x *ExplainRouteRequest) String() string {
 func (*ExplainRouteRequest) ProtoMessage() {}
 
 func (x *ExplainRouteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[21]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1460,7 +2049,7 @@ func (x *ExplainRouteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRouteRequest.ProtoReflect.Descriptor instead.
 func (*ExplainRouteRequest) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{21}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ExplainRouteRequest) GetChat() *Chat {
@@ -1485,14 +2074,20 @@ type ExplainRouteResponse struct {
 	// The policy that would apply. Empty: none.
 	Policy string `protobuf:"bytes,2,opt,name=policy,proto3" json:"policy,omitempty"`
 	// Things that would be done on the client's behalf, such as a limit filled in.
-	Notes         []string `protobuf:"bytes,3,rep,name=notes,proto3" json:"notes,omitempty"`
+	Notes []string `protobuf:"bytes,3,rep,name=notes,proto3" json:"notes,omitempty"`
+	// The most upstream calls that the call could cause, retries included.
+	AttemptBudget int32 `protobuf:"varint,4,opt,name=attempt_budget,json=attemptBudget,proto3" json:"attempt_budget,omitempty"`
+	// Why nothing would be tried. UNSPECIFIED: something would.
+	Reason Reason `protobuf:"varint,5,opt,name=reason,proto3,enum=headworks.v1.Reason" json:"reason,omitempty"`
+	// The same for people.
+	Message       string `protobuf:"bytes,6,opt,name=message,proto3" json:"message,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ExplainRouteResponse) Reset() {
 	*x = ExplainRouteResponse{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[22]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1504,7 +2099,7 @@ func (x *ExplainRouteResponse) String() string {
 func (*ExplainRouteResponse) ProtoMessage() {}
 
 func (x *ExplainRouteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[22]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1517,7 +2112,7 @@ func (x *ExplainRouteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRouteResponse.ProtoReflect.Descriptor instead.
 func (*ExplainRouteResponse) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{22}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ExplainRouteResponse) GetTargets() []*ExplainedTarget {
@@ -1541,6 +2136,27 @@ func (x *ExplainRouteResponse) GetNotes() []string {
 	return nil
 }
 
+func (x *ExplainRouteResponse) GetAttemptBudget() int32 {
+	if x != nil {
+		return x.AttemptBudget
+	}
+	return 0
+}
+
+func (x *ExplainRouteResponse) GetReason() Reason {
+	if x != nil {
+		return x.Reason
+	}
+	return Reason_REASON_UNSPECIFIED
+}
+
+func (x *ExplainRouteResponse) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 // A target and its place.
 type ExplainedTarget struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1562,7 +2178,7 @@ type ExplainedTarget struct {
 
 func (x *ExplainedTarget) Reset() {
 	*x = ExplainedTarget{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[23]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1574,7 +2190,7 @@ func (x *ExplainedTarget) String() string {
 func (*ExplainedTarget) ProtoMessage() {}
 
 func (x *ExplainedTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[23]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1587,7 +2203,7 @@ func (x *ExplainedTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainedTarget.ProtoReflect.Descriptor instead.
 func (*ExplainedTarget) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{23}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ExplainedTarget) GetTarget() string {
@@ -1655,7 +2271,7 @@ type SimulatePolicyRequest struct {
 
 func (x *SimulatePolicyRequest) Reset() {
 	*x = SimulatePolicyRequest{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[24]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1667,7 +2283,7 @@ func (x *SimulatePolicyRequest) String() string {
 func (*SimulatePolicyRequest) ProtoMessage() {}
 
 func (x *SimulatePolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[24]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1680,7 +2296,7 @@ func (x *SimulatePolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SimulatePolicyRequest.ProtoReflect.Descriptor instead.
 func (*SimulatePolicyRequest) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{24}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SimulatePolicyRequest) GetPolicy() *Policy {
@@ -1749,7 +2365,7 @@ type SimulatePolicyResponse struct {
 
 func (x *SimulatePolicyResponse) Reset() {
 	*x = SimulatePolicyResponse{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[25]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1761,7 +2377,7 @@ func (x *SimulatePolicyResponse) String() string {
 func (*SimulatePolicyResponse) ProtoMessage() {}
 
 func (x *SimulatePolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[25]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1774,7 +2390,7 @@ func (x *SimulatePolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SimulatePolicyResponse.ProtoReflect.Descriptor instead.
 func (*SimulatePolicyResponse) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{25}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SimulatePolicyResponse) GetSimulated() *SimulatedOutcome {
@@ -1820,7 +2436,7 @@ type SimulatedTarget struct {
 
 func (x *SimulatedTarget) Reset() {
 	*x = SimulatedTarget{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[26]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1832,7 +2448,7 @@ func (x *SimulatedTarget) String() string {
 func (*SimulatedTarget) ProtoMessage() {}
 
 func (x *SimulatedTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[26]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1845,7 +2461,7 @@ func (x *SimulatedTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SimulatedTarget.ProtoReflect.Descriptor instead.
 func (*SimulatedTarget) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{26}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SimulatedTarget) GetTarget() string {
@@ -1886,13 +2502,19 @@ type SimulatedOutcome struct {
 	LatencyP99 *durationpb.Duration `protobuf:"bytes,6,opt,name=latency_p99,json=latencyP99,proto3" json:"latency_p99,omitempty"`
 	// How many had tokens whose price is unknown; `cost_nano_usd` leaves those out.
 	PriceUnknownCount int64 `protobuf:"varint,7,opt,name=price_unknown_count,json=priceUnknownCount,proto3" json:"price_unknown_count,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// 90th percentile of latency.
+	LatencyP90 *durationpb.Duration `protobuf:"bytes,8,opt,name=latency_p90,json=latencyP90,proto3" json:"latency_p90,omitempty"`
+	// Median time to the first token of streamed requests. Absent: there were none.
+	FirstTokenP50 *durationpb.Duration `protobuf:"bytes,9,opt,name=first_token_p50,json=firstTokenP50,proto3" json:"first_token_p50,omitempty"`
+	// How many attempts were made.
+	AttemptCount  int64 `protobuf:"varint,10,opt,name=attempt_count,json=attemptCount,proto3" json:"attempt_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SimulatedOutcome) Reset() {
 	*x = SimulatedOutcome{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[27]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1904,7 +2526,7 @@ func (x *SimulatedOutcome) String() string {
 func (*SimulatedOutcome) ProtoMessage() {}
 
 func (x *SimulatedOutcome) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[27]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1917,7 +2539,7 @@ func (x *SimulatedOutcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SimulatedOutcome.ProtoReflect.Descriptor instead.
 func (*SimulatedOutcome) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{27}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SimulatedOutcome) GetRequestCount() int64 {
@@ -1969,11 +2591,32 @@ func (x *SimulatedOutcome) GetPriceUnknownCount() int64 {
 	return 0
 }
 
+func (x *SimulatedOutcome) GetLatencyP90() *durationpb.Duration {
+	if x != nil {
+		return x.LatencyP90
+	}
+	return nil
+}
+
+func (x *SimulatedOutcome) GetFirstTokenP50() *durationpb.Duration {
+	if x != nil {
+		return x.FirstTokenP50
+	}
+	return nil
+}
+
+func (x *SimulatedOutcome) GetAttemptCount() int64 {
+	if x != nil {
+		return x.AttemptCount
+	}
+	return 0
+}
+
 var File_headworks_v1_policy_service_proto protoreflect.FileDescriptor
 
 const file_headworks_v1_policy_service_proto_rawDesc = "" +
 	"\n" +
-	"!headworks/v1/policy_service.proto\x12\fheadworks.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17headworks/v1/chat.proto\x1a\x19headworks/v1/reason.proto\"\xbc\x05\n" +
+	"!headworks/v1/policy_service.proto\x12\fheadworks.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17headworks/v1/chat.proto\x1a\x19headworks/v1/reason.proto\"\xcc\a\n" +
 	"\x06Policy\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12\x18\n" +
@@ -1993,31 +2636,54 @@ const file_headworks_v1_policy_service_proto_rawDesc = "" +
 	"\vcreate_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTimeB\x06\n" +
-	"\x04kind\"E\n" +
+	"updateTime\x12/\n" +
+	"\aretries\x18\x10 \x01(\v2\x15.headworks.v1.RetriesR\aretries\x125\n" +
+	"\von_all_down\x18\x11 \x01(\x0e2\x15.headworks.v1.AllDownR\tonAllDown\x12;\n" +
+	"\x1afailover_on_content_policy\x18\x12 \x01(\bR\x17failoverOnContentPolicy\x12B\n" +
+	"\x0ecache_affinity\x18\x13 \x01(\x0e2\x1b.headworks.v1.CacheAffinityR\rcacheAffinity\x12%\n" +
+	"\x0eattempt_budget\x18\x14 \x01(\x05R\rattemptBudgetB\x06\n" +
+	"\x04kind\"\x99\x01\n" +
+	"\aRetries\x12\x1d\n" +
+	"\n" +
+	"per_target\x18\x01 \x01(\x05R\tperTarget\x123\n" +
+	"\abackoff\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\abackoff\x12:\n" +
+	"\vmax_backoff\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"maxBackoff\"E\n" +
 	"\rFallbackChain\x124\n" +
 	"\atargets\x18\x01 \x03(\v2\x1a.headworks.v1.PolicyTargetR\atargets\"X\n" +
 	"\fPolicyTarget\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x122\n" +
 	"\btimeouts\x18\x02 \x01(\v2\x16.headworks.v1.TimeoutsR\btimeouts\"H\n" +
 	"\x0eWeightedPolicy\x126\n" +
-	"\atargets\x18\x01 \x03(\v2\x1c.headworks.v1.WeightedTargetR\atargets\">\n" +
+	"\atargets\x18\x01 \x03(\v2\x1c.headworks.v1.WeightedTargetR\atargets\"\x85\x02\n" +
 	"\x0eWeightedTarget\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12\x16\n" +
-	"\x06weight\x18\x02 \x01(\x05R\x06weight\"'\n" +
+	"\x06weight\x18\x02 \x01(\x05R\x06weight\x122\n" +
+	"\btimeouts\x18\x03 \x01(\v2\x16.headworks.v1.TimeoutsR\btimeouts\x12Q\n" +
+	"\rweight_by_key\x18\x04 \x03(\v2-.headworks.v1.WeightedTarget.WeightByKeyEntryR\vweightByKey\x1a>\n" +
+	"\x10WeightByKeyEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"\xb7\x01\n" +
 	"\rLatencyPolicy\x12\x16\n" +
-	"\x06models\x18\x01 \x03(\tR\x06models\"$\n" +
+	"\x06models\x18\x01 \x03(\tR\x06models\x124\n" +
+	"\atargets\x18\x02 \x03(\v2\x1a.headworks.v1.PolicyTargetR\atargets\x12-\n" +
+	"\x04goal\x18\x03 \x01(\x0e2\x19.headworks.v1.LatencyGoalR\x04goal\x12\x1d\n" +
+	"\aexplore\x18\x04 \x01(\x01H\x00R\aexplore\x88\x01\x01B\n" +
+	"\n" +
+	"\b_explore\"Z\n" +
 	"\n" +
 	"CostPolicy\x12\x16\n" +
-	"\x06models\x18\x01 \x03(\tR\x06models\"i\n" +
+	"\x06models\x18\x01 \x03(\tR\x06models\x124\n" +
+	"\atargets\x18\x02 \x03(\v2\x1a.headworks.v1.PolicyTargetR\atargets\"i\n" +
 	"\x11ConditionalPolicy\x126\n" +
 	"\bbranches\x18\x01 \x03(\v2\x1a.headworks.v1.PolicyBranchR\bbranches\x12\x1c\n" +
-	"\totherwise\x18\x02 \x01(\tR\totherwise\"]\n" +
+	"\totherwise\x18\x02 \x01(\tR\totherwise\"\x91\x01\n" +
 	"\fPolicyBranch\x127\n" +
 	"\n" +
 	"conditions\x18\x01 \x03(\v2\x17.headworks.v1.ConditionR\n" +
 	"conditions\x12\x14\n" +
-	"\x05model\x18\x02 \x01(\tR\x05model\"\xc4\x01\n" +
+	"\x05model\x18\x02 \x01(\tR\x05model\x122\n" +
+	"\btimeouts\x18\x03 \x01(\v2\x16.headworks.v1.TimeoutsR\btimeouts\"\xd4\x02\n" +
 	"\tCondition\x12\x16\n" +
 	"\x05model\x18\x01 \x01(\tH\x00R\x05model\x12*\n" +
 	"\x10min_input_tokens\x18\x02 \x01(\x03H\x00R\x0eminInputTokens\x12\x1d\n" +
@@ -2025,8 +2691,17 @@ const file_headworks_v1_policy_service_proto_rawDesc = "" +
 	"\n" +
 	"has_images\x18\x04 \x01(\bH\x00R\thasImages\x12\x12\n" +
 	"\x03tag\x18\x05 \x01(\tH\x00R\x03tag\x12\x17\n" +
-	"\x06key_id\x18\x06 \x01(\tH\x00R\x05keyIdB\x06\n" +
-	"\x04kind\"\xb9\x01\n" +
+	"\x06key_id\x18\x06 \x01(\tH\x00R\x05keyId\x12*\n" +
+	"\x10max_input_tokens\x18\a \x01(\x03H\x00R\x0emaxInputTokens\x12\x18\n" +
+	"\x06region\x18\b \x01(\tH\x00R\x06region\x12.\n" +
+	"\x04time\x18\t \x01(\v2\x18.headworks.v1.TimeWindowH\x00R\x04time\x12\x18\n" +
+	"\anegated\x18\x0f \x01(\bR\anegatedB\x06\n" +
+	"\x04kind\"H\n" +
+	"\n" +
+	"TimeWindow\x12\x14\n" +
+	"\x05start\x18\x01 \x01(\tR\x05start\x12\x10\n" +
+	"\x03end\x18\x02 \x01(\tR\x03end\x12\x12\n" +
+	"\x04days\x18\x03 \x03(\x05R\x04days\"\xb9\x01\n" +
 	"\bTimeouts\x12:\n" +
 	"\vfirst_token\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\n" +
 	"firstToken\x12@\n" +
@@ -2035,9 +2710,10 @@ const file_headworks_v1_policy_service_proto_rawDesc = "" +
 	"\x13CreatePolicyRequest\x12,\n" +
 	"\x06policy\x18\x01 \x01(\v2\x14.headworks.v1.PolicyR\x06policy\"D\n" +
 	"\x14CreatePolicyResponse\x12,\n" +
-	"\x06policy\x18\x01 \x01(\v2\x14.headworks.v1.PolicyR\x06policy\"&\n" +
+	"\x06policy\x18\x01 \x01(\v2\x14.headworks.v1.PolicyR\x06policy\"@\n" +
 	"\x10GetPolicyRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"A\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x03R\aversion\"A\n" +
 	"\x11GetPolicyResponse\x12,\n" +
 	"\x06policy\x18\x01 \x01(\v2\x14.headworks.v1.PolicyR\x06policy\"Q\n" +
 	"\x13ListPoliciesRequest\x12\x1b\n" +
@@ -2045,6 +2721,14 @@ const file_headworks_v1_policy_service_proto_rawDesc = "" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\"p\n" +
 	"\x14ListPoliciesResponse\x120\n" +
+	"\bpolicies\x18\x01 \x03(\v2\x14.headworks.v1.PolicyR\bpolicies\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"k\n" +
+	"\x19ListPolicyVersionsRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"v\n" +
+	"\x1aListPolicyVersionsResponse\x120\n" +
 	"\bpolicies\x18\x01 \x03(\v2\x14.headworks.v1.PolicyR\bpolicies\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x80\x01\n" +
 	"\x13UpdatePolicyRequest\x12,\n" +
@@ -2059,11 +2743,14 @@ const file_headworks_v1_policy_service_proto_rawDesc = "" +
 	"\x14DeletePolicyResponse\"T\n" +
 	"\x13ExplainRouteRequest\x12&\n" +
 	"\x04chat\x18\x01 \x01(\v2\x12.headworks.v1.ChatR\x04chat\x12\x15\n" +
-	"\x06key_id\x18\x02 \x01(\tR\x05keyId\"}\n" +
+	"\x06key_id\x18\x02 \x01(\tR\x05keyId\"\xec\x01\n" +
 	"\x14ExplainRouteResponse\x127\n" +
 	"\atargets\x18\x01 \x03(\v2\x1d.headworks.v1.ExplainedTargetR\atargets\x12\x16\n" +
 	"\x06policy\x18\x02 \x01(\tR\x06policy\x12\x14\n" +
-	"\x05notes\x18\x03 \x03(\tR\x05notes\"\xf6\x01\n" +
+	"\x05notes\x18\x03 \x03(\tR\x05notes\x12%\n" +
+	"\x0eattempt_budget\x18\x04 \x01(\x05R\rattemptBudget\x12,\n" +
+	"\x06reason\x18\x05 \x01(\x0e2\x14.headworks.v1.ReasonR\x06reason\x12\x18\n" +
+	"\amessage\x18\x06 \x01(\tR\amessage\"\xf6\x01\n" +
 	"\x0fExplainedTarget\x12\x16\n" +
 	"\x06target\x18\x01 \x01(\tR\x06target\x12\x14\n" +
 	"\x05place\x18\x02 \x01(\x05R\x05place\x12,\n" +
@@ -2089,7 +2776,7 @@ const file_headworks_v1_policy_service_proto_rawDesc = "" +
 	"\x0fSimulatedTarget\x12\x16\n" +
 	"\x06target\x18\x01 \x01(\tR\x06target\x12<\n" +
 	"\tsimulated\x18\x02 \x01(\v2\x1e.headworks.v1.SimulatedOutcomeR\tsimulated\x12:\n" +
-	"\brecorded\x18\x03 \x01(\v2\x1e.headworks.v1.SimulatedOutcomeR\brecorded\"\xcf\x02\n" +
+	"\brecorded\x18\x03 \x01(\v2\x1e.headworks.v1.SimulatedOutcomeR\brecorded\"\xf3\x03\n" +
 	"\x10SimulatedOutcome\x12#\n" +
 	"\rrequest_count\x18\x01 \x01(\x03R\frequestCount\x12#\n" +
 	"\rsuccess_count\x18\x02 \x01(\x03R\fsuccessCount\x12%\n" +
@@ -2099,16 +2786,35 @@ const file_headworks_v1_policy_service_proto_rawDesc = "" +
 	"latencyP50\x12:\n" +
 	"\vlatency_p99\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\n" +
 	"latencyP99\x12.\n" +
-	"\x13price_unknown_count\x18\a \x01(\x03R\x11priceUnknownCount*m\n" +
+	"\x13price_unknown_count\x18\a \x01(\x03R\x11priceUnknownCount\x12:\n" +
+	"\vlatency_p90\x18\b \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"latencyP90\x12A\n" +
+	"\x0ffirst_token_p50\x18\t \x01(\v2\x19.google.protobuf.DurationR\rfirstTokenP50\x12#\n" +
+	"\rattempt_count\x18\n" +
+	" \x01(\x03R\fattemptCount*S\n" +
+	"\aAllDown\x12\x18\n" +
+	"\x14ALL_DOWN_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12ALL_DOWN_LEAST_BAD\x10\x01\x12\x16\n" +
+	"\x12ALL_DOWN_FAIL_FAST\x10\x02*^\n" +
+	"\rCacheAffinity\x12\x1e\n" +
+	"\x1aCACHE_AFFINITY_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11CACHE_AFFINITY_ON\x10\x01\x12\x16\n" +
+	"\x12CACHE_AFFINITY_OFF\x10\x02*\x85\x01\n" +
+	"\vLatencyGoal\x12\x1c\n" +
+	"\x18LATENCY_GOAL_UNSPECIFIED\x10\x00\x12\x1d\n" +
+	"\x19LATENCY_GOAL_WHOLE_ANSWER\x10\x01\x12\x1c\n" +
+	"\x18LATENCY_GOAL_FIRST_TOKEN\x10\x02\x12\x1b\n" +
+	"\x17LATENCY_GOAL_THROUGHPUT\x10\x03*m\n" +
 	"\tMidStream\x12\x1a\n" +
 	"\x16MID_STREAM_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fMID_STREAM_FAIL\x10\x01\x12\x17\n" +
 	"\x13MID_STREAM_CONTINUE\x10\x02\x12\x16\n" +
-	"\x12MID_STREAM_RESTART\x10\x032\xed\x04\n" +
+	"\x12MID_STREAM_RESTART\x10\x032\xd6\x05\n" +
 	"\rPolicyService\x12U\n" +
 	"\fCreatePolicy\x12!.headworks.v1.CreatePolicyRequest\x1a\".headworks.v1.CreatePolicyResponse\x12L\n" +
 	"\tGetPolicy\x12\x1e.headworks.v1.GetPolicyRequest\x1a\x1f.headworks.v1.GetPolicyResponse\x12U\n" +
-	"\fListPolicies\x12!.headworks.v1.ListPoliciesRequest\x1a\".headworks.v1.ListPoliciesResponse\x12U\n" +
+	"\fListPolicies\x12!.headworks.v1.ListPoliciesRequest\x1a\".headworks.v1.ListPoliciesResponse\x12g\n" +
+	"\x12ListPolicyVersions\x12'.headworks.v1.ListPolicyVersionsRequest\x1a(.headworks.v1.ListPolicyVersionsResponse\x12U\n" +
 	"\fUpdatePolicy\x12!.headworks.v1.UpdatePolicyRequest\x1a\".headworks.v1.UpdatePolicyResponse\x12U\n" +
 	"\fDeletePolicy\x12!.headworks.v1.DeletePolicyRequest\x1a\".headworks.v1.DeletePolicyResponse\x12U\n" +
 	"\fExplainRoute\x12!.headworks.v1.ExplainRouteRequest\x1a\".headworks.v1.ExplainRouteResponse\x12[\n" +
@@ -2126,102 +2832,128 @@ func file_headworks_v1_policy_service_proto_rawDescGZIP() []byte {
 	return file_headworks_v1_policy_service_proto_rawDescData
 }
 
-var file_headworks_v1_policy_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_headworks_v1_policy_service_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_headworks_v1_policy_service_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_headworks_v1_policy_service_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_headworks_v1_policy_service_proto_goTypes = []any{
-	(MidStream)(0),                 // 0: headworks.v1.MidStream
-	(*Policy)(nil),                 // 1: headworks.v1.Policy
-	(*FallbackChain)(nil),          // 2: headworks.v1.FallbackChain
-	(*PolicyTarget)(nil),           // 3: headworks.v1.PolicyTarget
-	(*WeightedPolicy)(nil),         // 4: headworks.v1.WeightedPolicy
-	(*WeightedTarget)(nil),         // 5: headworks.v1.WeightedTarget
-	(*LatencyPolicy)(nil),          // 6: headworks.v1.LatencyPolicy
-	(*CostPolicy)(nil),             // 7: headworks.v1.CostPolicy
-	(*ConditionalPolicy)(nil),      // 8: headworks.v1.ConditionalPolicy
-	(*PolicyBranch)(nil),           // 9: headworks.v1.PolicyBranch
-	(*Condition)(nil),              // 10: headworks.v1.Condition
-	(*Timeouts)(nil),               // 11: headworks.v1.Timeouts
-	(*CreatePolicyRequest)(nil),    // 12: headworks.v1.CreatePolicyRequest
-	(*CreatePolicyResponse)(nil),   // 13: headworks.v1.CreatePolicyResponse
-	(*GetPolicyRequest)(nil),       // 14: headworks.v1.GetPolicyRequest
-	(*GetPolicyResponse)(nil),      // 15: headworks.v1.GetPolicyResponse
-	(*ListPoliciesRequest)(nil),    // 16: headworks.v1.ListPoliciesRequest
-	(*ListPoliciesResponse)(nil),   // 17: headworks.v1.ListPoliciesResponse
-	(*UpdatePolicyRequest)(nil),    // 18: headworks.v1.UpdatePolicyRequest
-	(*UpdatePolicyResponse)(nil),   // 19: headworks.v1.UpdatePolicyResponse
-	(*DeletePolicyRequest)(nil),    // 20: headworks.v1.DeletePolicyRequest
-	(*DeletePolicyResponse)(nil),   // 21: headworks.v1.DeletePolicyResponse
-	(*ExplainRouteRequest)(nil),    // 22: headworks.v1.ExplainRouteRequest
-	(*ExplainRouteResponse)(nil),   // 23: headworks.v1.ExplainRouteResponse
-	(*ExplainedTarget)(nil),        // 24: headworks.v1.ExplainedTarget
-	(*SimulatePolicyRequest)(nil),  // 25: headworks.v1.SimulatePolicyRequest
-	(*SimulatePolicyResponse)(nil), // 26: headworks.v1.SimulatePolicyResponse
-	(*SimulatedTarget)(nil),        // 27: headworks.v1.SimulatedTarget
-	(*SimulatedOutcome)(nil),       // 28: headworks.v1.SimulatedOutcome
-	(*timestamppb.Timestamp)(nil),  // 29: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),    // 30: google.protobuf.Duration
-	(*fieldmaskpb.FieldMask)(nil),  // 31: google.protobuf.FieldMask
-	(*Chat)(nil),                   // 32: headworks.v1.Chat
-	(Reason)(0),                    // 33: headworks.v1.Reason
+	(AllDown)(0),                       // 0: headworks.v1.AllDown
+	(CacheAffinity)(0),                 // 1: headworks.v1.CacheAffinity
+	(LatencyGoal)(0),                   // 2: headworks.v1.LatencyGoal
+	(MidStream)(0),                     // 3: headworks.v1.MidStream
+	(*Policy)(nil),                     // 4: headworks.v1.Policy
+	(*Retries)(nil),                    // 5: headworks.v1.Retries
+	(*FallbackChain)(nil),              // 6: headworks.v1.FallbackChain
+	(*PolicyTarget)(nil),               // 7: headworks.v1.PolicyTarget
+	(*WeightedPolicy)(nil),             // 8: headworks.v1.WeightedPolicy
+	(*WeightedTarget)(nil),             // 9: headworks.v1.WeightedTarget
+	(*LatencyPolicy)(nil),              // 10: headworks.v1.LatencyPolicy
+	(*CostPolicy)(nil),                 // 11: headworks.v1.CostPolicy
+	(*ConditionalPolicy)(nil),          // 12: headworks.v1.ConditionalPolicy
+	(*PolicyBranch)(nil),               // 13: headworks.v1.PolicyBranch
+	(*Condition)(nil),                  // 14: headworks.v1.Condition
+	(*TimeWindow)(nil),                 // 15: headworks.v1.TimeWindow
+	(*Timeouts)(nil),                   // 16: headworks.v1.Timeouts
+	(*CreatePolicyRequest)(nil),        // 17: headworks.v1.CreatePolicyRequest
+	(*CreatePolicyResponse)(nil),       // 18: headworks.v1.CreatePolicyResponse
+	(*GetPolicyRequest)(nil),           // 19: headworks.v1.GetPolicyRequest
+	(*GetPolicyResponse)(nil),          // 20: headworks.v1.GetPolicyResponse
+	(*ListPoliciesRequest)(nil),        // 21: headworks.v1.ListPoliciesRequest
+	(*ListPoliciesResponse)(nil),       // 22: headworks.v1.ListPoliciesResponse
+	(*ListPolicyVersionsRequest)(nil),  // 23: headworks.v1.ListPolicyVersionsRequest
+	(*ListPolicyVersionsResponse)(nil), // 24: headworks.v1.ListPolicyVersionsResponse
+	(*UpdatePolicyRequest)(nil),        // 25: headworks.v1.UpdatePolicyRequest
+	(*UpdatePolicyResponse)(nil),       // 26: headworks.v1.UpdatePolicyResponse
+	(*DeletePolicyRequest)(nil),        // 27: headworks.v1.DeletePolicyRequest
+	(*DeletePolicyResponse)(nil),       // 28: headworks.v1.DeletePolicyResponse
+	(*ExplainRouteRequest)(nil),        // 29: headworks.v1.ExplainRouteRequest
+	(*ExplainRouteResponse)(nil),       // 30: headworks.v1.ExplainRouteResponse
+	(*ExplainedTarget)(nil),            // 31: headworks.v1.ExplainedTarget
+	(*SimulatePolicyRequest)(nil),      // 32: headworks.v1.SimulatePolicyRequest
+	(*SimulatePolicyResponse)(nil),     // 33: headworks.v1.SimulatePolicyResponse
+	(*SimulatedTarget)(nil),            // 34: headworks.v1.SimulatedTarget
+	(*SimulatedOutcome)(nil),           // 35: headworks.v1.SimulatedOutcome
+	nil,                                // 36: headworks.v1.WeightedTarget.WeightByKeyEntry
+	(*timestamppb.Timestamp)(nil),      // 37: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),        // 38: google.protobuf.Duration
+	(*fieldmaskpb.FieldMask)(nil),      // 39: google.protobuf.FieldMask
+	(*Chat)(nil),                       // 40: headworks.v1.Chat
+	(Reason)(0),                        // 41: headworks.v1.Reason
 }
 var file_headworks_v1_policy_service_proto_depIdxs = []int32{
-	2,  // 0: headworks.v1.Policy.fallback:type_name -> headworks.v1.FallbackChain
-	4,  // 1: headworks.v1.Policy.weighted:type_name -> headworks.v1.WeightedPolicy
-	6,  // 2: headworks.v1.Policy.latency:type_name -> headworks.v1.LatencyPolicy
-	7,  // 3: headworks.v1.Policy.cost:type_name -> headworks.v1.CostPolicy
-	8,  // 4: headworks.v1.Policy.conditional:type_name -> headworks.v1.ConditionalPolicy
-	11, // 5: headworks.v1.Policy.timeouts:type_name -> headworks.v1.Timeouts
-	0,  // 6: headworks.v1.Policy.mid_stream:type_name -> headworks.v1.MidStream
-	29, // 7: headworks.v1.Policy.create_time:type_name -> google.protobuf.Timestamp
-	29, // 8: headworks.v1.Policy.update_time:type_name -> google.protobuf.Timestamp
-	3,  // 9: headworks.v1.FallbackChain.targets:type_name -> headworks.v1.PolicyTarget
-	11, // 10: headworks.v1.PolicyTarget.timeouts:type_name -> headworks.v1.Timeouts
-	5,  // 11: headworks.v1.WeightedPolicy.targets:type_name -> headworks.v1.WeightedTarget
-	9,  // 12: headworks.v1.ConditionalPolicy.branches:type_name -> headworks.v1.PolicyBranch
-	10, // 13: headworks.v1.PolicyBranch.conditions:type_name -> headworks.v1.Condition
-	30, // 14: headworks.v1.Timeouts.first_token:type_name -> google.protobuf.Duration
-	30, // 15: headworks.v1.Timeouts.between_tokens:type_name -> google.protobuf.Duration
-	30, // 16: headworks.v1.Timeouts.total:type_name -> google.protobuf.Duration
-	1,  // 17: headworks.v1.CreatePolicyRequest.policy:type_name -> headworks.v1.Policy
-	1,  // 18: headworks.v1.CreatePolicyResponse.policy:type_name -> headworks.v1.Policy
-	1,  // 19: headworks.v1.GetPolicyResponse.policy:type_name -> headworks.v1.Policy
-	1,  // 20: headworks.v1.ListPoliciesResponse.policies:type_name -> headworks.v1.Policy
-	1,  // 21: headworks.v1.UpdatePolicyRequest.policy:type_name -> headworks.v1.Policy
-	31, // 22: headworks.v1.UpdatePolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
-	1,  // 23: headworks.v1.UpdatePolicyResponse.policy:type_name -> headworks.v1.Policy
-	32, // 24: headworks.v1.ExplainRouteRequest.chat:type_name -> headworks.v1.Chat
-	24, // 25: headworks.v1.ExplainRouteResponse.targets:type_name -> headworks.v1.ExplainedTarget
-	33, // 26: headworks.v1.ExplainedTarget.reason:type_name -> headworks.v1.Reason
-	11, // 27: headworks.v1.ExplainedTarget.timeouts:type_name -> headworks.v1.Timeouts
-	1,  // 28: headworks.v1.SimulatePolicyRequest.policy:type_name -> headworks.v1.Policy
-	29, // 29: headworks.v1.SimulatePolicyRequest.start_time:type_name -> google.protobuf.Timestamp
-	29, // 30: headworks.v1.SimulatePolicyRequest.end_time:type_name -> google.protobuf.Timestamp
-	28, // 31: headworks.v1.SimulatePolicyResponse.simulated:type_name -> headworks.v1.SimulatedOutcome
-	28, // 32: headworks.v1.SimulatePolicyResponse.recorded:type_name -> headworks.v1.SimulatedOutcome
-	27, // 33: headworks.v1.SimulatePolicyResponse.targets:type_name -> headworks.v1.SimulatedTarget
-	28, // 34: headworks.v1.SimulatedTarget.simulated:type_name -> headworks.v1.SimulatedOutcome
-	28, // 35: headworks.v1.SimulatedTarget.recorded:type_name -> headworks.v1.SimulatedOutcome
-	30, // 36: headworks.v1.SimulatedOutcome.latency_p50:type_name -> google.protobuf.Duration
-	30, // 37: headworks.v1.SimulatedOutcome.latency_p99:type_name -> google.protobuf.Duration
-	12, // 38: headworks.v1.PolicyService.CreatePolicy:input_type -> headworks.v1.CreatePolicyRequest
-	14, // 39: headworks.v1.PolicyService.GetPolicy:input_type -> headworks.v1.GetPolicyRequest
-	16, // 40: headworks.v1.PolicyService.ListPolicies:input_type -> headworks.v1.ListPoliciesRequest
-	18, // 41: headworks.v1.PolicyService.UpdatePolicy:input_type -> headworks.v1.UpdatePolicyRequest
-	20, // 42: headworks.v1.PolicyService.DeletePolicy:input_type -> headworks.v1.DeletePolicyRequest
-	22, // 43: headworks.v1.PolicyService.ExplainRoute:input_type -> headworks.v1.ExplainRouteRequest
-	25, // 44: headworks.v1.PolicyService.SimulatePolicy:input_type -> headworks.v1.SimulatePolicyRequest
-	13, // 45: headworks.v1.PolicyService.CreatePolicy:output_type -> headworks.v1.CreatePolicyResponse
-	15, // 46: headworks.v1.PolicyService.GetPolicy:output_type -> headworks.v1.GetPolicyResponse
-	17, // 47: headworks.v1.PolicyService.ListPolicies:output_type -> headworks.v1.ListPoliciesResponse
-	19, // 48: headworks.v1.PolicyService.UpdatePolicy:output_type -> headworks.v1.UpdatePolicyResponse
-	21, // 49: headworks.v1.PolicyService.DeletePolicy:output_type -> headworks.v1.DeletePolicyResponse
-	23, // 50: headworks.v1.PolicyService.ExplainRoute:output_type -> headworks.v1.ExplainRouteResponse
-	26, // 51: headworks.v1.PolicyService.SimulatePolicy:output_type -> headworks.v1.SimulatePolicyResponse
-	45, // [45:52] is the sub-list for method output_type
-	38, // [38:45] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	6,  // 0: headworks.v1.Policy.fallback:type_name -> headworks.v1.FallbackChain
+	8,  // 1: headworks.v1.Policy.weighted:type_name -> headworks.v1.WeightedPolicy
+	10, // 2: headworks.v1.Policy.latency:type_name -> headworks.v1.LatencyPolicy
+	11, // 3: headworks.v1.Policy.cost:type_name -> headworks.v1.CostPolicy
+	12, // 4: headworks.v1.Policy.conditional:type_name -> headworks.v1.ConditionalPolicy
+	16, // 5: headworks.v1.Policy.timeouts:type_name -> headworks.v1.Timeouts
+	3,  // 6: headworks.v1.Policy.mid_stream:type_name -> headworks.v1.MidStream
+	37, // 7: headworks.v1.Policy.create_time:type_name -> google.protobuf.Timestamp
+	37, // 8: headworks.v1.Policy.update_time:type_name -> google.protobuf.Timestamp
+	5,  // 9: headworks.v1.Policy.retries:type_name -> headworks.v1.Retries
+	0,  // 10: headworks.v1.Policy.on_all_down:type_name -> headworks.v1.AllDown
+	1,  // 11: headworks.v1.Policy.cache_affinity:type_name -> headworks.v1.CacheAffinity
+	38, // 12: headworks.v1.Retries.backoff:type_name -> google.protobuf.Duration
+	38, // 13: headworks.v1.Retries.max_backoff:type_name -> google.protobuf.Duration
+	7,  // 14: headworks.v1.FallbackChain.targets:type_name -> headworks.v1.PolicyTarget
+	16, // 15: headworks.v1.PolicyTarget.timeouts:type_name -> headworks.v1.Timeouts
+	9,  // 16: headworks.v1.WeightedPolicy.targets:type_name -> headworks.v1.WeightedTarget
+	16, // 17: headworks.v1.WeightedTarget.timeouts:type_name -> headworks.v1.Timeouts
+	36, // 18: headworks.v1.WeightedTarget.weight_by_key:type_name -> headworks.v1.WeightedTarget.WeightByKeyEntry
+	7,  // 19: headworks.v1.LatencyPolicy.targets:type_name -> headworks.v1.PolicyTarget
+	2,  // 20: headworks.v1.LatencyPolicy.goal:type_name -> headworks.v1.LatencyGoal
+	7,  // 21: headworks.v1.CostPolicy.targets:type_name -> headworks.v1.PolicyTarget
+	13, // 22: headworks.v1.ConditionalPolicy.branches:type_name -> headworks.v1.PolicyBranch
+	14, // 23: headworks.v1.PolicyBranch.conditions:type_name -> headworks.v1.Condition
+	16, // 24: headworks.v1.PolicyBranch.timeouts:type_name -> headworks.v1.Timeouts
+	15, // 25: headworks.v1.Condition.time:type_name -> headworks.v1.TimeWindow
+	38, // 26: headworks.v1.Timeouts.first_token:type_name -> google.protobuf.Duration
+	38, // 27: headworks.v1.Timeouts.between_tokens:type_name -> google.protobuf.Duration
+	38, // 28: headworks.v1.Timeouts.total:type_name -> google.protobuf.Duration
+	4,  // 29: headworks.v1.CreatePolicyRequest.policy:type_name -> headworks.v1.Policy
+	4,  // 30: headworks.v1.CreatePolicyResponse.policy:type_name -> headworks.v1.Policy
+	4,  // 31: headworks.v1.GetPolicyResponse.policy:type_name -> headworks.v1.Policy
+	4,  // 32: headworks.v1.ListPoliciesResponse.policies:type_name -> headworks.v1.Policy
+	4,  // 33: headworks.v1.ListPolicyVersionsResponse.policies:type_name -> headworks.v1.Policy
+	4,  // 34: headworks.v1.UpdatePolicyRequest.policy:type_name -> headworks.v1.Policy
+	39, // 35: headworks.v1.UpdatePolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	4,  // 36: headworks.v1.UpdatePolicyResponse.policy:type_name -> headworks.v1.Policy
+	40, // 37: headworks.v1.ExplainRouteRequest.chat:type_name -> headworks.v1.Chat
+	31, // 38: headworks.v1.ExplainRouteResponse.targets:type_name -> headworks.v1.ExplainedTarget
+	41, // 39: headworks.v1.ExplainRouteResponse.reason:type_name -> headworks.v1.Reason
+	41, // 40: headworks.v1.ExplainedTarget.reason:type_name -> headworks.v1.Reason
+	16, // 41: headworks.v1.ExplainedTarget.timeouts:type_name -> headworks.v1.Timeouts
+	4,  // 42: headworks.v1.SimulatePolicyRequest.policy:type_name -> headworks.v1.Policy
+	37, // 43: headworks.v1.SimulatePolicyRequest.start_time:type_name -> google.protobuf.Timestamp
+	37, // 44: headworks.v1.SimulatePolicyRequest.end_time:type_name -> google.protobuf.Timestamp
+	35, // 45: headworks.v1.SimulatePolicyResponse.simulated:type_name -> headworks.v1.SimulatedOutcome
+	35, // 46: headworks.v1.SimulatePolicyResponse.recorded:type_name -> headworks.v1.SimulatedOutcome
+	34, // 47: headworks.v1.SimulatePolicyResponse.targets:type_name -> headworks.v1.SimulatedTarget
+	35, // 48: headworks.v1.SimulatedTarget.simulated:type_name -> headworks.v1.SimulatedOutcome
+	35, // 49: headworks.v1.SimulatedTarget.recorded:type_name -> headworks.v1.SimulatedOutcome
+	38, // 50: headworks.v1.SimulatedOutcome.latency_p50:type_name -> google.protobuf.Duration
+	38, // 51: headworks.v1.SimulatedOutcome.latency_p99:type_name -> google.protobuf.Duration
+	38, // 52: headworks.v1.SimulatedOutcome.latency_p90:type_name -> google.protobuf.Duration
+	38, // 53: headworks.v1.SimulatedOutcome.first_token_p50:type_name -> google.protobuf.Duration
+	17, // 54: headworks.v1.PolicyService.CreatePolicy:input_type -> headworks.v1.CreatePolicyRequest
+	19, // 55: headworks.v1.PolicyService.GetPolicy:input_type -> headworks.v1.GetPolicyRequest
+	21, // 56: headworks.v1.PolicyService.ListPolicies:input_type -> headworks.v1.ListPoliciesRequest
+	23, // 57: headworks.v1.PolicyService.ListPolicyVersions:input_type -> headworks.v1.ListPolicyVersionsRequest
+	25, // 58: headworks.v1.PolicyService.UpdatePolicy:input_type -> headworks.v1.UpdatePolicyRequest
+	27, // 59: headworks.v1.PolicyService.DeletePolicy:input_type -> headworks.v1.DeletePolicyRequest
+	29, // 60: headworks.v1.PolicyService.ExplainRoute:input_type -> headworks.v1.ExplainRouteRequest
+	32, // 61: headworks.v1.PolicyService.SimulatePolicy:input_type -> headworks.v1.SimulatePolicyRequest
+	18, // 62: headworks.v1.PolicyService.CreatePolicy:output_type -> headworks.v1.CreatePolicyResponse
+	20, // 63: headworks.v1.PolicyService.GetPolicy:output_type -> headworks.v1.GetPolicyResponse
+	22, // 64: headworks.v1.PolicyService.ListPolicies:output_type -> headworks.v1.ListPoliciesResponse
+	24, // 65: headworks.v1.PolicyService.ListPolicyVersions:output_type -> headworks.v1.ListPolicyVersionsResponse
+	26, // 66: headworks.v1.PolicyService.UpdatePolicy:output_type -> headworks.v1.UpdatePolicyResponse
+	28, // 67: headworks.v1.PolicyService.DeletePolicy:output_type -> headworks.v1.DeletePolicyResponse
+	30, // 68: headworks.v1.PolicyService.ExplainRoute:output_type -> headworks.v1.ExplainRouteResponse
+	33, // 69: headworks.v1.PolicyService.SimulatePolicy:output_type -> headworks.v1.SimulatePolicyResponse
+	62, // [62:70] is the sub-list for method output_type
+	54, // [54:62] is the sub-list for method input_type
+	54, // [54:54] is the sub-list for extension type_name
+	54, // [54:54] is the sub-list for extension extendee
+	0,  // [0:54] is the sub-list for field type_name
 }
 
 func init() { file_headworks_v1_policy_service_proto_init() }
@@ -2238,22 +2970,26 @@ func file_headworks_v1_policy_service_proto_init() {
 		(*Policy_Cost)(nil),
 		(*Policy_Conditional)(nil),
 	}
-	file_headworks_v1_policy_service_proto_msgTypes[9].OneofWrappers = []any{
+	file_headworks_v1_policy_service_proto_msgTypes[6].OneofWrappers = []any{}
+	file_headworks_v1_policy_service_proto_msgTypes[10].OneofWrappers = []any{
 		(*Condition_Model)(nil),
 		(*Condition_MinInputTokens)(nil),
 		(*Condition_HasTools)(nil),
 		(*Condition_HasImages)(nil),
 		(*Condition_Tag)(nil),
 		(*Condition_KeyId)(nil),
+		(*Condition_MaxInputTokens)(nil),
+		(*Condition_Region)(nil),
+		(*Condition_Time)(nil),
 	}
-	file_headworks_v1_policy_service_proto_msgTypes[23].OneofWrappers = []any{}
+	file_headworks_v1_policy_service_proto_msgTypes[27].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headworks_v1_policy_service_proto_rawDesc), len(file_headworks_v1_policy_service_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   28,
+			NumEnums:      4,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

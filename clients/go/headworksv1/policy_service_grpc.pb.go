@@ -21,13 +21,14 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	PolicyService_CreatePolicy_FullMethodName   = "/headworks.v1.PolicyService/CreatePolicy"
-	PolicyService_GetPolicy_FullMethodName      = "/headworks.v1.PolicyService/GetPolicy"
-	PolicyService_ListPolicies_FullMethodName   = "/headworks.v1.PolicyService/ListPolicies"
-	PolicyService_UpdatePolicy_FullMethodName   = "/headworks.v1.PolicyService/UpdatePolicy"
-	PolicyService_DeletePolicy_FullMethodName   = "/headworks.v1.PolicyService/DeletePolicy"
-	PolicyService_ExplainRoute_FullMethodName   = "/headworks.v1.PolicyService/ExplainRoute"
-	PolicyService_SimulatePolicy_FullMethodName = "/headworks.v1.PolicyService/SimulatePolicy"
+	PolicyService_CreatePolicy_FullMethodName       = "/headworks.v1.PolicyService/CreatePolicy"
+	PolicyService_GetPolicy_FullMethodName          = "/headworks.v1.PolicyService/GetPolicy"
+	PolicyService_ListPolicies_FullMethodName       = "/headworks.v1.PolicyService/ListPolicies"
+	PolicyService_ListPolicyVersions_FullMethodName = "/headworks.v1.PolicyService/ListPolicyVersions"
+	PolicyService_UpdatePolicy_FullMethodName       = "/headworks.v1.PolicyService/UpdatePolicy"
+	PolicyService_DeletePolicy_FullMethodName       = "/headworks.v1.PolicyService/DeletePolicy"
+	PolicyService_ExplainRoute_FullMethodName       = "/headworks.v1.PolicyService/ExplainRoute"
+	PolicyService_SimulatePolicy_FullMethodName     = "/headworks.v1.PolicyService/SimulatePolicy"
 )
 
 // PolicyServiceClient is the client API for PolicyService service.
@@ -37,25 +38,28 @@ const (
 // Manages policies: which targets serve a call, and in which order. Needs the role ADMIN.
 type PolicyServiceClient interface {
 	// Makes a policy, to be asked for as `policy/NAME`.
-	// Errors: ALREADY_EXISTS, INVALID_REQUEST with the field, NOT_IMPLEMENTED for a kind that this version does not serve.
+	// Errors: ALREADY_EXISTS, INVALID_REQUEST with the field, NOT_IMPLEMENTED for what this version does not serve.
 	CreatePolicy(ctx context.Context, in *CreatePolicyRequest, opts ...grpc.CallOption) (*CreatePolicyResponse, error)
-	// Gets a policy.
+	// Gets a policy, or an earlier version of it.
 	// Errors: NOT_FOUND.
 	GetPolicy(ctx context.Context, in *GetPolicyRequest, opts ...grpc.CallOption) (*GetPolicyResponse, error)
 	// Lists policies, by name.
 	// Errors: INVALID_REQUEST.
 	ListPolicies(ctx context.Context, in *ListPoliciesRequest, opts ...grpc.CallOption) (*ListPoliciesResponse, error)
-	// Changes a policy. Not served by this version.
-	// Errors: NOT_IMPLEMENTED, NOT_FOUND, CONFLICT, INVALID_REQUEST for an unknown path.
+	// Lists the versions of a policy, newest first. They outlive the policy.
+	// Errors: NOT_FOUND.
+	ListPolicyVersions(ctx context.Context, in *ListPolicyVersionsRequest, opts ...grpc.CallOption) (*ListPolicyVersionsResponse, error)
+	// Changes a policy. Effective for the next call.
+	// Errors: NOT_FOUND, CONFLICT if the etag is old, INVALID_REQUEST with the field or for an unknown path.
 	UpdatePolicy(ctx context.Context, in *UpdatePolicyRequest, opts ...grpc.CallOption) (*UpdatePolicyResponse, error)
 	// Deletes a policy. Effective for the next call.
-	// Errors: NOT_FOUND, CONFLICT if the etag is old.
+	// Errors: NOT_FOUND, CONFLICT if the etag is old, or if a key or another policy still names it.
 	DeletePolicy(ctx context.Context, in *DeletePolicyRequest, opts ...grpc.CallOption) (*DeletePolicyResponse, error)
-	// Tells what would be tried for a chat and what was left out, and why; calls nobody. Not served by this version.
-	// Errors: NOT_IMPLEMENTED, and those that the chat itself would meet before its first attempt.
+	// Tells what would be tried for a chat and what was left out, and why; calls nobody. The way is that of a real call.
+	// Errors: INVALID_REQUEST, NOT_FOUND for a key. Where nothing would be tried, the answer says so.
 	ExplainRoute(ctx context.Context, in *ExplainRouteRequest, opts ...grpc.CallOption) (*ExplainRouteResponse, error)
-	// Replays recorded requests through a policy and tells what would have happened. Not served by this version.
-	// Errors: NOT_IMPLEMENTED, INVALID_REQUEST.
+	// Replays recorded requests through a policy and tells what would have happened. Calls nobody.
+	// Errors: INVALID_REQUEST.
 	SimulatePolicy(ctx context.Context, in *SimulatePolicyRequest, opts ...grpc.CallOption) (*SimulatePolicyResponse, error)
 }
 
@@ -91,6 +95,16 @@ func (c *policyServiceClient) ListPolicies(ctx context.Context, in *ListPolicies
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListPoliciesResponse)
 	err := c.cc.Invoke(ctx, PolicyService_ListPolicies_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *policyServiceClient) ListPolicyVersions(ctx context.Context, in *ListPolicyVersionsRequest, opts ...grpc.CallOption) (*ListPolicyVersionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListPolicyVersionsResponse)
+	err := c.cc.Invoke(ctx, PolicyService_ListPolicyVersions_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -144,25 +158,28 @@ func (c *policyServiceClient) SimulatePolicy(ctx context.Context, in *SimulatePo
 // Manages policies: which targets serve a call, and in which order. Needs the role ADMIN.
 type PolicyServiceServer interface {
 	// Makes a policy, to be asked for as `policy/NAME`.
-	// Errors: ALREADY_EXISTS, INVALID_REQUEST with the field, NOT_IMPLEMENTED for a kind that this version does not serve.
+	// Errors: ALREADY_EXISTS, INVALID_REQUEST with the field, NOT_IMPLEMENTED for what this version does not serve.
 	CreatePolicy(context.Context, *CreatePolicyRequest) (*CreatePolicyResponse, error)
-	// Gets a policy.
+	// Gets a policy, or an earlier version of it.
 	// Errors: NOT_FOUND.
 	GetPolicy(context.Context, *GetPolicyRequest) (*GetPolicyResponse, error)
 	// Lists policies, by name.
 	// Errors: INVALID_REQUEST.
 	ListPolicies(context.Context, *ListPoliciesRequest) (*ListPoliciesResponse, error)
-	// Changes a policy. Not served by this version.
-	// Errors: NOT_IMPLEMENTED, NOT_FOUND, CONFLICT, INVALID_REQUEST for an unknown path.
+	// Lists the versions of a policy, newest first. They outlive the policy.
+	// Errors: NOT_FOUND.
+	ListPolicyVersions(context.Context, *ListPolicyVersionsRequest) (*ListPolicyVersionsResponse, error)
+	// Changes a policy. Effective for the next call.
+	// Errors: NOT_FOUND, CONFLICT if the etag is old, INVALID_REQUEST with the field or for an unknown path.
 	UpdatePolicy(context.Context, *UpdatePolicyRequest) (*UpdatePolicyResponse, error)
 	// Deletes a policy. Effective for the next call.
-	// Errors: NOT_FOUND, CONFLICT if the etag is old.
+	// Errors: NOT_FOUND, CONFLICT if the etag is old, or if a key or another policy still names it.
 	DeletePolicy(context.Context, *DeletePolicyRequest) (*DeletePolicyResponse, error)
-	// Tells what would be tried for a chat and what was left out, and why; calls nobody. Not served by this version.
-	// Errors: NOT_IMPLEMENTED, and those that the chat itself would meet before its first attempt.
+	// Tells what would be tried for a chat and what was left out, and why; calls nobody. The way is that of a real call.
+	// Errors: INVALID_REQUEST, NOT_FOUND for a key. Where nothing would be tried, the answer says so.
 	ExplainRoute(context.Context, *ExplainRouteRequest) (*ExplainRouteResponse, error)
-	// Replays recorded requests through a policy and tells what would have happened. Not served by this version.
-	// Errors: NOT_IMPLEMENTED, INVALID_REQUEST.
+	// Replays recorded requests through a policy and tells what would have happened. Calls nobody.
+	// Errors: INVALID_REQUEST.
 	SimulatePolicy(context.Context, *SimulatePolicyRequest) (*SimulatePolicyResponse, error)
 	mustEmbedUnimplementedPolicyServiceServer()
 }
@@ -182,6 +199,9 @@ func (UnimplementedPolicyServiceServer) GetPolicy(context.Context, *GetPolicyReq
 }
 func (UnimplementedPolicyServiceServer) ListPolicies(context.Context, *ListPoliciesRequest) (*ListPoliciesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListPolicies not implemented")
+}
+func (UnimplementedPolicyServiceServer) ListPolicyVersions(context.Context, *ListPolicyVersionsRequest) (*ListPolicyVersionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListPolicyVersions not implemented")
 }
 func (UnimplementedPolicyServiceServer) UpdatePolicy(context.Context, *UpdatePolicyRequest) (*UpdatePolicyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdatePolicy not implemented")
@@ -266,6 +286,24 @@ func _PolicyService_ListPolicies_Handler(srv interface{}, ctx context.Context, d
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(PolicyServiceServer).ListPolicies(ctx, req.(*ListPoliciesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PolicyService_ListPolicyVersions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListPolicyVersionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PolicyServiceServer).ListPolicyVersions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PolicyService_ListPolicyVersions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PolicyServiceServer).ListPolicyVersions(ctx, req.(*ListPolicyVersionsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -360,6 +398,10 @@ var PolicyService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListPolicies",
 			Handler:    _PolicyService_ListPolicies_Handler,
+		},
+		{
+			MethodName: "ListPolicyVersions",
+			Handler:    _PolicyService_ListPolicyVersions_Handler,
 		},
 		{
 			MethodName: "UpdatePolicy",

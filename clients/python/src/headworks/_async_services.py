@@ -447,7 +447,7 @@ class AsyncPolicies:
         options: CallOptions | None = None,
     ) -> v1.CreatePolicyResponse:
         """Makes a policy, to be asked for as `policy/NAME`.
-        Errors: ALREADY_EXISTS, INVALID_REQUEST with the field, NOT_IMPLEMENTED for a kind that this version does not serve."""
+        Errors: ALREADY_EXISTS, INVALID_REQUEST with the field, NOT_IMPLEMENTED for what this version does not serve."""
         request_ = build(
             v1.CreatePolicyRequest,
             {
@@ -460,14 +460,16 @@ class AsyncPolicies:
         self,
         *,
         name: str | None = None,
+        version: int | None = None,
         options: CallOptions | None = None,
     ) -> v1.GetPolicyResponse:
-        """Gets a policy.
+        """Gets a policy, or an earlier version of it.
         Errors: NOT_FOUND."""
         request_ = build(
             v1.GetPolicyRequest,
             {
                 "name": name,
+                "version": version,
             },
         )
         return await self._transport.unary("/headworks.v1.PolicyService/GetPolicy", request_, v1.GetPolicyResponse, True, options)
@@ -495,6 +497,31 @@ class AsyncPolicies:
 
         return AsyncPager(fetch, lambda page: page.policies, request_.page_token)
 
+    def list_policy_versions(
+        self,
+        *,
+        name: str | None = None,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        options: CallOptions | None = None,
+    ) -> AsyncPager[v1.Policy, v1.ListPolicyVersionsResponse]:
+        """Lists the versions of a policy, newest first. They outlive the policy.
+        Errors: NOT_FOUND."""
+        request_ = build(
+            v1.ListPolicyVersionsRequest,
+            {
+                "name": name,
+                "page_size": page_size,
+                "page_token": page_token,
+            },
+        )
+
+        async def fetch(token: str) -> v1.ListPolicyVersionsResponse:
+            request_.page_token = token
+            return await self._transport.unary("/headworks.v1.PolicyService/ListPolicyVersions", request_, v1.ListPolicyVersionsResponse, True, options)
+
+        return AsyncPager(fetch, lambda page: page.policies, request_.page_token)
+
     async def update_policy(
         self,
         *,
@@ -502,8 +529,8 @@ class AsyncPolicies:
         update_mask: Sequence[str] | None = None,
         options: CallOptions | None = None,
     ) -> v1.UpdatePolicyResponse:
-        """Changes a policy. Not served by this version.
-        Errors: NOT_IMPLEMENTED, NOT_FOUND, CONFLICT, INVALID_REQUEST for an unknown path."""
+        """Changes a policy. Effective for the next call.
+        Errors: NOT_FOUND, CONFLICT if the etag is old, INVALID_REQUEST with the field or for an unknown path."""
         request_ = build(
             v1.UpdatePolicyRequest,
             {
@@ -521,7 +548,7 @@ class AsyncPolicies:
         options: CallOptions | None = None,
     ) -> v1.DeletePolicyResponse:
         """Deletes a policy. Effective for the next call.
-        Errors: NOT_FOUND, CONFLICT if the etag is old."""
+        Errors: NOT_FOUND, CONFLICT if the etag is old, or if a key or another policy still names it."""
         request_ = build(
             v1.DeletePolicyRequest,
             {
@@ -538,8 +565,8 @@ class AsyncPolicies:
         key_id: str | None = None,
         options: CallOptions | None = None,
     ) -> v1.ExplainRouteResponse:
-        """Tells what would be tried for a chat and what was left out, and why; calls nobody. Not served by this version.
-        Errors: NOT_IMPLEMENTED, and those that the chat itself would meet before its first attempt."""
+        """Tells what would be tried for a chat and what was left out, and why; calls nobody. The way is that of a real call.
+        Errors: INVALID_REQUEST, NOT_FOUND for a key. Where nothing would be tried, the answer says so."""
         request_ = build(
             v1.ExplainRouteRequest,
             {
@@ -561,8 +588,8 @@ class AsyncPolicies:
         max_requests: int | None = None,
         options: CallOptions | None = None,
     ) -> v1.SimulatePolicyResponse:
-        """Replays recorded requests through a policy and tells what would have happened. Not served by this version.
-        Errors: NOT_IMPLEMENTED, INVALID_REQUEST."""
+        """Replays recorded requests through a policy and tells what would have happened. Calls nobody.
+        Errors: INVALID_REQUEST."""
         request_ = build(
             v1.SimulatePolicyRequest,
             {

@@ -421,10 +421,10 @@ pub struct Routing {
     /// Models to try in order, after `Chat.model`.
     #[prost(string, repeated, tag = "1")]
     pub models: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Providers allowed. Empty: all.
+    /// Providers allowed, or single `provider/model` names. Empty: all.
     #[prost(string, repeated, tag = "2")]
     pub only: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Providers left out.
+    /// Providers left out, or single `provider/model` names.
     #[prost(string, repeated, tag = "3")]
     pub ignore: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Providers preferred, in order.
@@ -436,7 +436,7 @@ pub struct Routing {
     /// Whether only targets known to take every parameter may be tried.
     #[prost(bool, tag = "6")]
     pub require_parameters: bool,
-    /// How to sort targets that are equal otherwise. Not served by this version: NOT_IMPLEMENTED.
+    /// How to sort the targets. Unspecified: as the policy, or the list, says.
     #[prost(enumeration = "RoutingSort", tag = "7")]
     pub sort: i32,
     /// Most that plain input may cost, nano-USD per million tokens. Absent: any.
@@ -2706,6 +2706,21 @@ pub struct Policy {
     /// When it was last changed.
     #[prost(message, optional, tag = "15")]
     pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Retries at the same target. Absent: as the gateway is configured.
+    #[prost(message, optional, tag = "16")]
+    pub retries: ::core::option::Option<Retries>,
+    /// What happens when every target rests after failing.
+    #[prost(enumeration = "AllDown", tag = "17")]
+    pub on_all_down: i32,
+    /// Whether a refusal by one provider's content policy goes on to the next target.
+    #[prost(bool, tag = "18")]
+    pub failover_on_content_policy: bool,
+    /// Whether requests stay with the target that holds their prompt's cache.
+    #[prost(enumeration = "CacheAffinity", tag = "19")]
+    pub cache_affinity: i32,
+    /// Given by the gateway: the most upstream calls that one client call can cause, retries included.
+    #[prost(int32, tag = "20")]
+    pub attempt_budget: i32,
     /// What it does.
     #[prost(oneof = "policy::Kind", tags = "5, 6, 7, 8, 9")]
     pub kind: ::core::option::Option<policy::Kind>,
@@ -2718,19 +2733,32 @@ pub mod policy {
         /// Tries targets in order.
         #[prost(message, tag = "5")]
         Fallback(super::FallbackChain),
-        /// Spreads calls by weight. Not served by this version.
+        /// Spreads calls by weight.
         #[prost(message, tag = "6")]
         Weighted(super::WeightedPolicy),
-        /// Prefers the fastest. Not served by this version.
+        /// Prefers the fastest.
         #[prost(message, tag = "7")]
         Latency(super::LatencyPolicy),
-        /// Prefers the cheapest. Not served by this version.
+        /// Prefers the cheapest.
         #[prost(message, tag = "8")]
         Cost(super::CostPolicy),
-        /// Chooses by conditions on the request. Not served by this version.
+        /// Chooses by conditions on the request.
         #[prost(message, tag = "9")]
         Conditional(super::ConditionalPolicy),
     }
+}
+/// Retries at the same target, after failures that trying again can mend. They count as attempts.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Retries {
+    /// Most retries at one target before the next one's turn, 0 to 10.
+    #[prost(int32, tag = "1")]
+    pub per_target: i32,
+    /// The wait before the first; doubled with each, half of it drawn by chance. Absent: 100 ms.
+    #[prost(message, optional, tag = "2")]
+    pub backoff: ::core::option::Option<::prost_types::Duration>,
+    /// The longest wait. A provider that asks for more is not retried. Absent: 2 s.
+    #[prost(message, optional, tag = "3")]
+    pub max_backoff: ::core::option::Option<::prost_types::Duration>,
 }
 /// Tries targets in order until one answers.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2742,22 +2770,23 @@ pub struct FallbackChain {
 /// One target of a policy.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PolicyTarget {
-    /// `provider/model`. Another policy, as `policy/NAME`, is not served by this version.
+    /// `provider/model` or `policy/NAME`.
     #[prost(string, tag = "1")]
     pub model: ::prost::alloc::string::String,
     /// Time limits of an attempt there, where they differ from the policy's.
     #[prost(message, optional, tag = "2")]
     pub timeouts: ::core::option::Option<Timeouts>,
 }
-/// Spreads calls by weight.
+/// Spreads calls by weight: the same target for the same `trace_id`, else for the same `user_id`, else by chance.
+/// A target that fails or cannot serve a request is left out, and its weight shared among the others.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WeightedPolicy {
-    /// The targets.
+    /// The targets. At least one.
     #[prost(message, repeated, tag = "1")]
     pub targets: ::prost::alloc::vec::Vec<WeightedTarget>,
 }
 /// One target with a weight.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WeightedTarget {
     /// `provider/model` or `policy/NAME`.
     #[prost(string, tag = "1")]
@@ -2765,20 +2794,38 @@ pub struct WeightedTarget {
     /// Its share, against the sum of all. At least 1.
     #[prost(int32, tag = "2")]
     pub weight: i32,
+    /// Time limits of an attempt there, where they differ from the policy's.
+    #[prost(message, optional, tag = "3")]
+    pub timeouts: ::core::option::Option<Timeouts>,
+    /// Its share for calls of some keys, by the key's id. 0: none.
+    #[prost(map = "string, int32", tag = "4")]
+    pub weight_by_key: ::std::collections::HashMap<::prost::alloc::string::String, i32>,
 }
-/// Prefers the fastest.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+/// Prefers the fastest, by what was measured of late; small and large requests are measured apart.
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct LatencyPolicy {
-    /// `provider/model` or `policy/NAME` each.
+    /// `provider/model` or `policy/NAME` each. Instead of `targets`, where none has limits of its own.
     #[prost(string, repeated, tag = "1")]
     pub models: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The targets. Instead of `models`.
+    #[prost(message, repeated, tag = "2")]
+    pub targets: ::prost::alloc::vec::Vec<PolicyTarget>,
+    /// Fastest in what.
+    #[prost(enumeration = "LatencyGoal", tag = "3")]
+    pub goal: i32,
+    /// Share of calls, 0 to 1, that go first to a target whose speed is unknown, while there is one. Absent: 0.1.
+    #[prost(double, optional, tag = "4")]
+    pub explore: ::core::option::Option<f64>,
 }
-/// Prefers the cheapest.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+/// Prefers the cheapest for the estimated size of the request. Targets of unknown price come last.
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CostPolicy {
-    /// `provider/model` or `policy/NAME` each.
+    /// `provider/model` or `policy/NAME` each. Instead of `targets`, where none has limits of its own.
     #[prost(string, repeated, tag = "1")]
     pub models: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The targets. Instead of `models`.
+    #[prost(message, repeated, tag = "2")]
+    pub targets: ::prost::alloc::vec::Vec<PolicyTarget>,
 }
 /// Chooses by conditions on the request.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2786,25 +2833,31 @@ pub struct ConditionalPolicy {
     /// The branches, tried in order.
     #[prost(message, repeated, tag = "1")]
     pub branches: ::prost::alloc::vec::Vec<PolicyBranch>,
-    /// Where no branch holds: `provider/model` or `policy/NAME`.
+    /// Where no branch holds: `provider/model` or `policy/NAME`. Empty: the model that was asked for.
     #[prost(string, tag = "2")]
     pub otherwise: ::prost::alloc::string::String,
 }
 /// A branch of a conditional policy.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PolicyBranch {
-    /// All must hold.
+    /// All must hold. At least one.
     #[prost(message, repeated, tag = "1")]
     pub conditions: ::prost::alloc::vec::Vec<Condition>,
     /// Where they do: `provider/model` or `policy/NAME`.
     #[prost(string, tag = "2")]
     pub model: ::prost::alloc::string::String,
+    /// Time limits of an attempt there, where they differ from the policy's.
+    #[prost(message, optional, tag = "3")]
+    pub timeouts: ::core::option::Option<Timeouts>,
 }
 /// One condition on a request.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Condition {
+    /// It holds where it otherwise would not.
+    #[prost(bool, tag = "15")]
+    pub negated: bool,
     /// What is looked at.
-    #[prost(oneof = "condition::Kind", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "condition::Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
     pub kind: ::core::option::Option<condition::Kind>,
 }
 /// Nested message and enum types in `Condition`.
@@ -2812,16 +2865,16 @@ pub mod condition {
     /// What is looked at.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Kind {
-        /// Pattern of the model asked for.
+        /// Pattern of the model asked for; `*` stands for any run of characters.
         #[prost(string, tag = "1")]
         Model(::prost::alloc::string::String),
         /// Input of at least this many estimated tokens.
         #[prost(int64, tag = "2")]
         MinInputTokens(i64),
-        /// It carries tools.
+        /// It carries tools; false: it carries none.
         #[prost(bool, tag = "3")]
         HasTools(bool),
-        /// It carries pictures.
+        /// It carries pictures; false: it carries none.
         #[prost(bool, tag = "4")]
         HasImages(bool),
         /// It carries this tag.
@@ -2830,7 +2883,29 @@ pub mod condition {
         /// It comes by this key.
         #[prost(string, tag = "6")]
         KeyId(::prost::alloc::string::String),
+        /// Input of at most this many estimated tokens.
+        #[prost(int64, tag = "7")]
+        MaxInputTokens(i64),
+        /// Its key or the request itself is held to this region, among others.
+        #[prost(string, tag = "8")]
+        Region(::prost::alloc::string::String),
+        /// It comes at this time.
+        #[prost(message, tag = "9")]
+        Time(super::TimeWindow),
     }
+}
+/// A time of the day, on some days of the week, UTC.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TimeWindow {
+    /// First minute, `HH:MM`.
+    #[prost(string, tag = "1")]
+    pub start: ::prost::alloc::string::String,
+    /// The minute after the last, `HH:MM`, at most `24:00`. Before `start`: on the next day.
+    #[prost(string, tag = "2")]
+    pub end: ::prost::alloc::string::String,
+    /// Days of the week on which it starts, 1 (Monday) to 7 (Sunday). Empty: every day.
+    #[prost(int32, repeated, tag = "3")]
+    pub days: ::prost::alloc::vec::Vec<i32>,
 }
 /// Time limits of an attempt. Absent: as the gateway is configured.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2865,6 +2940,9 @@ pub struct GetPolicyRequest {
     /// Its name.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
+    /// The version wanted. 0: the one in force.
+    #[prost(int64, tag = "2")]
+    pub version: i64,
 }
 /// A policy.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2893,6 +2971,29 @@ pub struct ListPoliciesResponse {
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
 }
+/// Asks for the versions of a policy.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListPolicyVersionsRequest {
+    /// The policy's name.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Most versions to return. 0: 100; at most 1000.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    /// Where the last page ended.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// Versions of a policy.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListPolicyVersionsResponse {
+    /// The versions, newest first. Only the one in force has an etag.
+    #[prost(message, repeated, tag = "1")]
+    pub policies: ::prost::alloc::vec::Vec<Policy>,
+    /// Where the next page begins. Empty: this is the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
 /// Asks for a change of a policy.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct UpdatePolicyRequest {
@@ -2900,7 +3001,8 @@ pub struct UpdatePolicyRequest {
     #[prost(message, optional, tag = "1")]
     pub policy: ::core::option::Option<Policy>,
     /// The fields to change: `description`, the kind by its field's name, `timeouts`, `max_attempts`, `mid_stream`,
-    /// `regions`. Needed; an unknown path is INVALID_ARGUMENT.
+    /// `regions`, `retries`, `on_all_down`, `failover_on_content_policy`, `cache_affinity`. Needed; an unknown path is
+    /// INVALID_ARGUMENT.
     #[prost(message, optional, tag = "2")]
     pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
 }
@@ -2946,6 +3048,15 @@ pub struct ExplainRouteResponse {
     /// Things that would be done on the client's behalf, such as a limit filled in.
     #[prost(string, repeated, tag = "3")]
     pub notes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The most upstream calls that the call could cause, retries included.
+    #[prost(int32, tag = "4")]
+    pub attempt_budget: i32,
+    /// Why nothing would be tried. UNSPECIFIED: something would.
+    #[prost(enumeration = "Reason", tag = "5")]
+    pub reason: i32,
+    /// The same for people.
+    #[prost(string, tag = "6")]
+    pub message: ::prost::alloc::string::String,
 }
 /// A target and its place.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3047,6 +3158,118 @@ pub struct SimulatedOutcome {
     /// How many had tokens whose price is unknown; `cost_nano_usd` leaves those out.
     #[prost(int64, tag = "7")]
     pub price_unknown_count: i64,
+    /// 90th percentile of latency.
+    #[prost(message, optional, tag = "8")]
+    pub latency_p90: ::core::option::Option<::prost_types::Duration>,
+    /// Median time to the first token of streamed requests. Absent: there were none.
+    #[prost(message, optional, tag = "9")]
+    pub first_token_p50: ::core::option::Option<::prost_types::Duration>,
+    /// How many attempts were made.
+    #[prost(int64, tag = "10")]
+    pub attempt_count: i64,
+}
+/// What happens when every target rests after failing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AllDown {
+    /// The same as LEAST_BAD.
+    Unspecified = 0,
+    /// They are tried, the one that rests shortest first.
+    LeastBad = 1,
+    /// Nobody is called: ALL_TARGETS_FAILED with the time to wait.
+    FailFast = 2,
+}
+impl AllDown {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ALL_DOWN_UNSPECIFIED",
+            Self::LeastBad => "ALL_DOWN_LEAST_BAD",
+            Self::FailFast => "ALL_DOWN_FAIL_FAST",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ALL_DOWN_UNSPECIFIED" => Some(Self::Unspecified),
+            "ALL_DOWN_LEAST_BAD" => Some(Self::LeastBad),
+            "ALL_DOWN_FAIL_FAST" => Some(Self::FailFast),
+            _ => None,
+        }
+    }
+}
+/// Whether requests stay with the target that holds their prompt's cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CacheAffinity {
+    /// The same as ON.
+    Unspecified = 0,
+    /// They stay as long as that cache lives, unless the target fails or the request sorts its targets itself.
+    On = 1,
+    /// The policy alone decides.
+    Off = 2,
+}
+impl CacheAffinity {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CACHE_AFFINITY_UNSPECIFIED",
+            Self::On => "CACHE_AFFINITY_ON",
+            Self::Off => "CACHE_AFFINITY_OFF",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CACHE_AFFINITY_UNSPECIFIED" => Some(Self::Unspecified),
+            "CACHE_AFFINITY_ON" => Some(Self::On),
+            "CACHE_AFFINITY_OFF" => Some(Self::Off),
+            _ => None,
+        }
+    }
+}
+/// Fastest in what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum LatencyGoal {
+    /// The same as WHOLE_ANSWER.
+    Unspecified = 0,
+    /// The whole answer, at the length that is expected.
+    WholeAnswer = 1,
+    /// The first token.
+    FirstToken = 2,
+    /// Tokens a second.
+    Throughput = 3,
+}
+impl LatencyGoal {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "LATENCY_GOAL_UNSPECIFIED",
+            Self::WholeAnswer => "LATENCY_GOAL_WHOLE_ANSWER",
+            Self::FirstToken => "LATENCY_GOAL_FIRST_TOKEN",
+            Self::Throughput => "LATENCY_GOAL_THROUGHPUT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "LATENCY_GOAL_UNSPECIFIED" => Some(Self::Unspecified),
+            "LATENCY_GOAL_WHOLE_ANSWER" => Some(Self::WholeAnswer),
+            "LATENCY_GOAL_FIRST_TOKEN" => Some(Self::FirstToken),
+            "LATENCY_GOAL_THROUGHPUT" => Some(Self::Throughput),
+            _ => None,
+        }
+    }
 }
 /// What happens when an answer breaks after it began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -3154,7 +3377,7 @@ pub mod policy_service_client {
             self
         }
         /// Makes a policy, to be asked for as `policy/NAME`.
-        /// Errors: ALREADY_EXISTS, INVALID_REQUEST with the field, NOT_IMPLEMENTED for a kind that this version does not serve.
+        /// Errors: ALREADY_EXISTS, INVALID_REQUEST with the field, NOT_IMPLEMENTED for what this version does not serve.
         pub async fn create_policy(
             &mut self,
             request: impl tonic::IntoRequest<super::CreatePolicyRequest>,
@@ -3166,7 +3389,7 @@ pub mod policy_service_client {
             req.extensions_mut().insert(GrpcMethod::new("headworks.v1.PolicyService", "CreatePolicy"));
             self.inner.unary(req, path, codec).await
         }
-        /// Gets a policy.
+        /// Gets a policy, or an earlier version of it.
         /// Errors: NOT_FOUND.
         pub async fn get_policy(
             &mut self,
@@ -3192,8 +3415,21 @@ pub mod policy_service_client {
             req.extensions_mut().insert(GrpcMethod::new("headworks.v1.PolicyService", "ListPolicies"));
             self.inner.unary(req, path, codec).await
         }
-        /// Changes a policy. Not served by this version.
-        /// Errors: NOT_IMPLEMENTED, NOT_FOUND, CONFLICT, INVALID_REQUEST for an unknown path.
+        /// Lists the versions of a policy, newest first. They outlive the policy.
+        /// Errors: NOT_FOUND.
+        pub async fn list_policy_versions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListPolicyVersionsRequest>,
+        ) -> std::result::Result<tonic::Response<super::ListPolicyVersionsResponse>, tonic::Status> {
+            self.inner.ready().await.map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/headworks.v1.PolicyService/ListPolicyVersions");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("headworks.v1.PolicyService", "ListPolicyVersions"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes a policy. Effective for the next call.
+        /// Errors: NOT_FOUND, CONFLICT if the etag is old, INVALID_REQUEST with the field or for an unknown path.
         pub async fn update_policy(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdatePolicyRequest>,
@@ -3206,7 +3442,7 @@ pub mod policy_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Deletes a policy. Effective for the next call.
-        /// Errors: NOT_FOUND, CONFLICT if the etag is old.
+        /// Errors: NOT_FOUND, CONFLICT if the etag is old, or if a key or another policy still names it.
         pub async fn delete_policy(
             &mut self,
             request: impl tonic::IntoRequest<super::DeletePolicyRequest>,
@@ -3218,8 +3454,8 @@ pub mod policy_service_client {
             req.extensions_mut().insert(GrpcMethod::new("headworks.v1.PolicyService", "DeletePolicy"));
             self.inner.unary(req, path, codec).await
         }
-        /// Tells what would be tried for a chat and what was left out, and why; calls nobody. Not served by this version.
-        /// Errors: NOT_IMPLEMENTED, and those that the chat itself would meet before its first attempt.
+        /// Tells what would be tried for a chat and what was left out, and why; calls nobody. The way is that of a real call.
+        /// Errors: INVALID_REQUEST, NOT_FOUND for a key. Where nothing would be tried, the answer says so.
         pub async fn explain_route(
             &mut self,
             request: impl tonic::IntoRequest<super::ExplainRouteRequest>,
@@ -3231,8 +3467,8 @@ pub mod policy_service_client {
             req.extensions_mut().insert(GrpcMethod::new("headworks.v1.PolicyService", "ExplainRoute"));
             self.inner.unary(req, path, codec).await
         }
-        /// Replays recorded requests through a policy and tells what would have happened. Not served by this version.
-        /// Errors: NOT_IMPLEMENTED, INVALID_REQUEST.
+        /// Replays recorded requests through a policy and tells what would have happened. Calls nobody.
+        /// Errors: INVALID_REQUEST.
         pub async fn simulate_policy(
             &mut self,
             request: impl tonic::IntoRequest<super::SimulatePolicyRequest>,

@@ -22,7 +22,7 @@ impl Policies {
     }
 
     /// Makes a policy, to be asked for as `policy/NAME`.
-    /// Errors: ALREADY_EXISTS, INVALID_REQUEST with the field, NOT_IMPLEMENTED for a kind that this version does not serve.
+    /// Errors: ALREADY_EXISTS, INVALID_REQUEST with the field, NOT_IMPLEMENTED for what this version does not serve.
     pub async fn create_policy(&self, request: v1::CreatePolicyRequest) -> Result<v1::CreatePolicyResponse, Error> {
         let again = false;
         let call = |request| {
@@ -32,7 +32,7 @@ impl Policies {
         self.core.unary(request, again, call).await
     }
 
-    /// Gets a policy.
+    /// Gets a policy, or an earlier version of it.
     /// Errors: NOT_FOUND.
     pub async fn get_policy(&self, request: v1::GetPolicyRequest) -> Result<v1::GetPolicyResponse, Error> {
         let again = true;
@@ -68,8 +68,33 @@ impl Policies {
         )
     }
 
-    /// Changes a policy. Not served by this version.
-    /// Errors: NOT_IMPLEMENTED, NOT_FOUND, CONFLICT, INVALID_REQUEST for an unknown path.
+    /// Lists the versions of a policy, newest first. They outlive the policy.
+    /// Errors: NOT_FOUND.
+    pub async fn list_policy_versions(&self, request: v1::ListPolicyVersionsRequest) -> Result<v1::ListPolicyVersionsResponse, Error> {
+        let again = true;
+        let call = |request| {
+            let mut stub = self.stub.clone();
+            async move { stub.list_policy_versions(request).await }
+        };
+        self.core.unary(request, again, call).await
+    }
+
+    /// All items of [`list_policy_versions`](Self::list_policy_versions), page after page.
+    pub fn list_policy_versions_all(&self, request: v1::ListPolicyVersionsRequest) -> Answers<v1::Policy> {
+        let all = self.clone();
+        crate::core::pages(
+            request,
+            move |request| {
+                let all = all.clone();
+                async move { all.list_policy_versions(request).await }
+            },
+            |page: v1::ListPolicyVersionsResponse| (page.policies, page.next_page_token),
+            |request, token| request.page_token = token,
+        )
+    }
+
+    /// Changes a policy. Effective for the next call.
+    /// Errors: NOT_FOUND, CONFLICT if the etag is old, INVALID_REQUEST with the field or for an unknown path.
     pub async fn update_policy(&self, request: v1::UpdatePolicyRequest) -> Result<v1::UpdatePolicyResponse, Error> {
         let again = false;
         let call = |request| {
@@ -80,7 +105,7 @@ impl Policies {
     }
 
     /// Deletes a policy. Effective for the next call.
-    /// Errors: NOT_FOUND, CONFLICT if the etag is old.
+    /// Errors: NOT_FOUND, CONFLICT if the etag is old, or if a key or another policy still names it.
     pub async fn delete_policy(&self, request: v1::DeletePolicyRequest) -> Result<v1::DeletePolicyResponse, Error> {
         let again = false;
         let call = |request| {
@@ -90,8 +115,8 @@ impl Policies {
         self.core.unary(request, again, call).await
     }
 
-    /// Tells what would be tried for a chat and what was left out, and why; calls nobody. Not served by this version.
-    /// Errors: NOT_IMPLEMENTED, and those that the chat itself would meet before its first attempt.
+    /// Tells what would be tried for a chat and what was left out, and why; calls nobody. The way is that of a real call.
+    /// Errors: INVALID_REQUEST, NOT_FOUND for a key. Where nothing would be tried, the answer says so.
     pub async fn explain_route(&self, request: v1::ExplainRouteRequest) -> Result<v1::ExplainRouteResponse, Error> {
         let again = true;
         let call = |request| {
@@ -101,8 +126,8 @@ impl Policies {
         self.core.unary(request, again, call).await
     }
 
-    /// Replays recorded requests through a policy and tells what would have happened. Not served by this version.
-    /// Errors: NOT_IMPLEMENTED, INVALID_REQUEST.
+    /// Replays recorded requests through a policy and tells what would have happened. Calls nobody.
+    /// Errors: INVALID_REQUEST.
     pub async fn simulate_policy(&self, request: v1::SimulatePolicyRequest) -> Result<v1::SimulatePolicyResponse, Error> {
         let again = true;
         let call = |request| {

@@ -19,14 +19,14 @@ export class Policies {
 
   /**
    * Makes a policy, to be asked for as `policy/NAME`.
-   * Errors: ALREADY_EXISTS, INVALID_REQUEST with the field, NOT_IMPLEMENTED for a kind that this version does not serve.
+   * Errors: ALREADY_EXISTS, INVALID_REQUEST with the field, NOT_IMPLEMENTED for what this version does not serve.
    */
   createPolicy(request: MessageInitShape<typeof v1.CreatePolicyRequestSchema> = {}, options?: CallOptions): Promise<v1.CreatePolicyResponse> {
     return this.#core.unary((o) => this.#stub.createPolicy(request, o), false, options);
   }
 
   /**
-   * Gets a policy.
+   * Gets a policy, or an earlier version of it.
    * Errors: NOT_FOUND.
    */
   getPolicy(request: MessageInitShape<typeof v1.GetPolicyRequestSchema> = {}, options?: CallOptions): Promise<v1.GetPolicyResponse> {
@@ -43,8 +43,17 @@ export class Policies {
   }
 
   /**
-   * Changes a policy. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, NOT_FOUND, CONFLICT, INVALID_REQUEST for an unknown path.
+   * Lists the versions of a policy, newest first. They outlive the policy.
+   * Errors: NOT_FOUND.
+   */
+  listPolicyVersions(request: MessageInitShape<typeof v1.ListPolicyVersionsRequestSchema> = {}, options?: CallOptions): Pager<v1.Policy, v1.ListPolicyVersionsResponse> {
+    const fetch = (pageToken: string) => this.#core.unary((o) => this.#stub.listPolicyVersions({ ...request, pageToken }, o), true, options);
+    return new Pager(fetch, (page) => page.policies, request.pageToken ?? "");
+  }
+
+  /**
+   * Changes a policy. Effective for the next call.
+   * Errors: NOT_FOUND, CONFLICT if the etag is old, INVALID_REQUEST with the field or for an unknown path.
    */
   updatePolicy(request: MessageInitShape<typeof v1.UpdatePolicyRequestSchema> = {}, options?: CallOptions): Promise<v1.UpdatePolicyResponse> {
     return this.#core.unary((o) => this.#stub.updatePolicy(request, o), false, options);
@@ -52,23 +61,23 @@ export class Policies {
 
   /**
    * Deletes a policy. Effective for the next call.
-   * Errors: NOT_FOUND, CONFLICT if the etag is old.
+   * Errors: NOT_FOUND, CONFLICT if the etag is old, or if a key or another policy still names it.
    */
   deletePolicy(request: MessageInitShape<typeof v1.DeletePolicyRequestSchema> = {}, options?: CallOptions): Promise<v1.DeletePolicyResponse> {
     return this.#core.unary((o) => this.#stub.deletePolicy(request, o), false, options);
   }
 
   /**
-   * Tells what would be tried for a chat and what was left out, and why; calls nobody. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, and those that the chat itself would meet before its first attempt.
+   * Tells what would be tried for a chat and what was left out, and why; calls nobody. The way is that of a real call.
+   * Errors: INVALID_REQUEST, NOT_FOUND for a key. Where nothing would be tried, the answer says so.
    */
   explainRoute(request: MessageInitShape<typeof v1.ExplainRouteRequestSchema> = {}, options?: CallOptions): Promise<v1.ExplainRouteResponse> {
     return this.#core.unary((o) => this.#stub.explainRoute(request, o), true, options);
   }
 
   /**
-   * Replays recorded requests through a policy and tells what would have happened. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, INVALID_REQUEST.
+   * Replays recorded requests through a policy and tells what would have happened. Calls nobody.
+   * Errors: INVALID_REQUEST.
    */
   simulatePolicy(request: MessageInitShape<typeof v1.SimulatePolicyRequestSchema> = {}, options?: CallOptions): Promise<v1.SimulatePolicyResponse> {
     return this.#core.unary((o) => this.#stub.simulatePolicy(request, o), true, options);

@@ -96,6 +96,7 @@ from .model_service_pb2 import GetModelResponse as GetModelResponse
 from .model_service_pb2 import ListProvidersRequest as ListProvidersRequest
 from .model_service_pb2 import ListProvidersResponse as ListProvidersResponse
 from .policy_service_pb2 import Policy as Policy
+from .policy_service_pb2 import Retries as Retries
 from .policy_service_pb2 import FallbackChain as FallbackChain
 from .policy_service_pb2 import PolicyTarget as PolicyTarget
 from .policy_service_pb2 import WeightedPolicy as WeightedPolicy
@@ -105,6 +106,7 @@ from .policy_service_pb2 import CostPolicy as CostPolicy
 from .policy_service_pb2 import ConditionalPolicy as ConditionalPolicy
 from .policy_service_pb2 import PolicyBranch as PolicyBranch
 from .policy_service_pb2 import Condition as Condition
+from .policy_service_pb2 import TimeWindow as TimeWindow
 from .policy_service_pb2 import Timeouts as Timeouts
 from .policy_service_pb2 import CreatePolicyRequest as CreatePolicyRequest
 from .policy_service_pb2 import CreatePolicyResponse as CreatePolicyResponse
@@ -112,6 +114,8 @@ from .policy_service_pb2 import GetPolicyRequest as GetPolicyRequest
 from .policy_service_pb2 import GetPolicyResponse as GetPolicyResponse
 from .policy_service_pb2 import ListPoliciesRequest as ListPoliciesRequest
 from .policy_service_pb2 import ListPoliciesResponse as ListPoliciesResponse
+from .policy_service_pb2 import ListPolicyVersionsRequest as ListPolicyVersionsRequest
+from .policy_service_pb2 import ListPolicyVersionsResponse as ListPolicyVersionsResponse
 from .policy_service_pb2 import UpdatePolicyRequest as UpdatePolicyRequest
 from .policy_service_pb2 import UpdatePolicyResponse as UpdatePolicyResponse
 from .policy_service_pb2 import DeletePolicyRequest as DeletePolicyRequest
@@ -123,6 +127,9 @@ from .policy_service_pb2 import SimulatePolicyRequest as SimulatePolicyRequest
 from .policy_service_pb2 import SimulatePolicyResponse as SimulatePolicyResponse
 from .policy_service_pb2 import SimulatedTarget as SimulatedTarget
 from .policy_service_pb2 import SimulatedOutcome as SimulatedOutcome
+from .policy_service_pb2 import AllDown as AllDown
+from .policy_service_pb2 import CacheAffinity as CacheAffinity
+from .policy_service_pb2 import LatencyGoal as LatencyGoal
 from .policy_service_pb2 import MidStream as MidStream
 from .stream_service_pb2 import StreamRequest as StreamRequest
 from .stream_service_pb2 import StreamResponse as StreamResponse

@@ -1156,7 +1156,7 @@ class Routing(_message.Message):
     require_parameters: _builtins.bool
     """Whether only targets known to take every parameter may be tried."""
     sort: Global___RoutingSort.ValueType
-    """How to sort targets that are equal otherwise. Not served by this version: NOT_IMPLEMENTED."""
+    """How to sort the targets. Unspecified: as the policy, or the list, says."""
     max_input_price_nano_usd: _builtins.int
     """Most that plain input may cost, nano-USD per million tokens. Absent: any."""
     max_output_price_nano_usd: _builtins.int
@@ -1167,11 +1167,11 @@ class Routing(_message.Message):
 
     @_builtins.property
     def only(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Providers allowed. Empty: all."""
+        """Providers allowed, or single `provider/model` names. Empty: all."""
 
     @_builtins.property
     def ignore(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Providers left out."""
+        """Providers left out, or single `provider/model` names."""
 
     @_builtins.property
     def order(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

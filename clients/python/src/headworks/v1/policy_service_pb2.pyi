@@ -24,6 +24,82 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _AllDown:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AllDownEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AllDown.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ALL_DOWN_UNSPECIFIED: _AllDown.ValueType  # 0
+    """The same as LEAST_BAD."""
+    ALL_DOWN_LEAST_BAD: _AllDown.ValueType  # 1
+    """They are tried, the one that rests shortest first."""
+    ALL_DOWN_FAIL_FAST: _AllDown.ValueType  # 2
+    """Nobody is called: ALL_TARGETS_FAILED with the time to wait."""
+
+class AllDown(_AllDown, metaclass=_AllDownEnumTypeWrapper):
+    """What happens when every target rests after failing."""
+
+ALL_DOWN_UNSPECIFIED: AllDown.ValueType  # 0
+"""The same as LEAST_BAD."""
+ALL_DOWN_LEAST_BAD: AllDown.ValueType  # 1
+"""They are tried, the one that rests shortest first."""
+ALL_DOWN_FAIL_FAST: AllDown.ValueType  # 2
+"""Nobody is called: ALL_TARGETS_FAILED with the time to wait."""
+Global___AllDown: _TypeAlias = AllDown  # noqa: Y015
+
+class _CacheAffinity:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CacheAffinityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CacheAffinity.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CACHE_AFFINITY_UNSPECIFIED: _CacheAffinity.ValueType  # 0
+    """The same as ON."""
+    CACHE_AFFINITY_ON: _CacheAffinity.ValueType  # 1
+    """They stay as long as that cache lives, unless the target fails or the request sorts its targets itself."""
+    CACHE_AFFINITY_OFF: _CacheAffinity.ValueType  # 2
+    """The policy alone decides."""
+
+class CacheAffinity(_CacheAffinity, metaclass=_CacheAffinityEnumTypeWrapper):
+    """Whether requests stay with the target that holds their prompt's cache."""
+
+CACHE_AFFINITY_UNSPECIFIED: CacheAffinity.ValueType  # 0
+"""The same as ON."""
+CACHE_AFFINITY_ON: CacheAffinity.ValueType  # 1
+"""They stay as long as that cache lives, unless the target fails or the request sorts its targets itself."""
+CACHE_AFFINITY_OFF: CacheAffinity.ValueType  # 2
+"""The policy alone decides."""
+Global___CacheAffinity: _TypeAlias = CacheAffinity  # noqa: Y015
+
+class _LatencyGoal:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LatencyGoalEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LatencyGoal.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LATENCY_GOAL_UNSPECIFIED: _LatencyGoal.ValueType  # 0
+    """The same as WHOLE_ANSWER."""
+    LATENCY_GOAL_WHOLE_ANSWER: _LatencyGoal.ValueType  # 1
+    """The whole answer, at the length that is expected."""
+    LATENCY_GOAL_FIRST_TOKEN: _LatencyGoal.ValueType  # 2
+    """The first token."""
+    LATENCY_GOAL_THROUGHPUT: _LatencyGoal.ValueType  # 3
+    """Tokens a second."""
+
+class LatencyGoal(_LatencyGoal, metaclass=_LatencyGoalEnumTypeWrapper):
+    """Fastest in what."""
+
+LATENCY_GOAL_UNSPECIFIED: LatencyGoal.ValueType  # 0
+"""The same as WHOLE_ANSWER."""
+LATENCY_GOAL_WHOLE_ANSWER: LatencyGoal.ValueType  # 1
+"""The whole answer, at the length that is expected."""
+LATENCY_GOAL_FIRST_TOKEN: LatencyGoal.ValueType  # 2
+"""The first token."""
+LATENCY_GOAL_THROUGHPUT: LatencyGoal.ValueType  # 3
+"""Tokens a second."""
+Global___LatencyGoal: _TypeAlias = LatencyGoal  # noqa: Y015
+
 class _MidStream:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -73,6 +149,11 @@ class Policy(_message.Message):
     REGIONS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    RETRIES_FIELD_NUMBER: _builtins.int
+    ON_ALL_DOWN_FIELD_NUMBER: _builtins.int
+    FAILOVER_ON_CONTENT_POLICY_FIELD_NUMBER: _builtins.int
+    CACHE_AFFINITY_FIELD_NUMBER: _builtins.int
+    ATTEMPT_BUDGET_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name: lower-case letters, digits, `-`, `_` and `.`, at most 63 characters."""
     description: _builtins.str
@@ -85,25 +166,33 @@ class Policy(_message.Message):
     """Most attempts one call may cause, 1 to 64. 0: as the gateway is configured."""
     mid_stream: Global___MidStream.ValueType
     """What happens when an answer breaks after it began. This version serves FAIL."""
+    on_all_down: Global___AllDown.ValueType
+    """What happens when every target rests after failing."""
+    failover_on_content_policy: _builtins.bool
+    """Whether a refusal by one provider's content policy goes on to the next target."""
+    cache_affinity: Global___CacheAffinity.ValueType
+    """Whether requests stay with the target that holds their prompt's cache."""
+    attempt_budget: _builtins.int
+    """Given by the gateway: the most upstream calls that one client call can cause, retries included."""
     @_builtins.property
     def fallback(self) -> Global___FallbackChain:
         """Tries targets in order."""
 
     @_builtins.property
     def weighted(self) -> Global___WeightedPolicy:
-        """Spreads calls by weight. Not served by this version."""
+        """Spreads calls by weight."""
 
     @_builtins.property
     def latency(self) -> Global___LatencyPolicy:
-        """Prefers the fastest. Not served by this version."""
+        """Prefers the fastest."""
 
     @_builtins.property
     def cost(self) -> Global___CostPolicy:
-        """Prefers the cheapest. Not served by this version."""
+        """Prefers the cheapest."""
 
     @_builtins.property
     def conditional(self) -> Global___ConditionalPolicy:
-        """Chooses by conditions on the request. Not served by this version."""
+        """Chooses by conditions on the request."""
 
     @_builtins.property
     def timeouts(self) -> Global___Timeouts:
@@ -120,6 +209,10 @@ class Policy(_message.Message):
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it was last changed."""
+
+    @_builtins.property
+    def retries(self) -> Global___Retries:
+        """Retries at the same target. Absent: as the gateway is configured."""
 
     def __init__(
         self,
@@ -139,16 +232,55 @@ class Policy(_message.Message):
         regions: _abc.Iterable[_builtins.str] | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        retries: Global___Retries | None = ...,
+        on_all_down: Global___AllDown.ValueType = ...,
+        failover_on_content_policy: _builtins.bool = ...,
+        cache_affinity: Global___CacheAffinity.ValueType = ...,
+        attempt_budget: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["conditional", b"conditional", "cost", b"cost", "create_time", b"create_time", "fallback", b"fallback", "kind", b"kind", "latency", b"latency", "timeouts", b"timeouts", "update_time", b"update_time", "weighted", b"weighted"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["conditional", b"conditional", "cost", b"cost", "create_time", b"create_time", "fallback", b"fallback", "kind", b"kind", "latency", b"latency", "retries", b"retries", "timeouts", b"timeouts", "update_time", b"update_time", "weighted", b"weighted"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditional", b"conditional", "cost", b"cost", "create_time", b"create_time", "description", b"description", "etag", b"etag", "fallback", b"fallback", "kind", b"kind", "latency", b"latency", "max_attempts", b"max_attempts", "mid_stream", b"mid_stream", "name", b"name", "regions", b"regions", "timeouts", b"timeouts", "update_time", b"update_time", "version", b"version", "weighted", b"weighted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_budget", b"attempt_budget", "cache_affinity", b"cache_affinity", "conditional", b"conditional", "cost", b"cost", "create_time", b"create_time", "description", b"description", "etag", b"etag", "failover_on_content_policy", b"failover_on_content_policy", "fallback", b"fallback", "kind", b"kind", "latency", b"latency", "max_attempts", b"max_attempts", "mid_stream", b"mid_stream", "name", b"name", "on_all_down", b"on_all_down", "regions", b"regions", "retries", b"retries", "timeouts", b"timeouts", "update_time", b"update_time", "version", b"version", "weighted", b"weighted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["fallback", "weighted", "latency", "cost", "conditional"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
 Global___Policy: _TypeAlias = Policy  # noqa: Y015
+
+@_typing.final
+class Retries(_message.Message):
+    """Retries at the same target, after failures that trying again can mend. They count as attempts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PER_TARGET_FIELD_NUMBER: _builtins.int
+    BACKOFF_FIELD_NUMBER: _builtins.int
+    MAX_BACKOFF_FIELD_NUMBER: _builtins.int
+    per_target: _builtins.int
+    """Most retries at one target before the next one's turn, 0 to 10."""
+    @_builtins.property
+    def backoff(self) -> _duration_pb2.Duration:
+        """The wait before the first; doubled with each, half of it drawn by chance. Absent: 100 ms."""
+
+    @_builtins.property
+    def max_backoff(self) -> _duration_pb2.Duration:
+        """The longest wait. A provider that asks for more is not retried. Absent: 2 s."""
+
+    def __init__(
+        self,
+        *,
+        per_target: _builtins.int = ...,
+        backoff: _duration_pb2.Duration | None = ...,
+        max_backoff: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["backoff", b"backoff", "max_backoff", b"max_backoff"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backoff", b"backoff", "max_backoff", b"max_backoff", "per_target", b"per_target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Retries: _TypeAlias = Retries  # noqa: Y015
 
 @_typing.final
 class FallbackChain(_message.Message):
@@ -183,7 +315,7 @@ class PolicyTarget(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     TIMEOUTS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """`provider/model`. Another policy, as `policy/NAME`, is not served by this version."""
+    """`provider/model` or `policy/NAME`."""
     @_builtins.property
     def timeouts(self) -> Global___Timeouts:
         """Time limits of an attempt there, where they differ from the policy's."""
@@ -204,14 +336,16 @@ Global___PolicyTarget: _TypeAlias = PolicyTarget  # noqa: Y015
 
 @_typing.final
 class WeightedPolicy(_message.Message):
-    """Spreads calls by weight."""
+    """Spreads calls by weight: the same target for the same `trace_id`, else for the same `user_id`, else by chance.
+    A target that fails or cannot serve a request is left out, and its weight shared among the others.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TARGETS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def targets(self) -> _containers.RepeatedCompositeFieldContainer[Global___WeightedTarget]:
-        """The targets."""
+        """The targets. At least one."""
 
     def __init__(
         self,
@@ -232,21 +366,53 @@ class WeightedTarget(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class WeightByKeyEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     MODEL_FIELD_NUMBER: _builtins.int
     WEIGHT_FIELD_NUMBER: _builtins.int
+    TIMEOUTS_FIELD_NUMBER: _builtins.int
+    WEIGHT_BY_KEY_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """`provider/model` or `policy/NAME`."""
     weight: _builtins.int
     """Its share, against the sum of all. At least 1."""
+    @_builtins.property
+    def timeouts(self) -> Global___Timeouts:
+        """Time limits of an attempt there, where they differ from the policy's."""
+
+    @_builtins.property
+    def weight_by_key(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Its share for calls of some keys, by the key's id. 0: none."""
+
     def __init__(
         self,
         *,
         model: _builtins.str = ...,
         weight: _builtins.int = ...,
+        timeouts: Global___Timeouts | None = ...,
+        weight_by_key: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["timeouts", b"timeouts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "timeouts", b"timeouts", "weight", b"weight", "weight_by_key", b"weight_by_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -254,47 +420,69 @@ Global___WeightedTarget: _TypeAlias = WeightedTarget  # noqa: Y015
 
 @_typing.final
 class LatencyPolicy(_message.Message):
-    """Prefers the fastest."""
+    """Prefers the fastest, by what was measured of late; small and large requests are measured apart."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     MODELS_FIELD_NUMBER: _builtins.int
+    TARGETS_FIELD_NUMBER: _builtins.int
+    GOAL_FIELD_NUMBER: _builtins.int
+    EXPLORE_FIELD_NUMBER: _builtins.int
+    goal: Global___LatencyGoal.ValueType
+    """Fastest in what."""
+    explore: _builtins.float
+    """Share of calls, 0 to 1, that go first to a target whose speed is unknown, while there is one. Absent: 0.1."""
     @_builtins.property
     def models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """`provider/model` or `policy/NAME` each."""
+        """`provider/model` or `policy/NAME` each. Instead of `targets`, where none has limits of its own."""
+
+    @_builtins.property
+    def targets(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyTarget]:
+        """The targets. Instead of `models`."""
 
     def __init__(
         self,
         *,
         models: _abc.Iterable[_builtins.str] | None = ...,
+        targets: _abc.Iterable[Global___PolicyTarget] | None = ...,
+        goal: Global___LatencyGoal.ValueType = ...,
+        explore: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_explore", b"_explore", "explore", b"explore"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["models", b"models"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_explore", b"_explore", "explore", b"explore", "goal", b"goal", "models", b"models", "targets", b"targets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__explore: _TypeAlias = _typing.Literal["explore"]  # noqa: Y015
+    _WhichOneofArgType__explore: _TypeAlias = _typing.Literal["_explore", b"_explore"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__explore) -> _WhichOneofReturnType__explore | None: ...
 
 Global___LatencyPolicy: _TypeAlias = LatencyPolicy  # noqa: Y015
 
 @_typing.final
 class CostPolicy(_message.Message):
-    """Prefers the cheapest."""
+    """Prefers the cheapest for the estimated size of the request. Targets of unknown price come last."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     MODELS_FIELD_NUMBER: _builtins.int
+    TARGETS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """`provider/model` or `policy/NAME` each."""
+        """`provider/model` or `policy/NAME` each. Instead of `targets`, where none has limits of its own."""
+
+    @_builtins.property
+    def targets(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyTarget]:
+        """The targets. Instead of `models`."""
 
     def __init__(
         self,
         *,
         models: _abc.Iterable[_builtins.str] | None = ...,
+        targets: _abc.Iterable[Global___PolicyTarget] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["models", b"models"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["models", b"models", "targets", b"targets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -309,7 +497,7 @@ class ConditionalPolicy(_message.Message):
     BRANCHES_FIELD_NUMBER: _builtins.int
     OTHERWISE_FIELD_NUMBER: _builtins.int
     otherwise: _builtins.str
-    """Where no branch holds: `provider/model` or `policy/NAME`."""
+    """Where no branch holds: `provider/model` or `policy/NAME`. Empty: the model that was asked for."""
     @_builtins.property
     def branches(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyBranch]:
         """The branches, tried in order."""
@@ -336,21 +524,27 @@ class PolicyBranch(_message.Message):
 
     CONDITIONS_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
+    TIMEOUTS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Where they do: `provider/model` or `policy/NAME`."""
     @_builtins.property
     def conditions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Condition]:
-        """All must hold."""
+        """All must hold. At least one."""
+
+    @_builtins.property
+    def timeouts(self) -> Global___Timeouts:
+        """Time limits of an attempt there, where they differ from the policy's."""
 
     def __init__(
         self,
         *,
         conditions: _abc.Iterable[Global___Condition] | None = ...,
         model: _builtins.str = ...,
+        timeouts: Global___Timeouts | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["timeouts", b"timeouts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "model", b"model"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "model", b"model", "timeouts", b"timeouts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -368,18 +562,32 @@ class Condition(_message.Message):
     HAS_IMAGES_FIELD_NUMBER: _builtins.int
     TAG_FIELD_NUMBER: _builtins.int
     KEY_ID_FIELD_NUMBER: _builtins.int
+    MAX_INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    NEGATED_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Pattern of the model asked for."""
+    """Pattern of the model asked for; `*` stands for any run of characters."""
     min_input_tokens: _builtins.int
     """Input of at least this many estimated tokens."""
     has_tools: _builtins.bool
-    """It carries tools."""
+    """It carries tools; false: it carries none."""
     has_images: _builtins.bool
-    """It carries pictures."""
+    """It carries pictures; false: it carries none."""
     tag: _builtins.str
     """It carries this tag."""
     key_id: _builtins.str
     """It comes by this key."""
+    max_input_tokens: _builtins.int
+    """Input of at most this many estimated tokens."""
+    region: _builtins.str
+    """Its key or the request itself is held to this region, among others."""
+    negated: _builtins.bool
+    """It holds where it otherwise would not."""
+    @_builtins.property
+    def time(self) -> Global___TimeWindow:
+        """It comes at this time."""
+
     def __init__(
         self,
         *,
@@ -389,16 +597,52 @@ class Condition(_message.Message):
         has_images: _builtins.bool = ...,
         tag: _builtins.str = ...,
         key_id: _builtins.str = ...,
+        max_input_tokens: _builtins.int = ...,
+        region: _builtins.str = ...,
+        time: Global___TimeWindow | None = ...,
+        negated: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["has_images", b"has_images", "has_tools", b"has_tools", "key_id", b"key_id", "kind", b"kind", "min_input_tokens", b"min_input_tokens", "model", b"model", "tag", b"tag"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["has_images", b"has_images", "has_tools", b"has_tools", "key_id", b"key_id", "kind", b"kind", "max_input_tokens", b"max_input_tokens", "min_input_tokens", b"min_input_tokens", "model", b"model", "region", b"region", "tag", b"tag", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["has_images", b"has_images", "has_tools", b"has_tools", "key_id", b"key_id", "kind", b"kind", "min_input_tokens", b"min_input_tokens", "model", b"model", "tag", b"tag"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["has_images", b"has_images", "has_tools", b"has_tools", "key_id", b"key_id", "kind", b"kind", "max_input_tokens", b"max_input_tokens", "min_input_tokens", b"min_input_tokens", "model", b"model", "negated", b"negated", "region", b"region", "tag", b"tag", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["model", "min_input_tokens", "has_tools", "has_images", "tag", "key_id"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["model", "min_input_tokens", "has_tools", "has_images", "tag", "key_id", "max_input_tokens", "region", "time"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
 Global___Condition: _TypeAlias = Condition  # noqa: Y015
+
+@_typing.final
+class TimeWindow(_message.Message):
+    """A time of the day, on some days of the week, UTC."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    start: _builtins.str
+    """First minute, `HH:MM`."""
+    end: _builtins.str
+    """The minute after the last, `HH:MM`, at most `24:00`. Before `start`: on the next day."""
+    @_builtins.property
+    def days(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Days of the week on which it starts, 1 (Monday) to 7 (Sunday). Empty: every day."""
+
+    def __init__(
+        self,
+        *,
+        start: _builtins.str = ...,
+        end: _builtins.str = ...,
+        days: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days", "end", b"end", "start", b"start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TimeWindow: _TypeAlias = TimeWindow  # noqa: Y015
 
 @_typing.final
 class Timeouts(_message.Message):
@@ -491,16 +735,20 @@ class GetPolicyRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name."""
+    version: _builtins.int
+    """The version wanted. 0: the one in force."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -585,6 +833,64 @@ class ListPoliciesResponse(_message.Message):
 Global___ListPoliciesResponse: _TypeAlias = ListPoliciesResponse  # noqa: Y015
 
 @_typing.final
+class ListPolicyVersionsRequest(_message.Message):
+    """Asks for the versions of a policy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The policy's name."""
+    page_size: _builtins.int
+    """Most versions to return. 0: 100; at most 1000."""
+    page_token: _builtins.str
+    """Where the last page ended."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPolicyVersionsRequest: _TypeAlias = ListPolicyVersionsRequest  # noqa: Y015
+
+@_typing.final
+class ListPolicyVersionsResponse(_message.Message):
+    """Versions of a policy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page begins. Empty: this is the last."""
+    @_builtins.property
+    def policies(self) -> _containers.RepeatedCompositeFieldContainer[Global___Policy]:
+        """The versions, newest first. Only the one in force has an etag."""
+
+    def __init__(
+        self,
+        *,
+        policies: _abc.Iterable[Global___Policy] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "policies", b"policies"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPolicyVersionsResponse: _TypeAlias = ListPolicyVersionsResponse  # noqa: Y015
+
+@_typing.final
 class UpdatePolicyRequest(_message.Message):
     """Asks for a change of a policy."""
 
@@ -599,7 +905,8 @@ class UpdatePolicyRequest(_message.Message):
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """The fields to change: `description`, the kind by its field's name, `timeouts`, `max_attempts`, `mid_stream`,
-        `regions`. Needed; an unknown path is INVALID_ARGUMENT.
+        `regions`, `retries`, `on_all_down`, `failover_on_content_policy`, `cache_affinity`. Needed; an unknown path is
+        INVALID_ARGUMENT.
         """
 
     def __init__(
@@ -720,8 +1027,17 @@ class ExplainRouteResponse(_message.Message):
     TARGETS_FIELD_NUMBER: _builtins.int
     POLICY_FIELD_NUMBER: _builtins.int
     NOTES_FIELD_NUMBER: _builtins.int
+    ATTEMPT_BUDGET_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
     policy: _builtins.str
     """The policy that would apply. Empty: none."""
+    attempt_budget: _builtins.int
+    """The most upstream calls that the call could cause, retries included."""
+    reason: _reason_pb2.Reason.ValueType
+    """Why nothing would be tried. UNSPECIFIED: something would."""
+    message: _builtins.str
+    """The same for people."""
     @_builtins.property
     def targets(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExplainedTarget]:
         """The targets, in order; those left out come last."""
@@ -736,10 +1052,13 @@ class ExplainRouteResponse(_message.Message):
         targets: _abc.Iterable[Global___ExplainedTarget] | None = ...,
         policy: _builtins.str = ...,
         notes: _abc.Iterable[_builtins.str] | None = ...,
+        attempt_budget: _builtins.int = ...,
+        reason: _reason_pb2.Reason.ValueType = ...,
+        message: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["notes", b"notes", "policy", b"policy", "targets", b"targets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_budget", b"attempt_budget", "message", b"message", "notes", b"notes", "policy", b"policy", "reason", b"reason", "targets", b"targets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -932,6 +1251,9 @@ class SimulatedOutcome(_message.Message):
     LATENCY_P50_FIELD_NUMBER: _builtins.int
     LATENCY_P99_FIELD_NUMBER: _builtins.int
     PRICE_UNKNOWN_COUNT_FIELD_NUMBER: _builtins.int
+    LATENCY_P90_FIELD_NUMBER: _builtins.int
+    FIRST_TOKEN_P50_FIELD_NUMBER: _builtins.int
+    ATTEMPT_COUNT_FIELD_NUMBER: _builtins.int
     request_count: _builtins.int
     """How many requests."""
     success_count: _builtins.int
@@ -942,6 +1264,8 @@ class SimulatedOutcome(_message.Message):
     """What they cost, billionths of a US dollar."""
     price_unknown_count: _builtins.int
     """How many had tokens whose price is unknown; `cost_nano_usd` leaves those out."""
+    attempt_count: _builtins.int
+    """How many attempts were made."""
     @_builtins.property
     def latency_p50(self) -> _duration_pb2.Duration:
         """Median latency."""
@@ -949,6 +1273,14 @@ class SimulatedOutcome(_message.Message):
     @_builtins.property
     def latency_p99(self) -> _duration_pb2.Duration:
         """99th percentile of latency."""
+
+    @_builtins.property
+    def latency_p90(self) -> _duration_pb2.Duration:
+        """90th percentile of latency."""
+
+    @_builtins.property
+    def first_token_p50(self) -> _duration_pb2.Duration:
+        """Median time to the first token of streamed requests. Absent: there were none."""
 
     def __init__(
         self,
@@ -960,10 +1292,13 @@ class SimulatedOutcome(_message.Message):
         latency_p50: _duration_pb2.Duration | None = ...,
         latency_p99: _duration_pb2.Duration | None = ...,
         price_unknown_count: _builtins.int = ...,
+        latency_p90: _duration_pb2.Duration | None = ...,
+        first_token_p50: _duration_pb2.Duration | None = ...,
+        attempt_count: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["latency_p50", b"latency_p50", "latency_p99", b"latency_p99"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["first_token_p50", b"first_token_p50", "latency_p50", b"latency_p50", "latency_p90", b"latency_p90", "latency_p99", b"latency_p99"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost_nano_usd", b"cost_nano_usd", "failover_count", b"failover_count", "latency_p50", b"latency_p50", "latency_p99", b"latency_p99", "price_unknown_count", b"price_unknown_count", "request_count", b"request_count", "success_count", b"success_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_count", b"attempt_count", "cost_nano_usd", b"cost_nano_usd", "failover_count", b"failover_count", "first_token_p50", b"first_token_p50", "latency_p50", b"latency_p50", "latency_p90", b"latency_p90", "latency_p99", b"latency_p99", "price_unknown_count", b"price_unknown_count", "request_count", b"request_count", "success_count", b"success_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1040,14 +1040,14 @@ export type Routing = Message$1<"headworks.v1.Routing"> & {
   models: string[];
 
   /**
-   * Providers allowed. Empty: all.
+   * Providers allowed, or single `provider/model` names. Empty: all.
    *
    * @generated from field: repeated string only = 2;
    */
   only: string[];
 
   /**
-   * Providers left out.
+   * Providers left out, or single `provider/model` names.
    *
    * @generated from field: repeated string ignore = 3;
    */
@@ -1075,7 +1075,7 @@ export type Routing = Message$1<"headworks.v1.Routing"> & {
   requireParameters: boolean;
 
   /**
-   * How to sort targets that are equal otherwise. Not served by this version: NOT_IMPLEMENTED.
+   * How to sort the targets. Unspecified: as the policy, or the list, says.
    *
    * @generated from field: headworks.v1.RoutingSort sort = 7;
    */

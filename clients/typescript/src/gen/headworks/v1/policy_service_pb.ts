@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headworks/v1/policy_service.proto.
  */
 export const file_headworks_v1_policy_service: GenFile = /*@__PURE__*/
-  fileDesc("CiFoZWFkd29ya3MvdjEvcG9saWN5X3NlcnZpY2UucHJvdG8SDGhlYWR3b3Jrcy52MSKnBAoGUG9saWN5EgwKBG5hbWUYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkSDwoHdmVyc2lvbhgDIAEoAxIMCgRldGFnGAQgASgJEi8KCGZhbGxiYWNrGAUgASgLMhsuaGVhZHdvcmtzLnYxLkZhbGxiYWNrQ2hhaW5IABIwCgh3ZWlnaHRlZBgGIAEoCzIcLmhlYWR3b3Jrcy52MS5XZWlnaHRlZFBvbGljeUgAEi4KB2xhdGVuY3kYByABKAsyGy5oZWFkd29ya3MudjEuTGF0ZW5jeVBvbGljeUgAEigKBGNvc3QYCCABKAsyGC5oZWFkd29ya3MudjEuQ29zdFBvbGljeUgAEjYKC2NvbmRpdGlvbmFsGAkgASgLMh8uaGVhZHdvcmtzLnYxLkNvbmRpdGlvbmFsUG9saWN5SAASKAoIdGltZW91dHMYCiABKAsyFi5oZWFkd29ya3MudjEuVGltZW91dHMSFAoMbWF4X2F0dGVtcHRzGAsgASgFEisKCm1pZF9zdHJlYW0YDCABKA4yFy5oZWFkd29ya3MudjEuTWlkU3RyZWFtEg8KB3JlZ2lvbnMYDSADKAkSLwoLY3JlYXRlX3RpbWUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGCgRraW5kIjwKDUZhbGxiYWNrQ2hhaW4SKwoHdGFyZ2V0cxgBIAMoCzIaLmhlYWR3b3Jrcy52MS5Qb2xpY3lUYXJnZXQiRwoMUG9saWN5VGFyZ2V0Eg0KBW1vZGVsGAEgASgJEigKCHRpbWVvdXRzGAIgASgLMhYuaGVhZHdvcmtzLnYxLlRpbWVvdXRzIj8KDldlaWdodGVkUG9saWN5Ei0KB3RhcmdldHMYASADKAsyHC5oZWFkd29ya3MudjEuV2VpZ2h0ZWRUYXJnZXQiLwoOV2VpZ2h0ZWRUYXJnZXQSDQoFbW9kZWwYASABKAkSDgoGd2VpZ2h0GAIgASgFIh8KDUxhdGVuY3lQb2xpY3kSDgoGbW9kZWxzGAEgAygJIhwKCkNvc3RQb2xpY3kSDgoGbW9kZWxzGAEgAygJIlQKEUNvbmRpdGlvbmFsUG9saWN5EiwKCGJyYW5jaGVzGAEgAygLMhouaGVhZHdvcmtzLnYxLlBvbGljeUJyYW5jaBIRCglvdGhlcndpc2UYAiABKAkiSgoMUG9saWN5QnJhbmNoEisKCmNvbmRpdGlvbnMYASADKAsyFy5oZWFkd29ya3MudjEuQ29uZGl0aW9uEg0KBW1vZGVsGAIgASgJIowBCglDb25kaXRpb24SDwoFbW9kZWwYASABKAlIABIaChBtaW5faW5wdXRfdG9rZW5zGAIgASgDSAASEwoJaGFzX3Rvb2xzGAMgASgISAASFAoKaGFzX2ltYWdlcxgEIAEoCEgAEg0KA3RhZxgFIAEoCUgAEhAKBmtleV9pZBgGIAEoCUgAQgYKBGtpbmQilwEKCFRpbWVvdXRzEi4KC2ZpcnN0X3Rva2VuGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjEKDmJldHdlZW5fdG9rZW5zGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEigKBXRvdGFsGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIjsKE0NyZWF0ZVBvbGljeVJlcXVlc3QSJAoGcG9saWN5GAEgASgLMhQuaGVhZHdvcmtzLnYxLlBvbGljeSI8ChRDcmVhdGVQb2xpY3lSZXNwb25zZRIkCgZwb2xpY3kYASABKAsyFC5oZWFkd29ya3MudjEuUG9saWN5IiAKEEdldFBvbGljeVJlcXVlc3QSDAoEbmFtZRgBIAEoCSI5ChFHZXRQb2xpY3lSZXNwb25zZRIkCgZwb2xpY3kYASABKAsyFC5oZWFkd29ya3MudjEuUG9saWN5IjwKE0xpc3RQb2xpY2llc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiVwoUTGlzdFBvbGljaWVzUmVzcG9uc2USJgoIcG9saWNpZXMYASADKAsyFC5oZWFkd29ya3MudjEuUG9saWN5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJsChNVcGRhdGVQb2xpY3lSZXF1ZXN0EiQKBnBvbGljeRgBIAEoCzIULmhlYWR3b3Jrcy52MS5Qb2xpY3kSLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIjwKFFVwZGF0ZVBvbGljeVJlc3BvbnNlEiQKBnBvbGljeRgBIAEoCzIULmhlYWR3b3Jrcy52MS5Qb2xpY3kiMQoTRGVsZXRlUG9saWN5UmVxdWVzdBIMCgRuYW1lGAEgASgJEgwKBGV0YWcYAiABKAkiFgoURGVsZXRlUG9saWN5UmVzcG9uc2UiRwoTRXhwbGFpblJvdXRlUmVxdWVzdBIgCgRjaGF0GAEgASgLMhIuaGVhZHdvcmtzLnYxLkNoYXQSDgoGa2V5X2lkGAIgASgJImUKFEV4cGxhaW5Sb3V0ZVJlc3BvbnNlEi4KB3RhcmdldHMYASADKAsyHS5oZWFkd29ya3MudjEuRXhwbGFpbmVkVGFyZ2V0Eg4KBnBvbGljeRgCIAEoCRINCgVub3RlcxgDIAMoCSK/AQoPRXhwbGFpbmVkVGFyZ2V0Eg4KBnRhcmdldBgBIAEoCRINCgVwbGFjZRgCIAEoBRIkCgZyZWFzb24YAyABKA4yFC5oZWFkd29ya3MudjEuUmVhc29uEg8KB21lc3NhZ2UYBCABKAkSGgoNaG9sZF9uYW5vX3VzZBgFIAEoA0gAiAEBEigKCHRpbWVvdXRzGAYgASgLMhYuaGVhZHdvcmtzLnYxLlRpbWVvdXRzQhAKDl9ob2xkX25hbm9fdXNkIt0BChVTaW11bGF0ZVBvbGljeVJlcXVlc3QSJAoGcG9saWN5GAEgASgLMhQuaGVhZHdvcmtzLnYxLlBvbGljeRIuCgpzdGFydF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGa2V5X2lkGAQgASgJEg0KBW1vZGVsGAUgASgJEgsKA3RhZxgGIAEoCRIUCgxtYXhfcmVxdWVzdHMYByABKAUivAEKFlNpbXVsYXRlUG9saWN5UmVzcG9uc2USMQoJc2ltdWxhdGVkGAEgASgLMh4uaGVhZHdvcmtzLnYxLlNpbXVsYXRlZE91dGNvbWUSMAoIcmVjb3JkZWQYAiABKAsyHi5oZWFkd29ya3MudjEuU2ltdWxhdGVkT3V0Y29tZRIuCgd0YXJnZXRzGAMgAygLMh0uaGVhZHdvcmtzLnYxLlNpbXVsYXRlZFRhcmdldBINCgVub3RlcxgEIAMoCSKGAQoPU2ltdWxhdGVkVGFyZ2V0Eg4KBnRhcmdldBgBIAEoCRIxCglzaW11bGF0ZWQYAiABKAsyHi5oZWFkd29ya3MudjEuU2ltdWxhdGVkT3V0Y29tZRIwCghyZWNvcmRlZBgDIAEoCzIeLmhlYWR3b3Jrcy52MS5TaW11bGF0ZWRPdXRjb21lIuwBChBTaW11bGF0ZWRPdXRjb21lEhUKDXJlcXVlc3RfY291bnQYASABKAMSFQoNc3VjY2Vzc19jb3VudBgCIAEoAxIWCg5mYWlsb3Zlcl9jb3VudBgDIAEoAxIVCg1jb3N0X25hbm9fdXNkGAQgASgDEi4KC2xhdGVuY3lfcDUwGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi4KC2xhdGVuY3lfcDk5GAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhsKE3ByaWNlX3Vua25vd25fY291bnQYByABKAMqbQoJTWlkU3RyZWFtEhoKFk1JRF9TVFJFQU1fVU5TUEVDSUZJRUQQABITCg9NSURfU1RSRUFNX0ZBSUwQARIXChNNSURfU1RSRUFNX0NPTlRJTlVFEAISFgoSTUlEX1NUUkVBTV9SRVNUQVJUEAMy7QQKDVBvbGljeVNlcnZpY2USVQoMQ3JlYXRlUG9saWN5EiEuaGVhZHdvcmtzLnYxLkNyZWF0ZVBvbGljeVJlcXVlc3QaIi5oZWFkd29ya3MudjEuQ3JlYXRlUG9saWN5UmVzcG9uc2USTAoJR2V0UG9saWN5Eh4uaGVhZHdvcmtzLnYxLkdldFBvbGljeVJlcXVlc3QaHy5oZWFkd29ya3MudjEuR2V0UG9saWN5UmVzcG9uc2USVQoMTGlzdFBvbGljaWVzEiEuaGVhZHdvcmtzLnYxLkxpc3RQb2xpY2llc1JlcXVlc3QaIi5oZWFkd29ya3MudjEuTGlzdFBvbGljaWVzUmVzcG9uc2USVQoMVXBkYXRlUG9saWN5EiEuaGVhZHdvcmtzLnYxLlVwZGF0ZVBvbGljeVJlcXVlc3QaIi5oZWFkd29ya3MudjEuVXBkYXRlUG9saWN5UmVzcG9uc2USVQoMRGVsZXRlUG9saWN5EiEuaGVhZHdvcmtzLnYxLkRlbGV0ZVBvbGljeVJlcXVlc3QaIi5oZWFkd29ya3MudjEuRGVsZXRlUG9saWN5UmVzcG9uc2USVQoMRXhwbGFpblJvdXRlEiEuaGVhZHdvcmtzLnYxLkV4cGxhaW5Sb3V0ZVJlcXVlc3QaIi5oZWFkd29ya3MudjEuRXhwbGFpblJvdXRlUmVzcG9uc2USWwoOU2ltdWxhdGVQb2xpY3kSIy5oZWFkd29ya3MudjEuU2ltdWxhdGVQb2xpY3lSZXF1ZXN0GiQuaGVhZHdvcmtzLnYxLlNpbXVsYXRlUG9saWN5UmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headworks_v1_chat, file_headworks_v1_reason]);
+  fileDesc("CiFoZWFkd29ya3MvdjEvcG9saWN5X3NlcnZpY2UucHJvdG8SDGhlYWR3b3Jrcy52MSLsBQoGUG9saWN5EgwKBG5hbWUYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkSDwoHdmVyc2lvbhgDIAEoAxIMCgRldGFnGAQgASgJEi8KCGZhbGxiYWNrGAUgASgLMhsuaGVhZHdvcmtzLnYxLkZhbGxiYWNrQ2hhaW5IABIwCgh3ZWlnaHRlZBgGIAEoCzIcLmhlYWR3b3Jrcy52MS5XZWlnaHRlZFBvbGljeUgAEi4KB2xhdGVuY3kYByABKAsyGy5oZWFkd29ya3MudjEuTGF0ZW5jeVBvbGljeUgAEigKBGNvc3QYCCABKAsyGC5oZWFkd29ya3MudjEuQ29zdFBvbGljeUgAEjYKC2NvbmRpdGlvbmFsGAkgASgLMh8uaGVhZHdvcmtzLnYxLkNvbmRpdGlvbmFsUG9saWN5SAASKAoIdGltZW91dHMYCiABKAsyFi5oZWFkd29ya3MudjEuVGltZW91dHMSFAoMbWF4X2F0dGVtcHRzGAsgASgFEisKCm1pZF9zdHJlYW0YDCABKA4yFy5oZWFkd29ya3MudjEuTWlkU3RyZWFtEg8KB3JlZ2lvbnMYDSADKAkSLwoLY3JlYXRlX3RpbWUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBImCgdyZXRyaWVzGBAgASgLMhUuaGVhZHdvcmtzLnYxLlJldHJpZXMSKgoLb25fYWxsX2Rvd24YESABKA4yFS5oZWFkd29ya3MudjEuQWxsRG93bhIiChpmYWlsb3Zlcl9vbl9jb250ZW50X3BvbGljeRgSIAEoCBIzCg5jYWNoZV9hZmZpbml0eRgTIAEoDjIbLmhlYWR3b3Jrcy52MS5DYWNoZUFmZmluaXR5EhYKDmF0dGVtcHRfYnVkZ2V0GBQgASgFQgYKBGtpbmQieQoHUmV0cmllcxISCgpwZXJfdGFyZ2V0GAEgASgFEioKB2JhY2tvZmYYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLgoLbWF4X2JhY2tvZmYYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iPAoNRmFsbGJhY2tDaGFpbhIrCgd0YXJnZXRzGAEgAygLMhouaGVhZHdvcmtzLnYxLlBvbGljeVRhcmdldCJHCgxQb2xpY3lUYXJnZXQSDQoFbW9kZWwYASABKAkSKAoIdGltZW91dHMYAiABKAsyFi5oZWFkd29ya3MudjEuVGltZW91dHMiPwoOV2VpZ2h0ZWRQb2xpY3kSLQoHdGFyZ2V0cxgBIAMoCzIcLmhlYWR3b3Jrcy52MS5XZWlnaHRlZFRhcmdldCLTAQoOV2VpZ2h0ZWRUYXJnZXQSDQoFbW9kZWwYASABKAkSDgoGd2VpZ2h0GAIgASgFEigKCHRpbWVvdXRzGAMgASgLMhYuaGVhZHdvcmtzLnYxLlRpbWVvdXRzEkQKDXdlaWdodF9ieV9rZXkYBCADKAsyLS5oZWFkd29ya3MudjEuV2VpZ2h0ZWRUYXJnZXQuV2VpZ2h0QnlLZXlFbnRyeRoyChBXZWlnaHRCeUtleUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoBToCOAEilwEKDUxhdGVuY3lQb2xpY3kSDgoGbW9kZWxzGAEgAygJEisKB3RhcmdldHMYAiADKAsyGi5oZWFkd29ya3MudjEuUG9saWN5VGFyZ2V0EicKBGdvYWwYAyABKA4yGS5oZWFkd29ya3MudjEuTGF0ZW5jeUdvYWwSFAoHZXhwbG9yZRgEIAEoAUgAiAEBQgoKCF9leHBsb3JlIkkKCkNvc3RQb2xpY3kSDgoGbW9kZWxzGAEgAygJEisKB3RhcmdldHMYAiADKAsyGi5oZWFkd29ya3MudjEuUG9saWN5VGFyZ2V0IlQKEUNvbmRpdGlvbmFsUG9saWN5EiwKCGJyYW5jaGVzGAEgAygLMhouaGVhZHdvcmtzLnYxLlBvbGljeUJyYW5jaBIRCglvdGhlcndpc2UYAiABKAkidAoMUG9saWN5QnJhbmNoEisKCmNvbmRpdGlvbnMYASADKAsyFy5oZWFkd29ya3MudjEuQ29uZGl0aW9uEg0KBW1vZGVsGAIgASgJEigKCHRpbWVvdXRzGAMgASgLMhYuaGVhZHdvcmtzLnYxLlRpbWVvdXRzIvUBCglDb25kaXRpb24SDwoFbW9kZWwYASABKAlIABIaChBtaW5faW5wdXRfdG9rZW5zGAIgASgDSAASEwoJaGFzX3Rvb2xzGAMgASgISAASFAoKaGFzX2ltYWdlcxgEIAEoCEgAEg0KA3RhZxgFIAEoCUgAEhAKBmtleV9pZBgGIAEoCUgAEhoKEG1heF9pbnB1dF90b2tlbnMYByABKANIABIQCgZyZWdpb24YCCABKAlIABIoCgR0aW1lGAkgASgLMhguaGVhZHdvcmtzLnYxLlRpbWVXaW5kb3dIABIPCgduZWdhdGVkGA8gASgIQgYKBGtpbmQiNgoKVGltZVdpbmRvdxINCgVzdGFydBgBIAEoCRILCgNlbmQYAiABKAkSDAoEZGF5cxgDIAMoBSKXAQoIVGltZW91dHMSLgoLZmlyc3RfdG9rZW4YASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMQoOYmV0d2Vlbl90b2tlbnMYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKAoFdG90YWwYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iOwoTQ3JlYXRlUG9saWN5UmVxdWVzdBIkCgZwb2xpY3kYASABKAsyFC5oZWFkd29ya3MudjEuUG9saWN5IjwKFENyZWF0ZVBvbGljeVJlc3BvbnNlEiQKBnBvbGljeRgBIAEoCzIULmhlYWR3b3Jrcy52MS5Qb2xpY3kiMQoQR2V0UG9saWN5UmVxdWVzdBIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAMiOQoRR2V0UG9saWN5UmVzcG9uc2USJAoGcG9saWN5GAEgASgLMhQuaGVhZHdvcmtzLnYxLlBvbGljeSI8ChNMaXN0UG9saWNpZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIlcKFExpc3RQb2xpY2llc1Jlc3BvbnNlEiYKCHBvbGljaWVzGAEgAygLMhQuaGVhZHdvcmtzLnYxLlBvbGljeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiUAoZTGlzdFBvbGljeVZlcnNpb25zUmVxdWVzdBIMCgRuYW1lGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJIl0KGkxpc3RQb2xpY3lWZXJzaW9uc1Jlc3BvbnNlEiYKCHBvbGljaWVzGAEgAygLMhQuaGVhZHdvcmtzLnYxLlBvbGljeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkibAoTVXBkYXRlUG9saWN5UmVxdWVzdBIkCgZwb2xpY3kYASABKAsyFC5oZWFkd29ya3MudjEuUG9saWN5Ei8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayI8ChRVcGRhdGVQb2xpY3lSZXNwb25zZRIkCgZwb2xpY3kYASABKAsyFC5oZWFkd29ya3MudjEuUG9saWN5IjEKE0RlbGV0ZVBvbGljeVJlcXVlc3QSDAoEbmFtZRgBIAEoCRIMCgRldGFnGAIgASgJIhYKFERlbGV0ZVBvbGljeVJlc3BvbnNlIkcKE0V4cGxhaW5Sb3V0ZVJlcXVlc3QSIAoEY2hhdBgBIAEoCzISLmhlYWR3b3Jrcy52MS5DaGF0Eg4KBmtleV9pZBgCIAEoCSK0AQoURXhwbGFpblJvdXRlUmVzcG9uc2USLgoHdGFyZ2V0cxgBIAMoCzIdLmhlYWR3b3Jrcy52MS5FeHBsYWluZWRUYXJnZXQSDgoGcG9saWN5GAIgASgJEg0KBW5vdGVzGAMgAygJEhYKDmF0dGVtcHRfYnVkZ2V0GAQgASgFEiQKBnJlYXNvbhgFIAEoDjIULmhlYWR3b3Jrcy52MS5SZWFzb24SDwoHbWVzc2FnZRgGIAEoCSK/AQoPRXhwbGFpbmVkVGFyZ2V0Eg4KBnRhcmdldBgBIAEoCRINCgVwbGFjZRgCIAEoBRIkCgZyZWFzb24YAyABKA4yFC5oZWFkd29ya3MudjEuUmVhc29uEg8KB21lc3NhZ2UYBCABKAkSGgoNaG9sZF9uYW5vX3VzZBgFIAEoA0gAiAEBEigKCHRpbWVvdXRzGAYgASgLMhYuaGVhZHdvcmtzLnYxLlRpbWVvdXRzQhAKDl9ob2xkX25hbm9fdXNkIt0BChVTaW11bGF0ZVBvbGljeVJlcXVlc3QSJAoGcG9saWN5GAEgASgLMhQuaGVhZHdvcmtzLnYxLlBvbGljeRIuCgpzdGFydF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGa2V5X2lkGAQgASgJEg0KBW1vZGVsGAUgASgJEgsKA3RhZxgGIAEoCRIUCgxtYXhfcmVxdWVzdHMYByABKAUivAEKFlNpbXVsYXRlUG9saWN5UmVzcG9uc2USMQoJc2ltdWxhdGVkGAEgASgLMh4uaGVhZHdvcmtzLnYxLlNpbXVsYXRlZE91dGNvbWUSMAoIcmVjb3JkZWQYAiABKAsyHi5oZWFkd29ya3MudjEuU2ltdWxhdGVkT3V0Y29tZRIuCgd0YXJnZXRzGAMgAygLMh0uaGVhZHdvcmtzLnYxLlNpbXVsYXRlZFRhcmdldBINCgVub3RlcxgEIAMoCSKGAQoPU2ltdWxhdGVkVGFyZ2V0Eg4KBnRhcmdldBgBIAEoCRIxCglzaW11bGF0ZWQYAiABKAsyHi5oZWFkd29ya3MudjEuU2ltdWxhdGVkT3V0Y29tZRIwCghyZWNvcmRlZBgDIAEoCzIeLmhlYWR3b3Jrcy52MS5TaW11bGF0ZWRPdXRjb21lIucCChBTaW11bGF0ZWRPdXRjb21lEhUKDXJlcXVlc3RfY291bnQYASABKAMSFQoNc3VjY2Vzc19jb3VudBgCIAEoAxIWCg5mYWlsb3Zlcl9jb3VudBgDIAEoAxIVCg1jb3N0X25hbm9fdXNkGAQgASgDEi4KC2xhdGVuY3lfcDUwGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi4KC2xhdGVuY3lfcDk5GAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhsKE3ByaWNlX3Vua25vd25fY291bnQYByABKAMSLgoLbGF0ZW5jeV9wOTAYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMgoPZmlyc3RfdG9rZW5fcDUwGAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhUKDWF0dGVtcHRfY291bnQYCiABKAMqUwoHQWxsRG93bhIYChRBTExfRE9XTl9VTlNQRUNJRklFRBAAEhYKEkFMTF9ET1dOX0xFQVNUX0JBRBABEhYKEkFMTF9ET1dOX0ZBSUxfRkFTVBACKl4KDUNhY2hlQWZmaW5pdHkSHgoaQ0FDSEVfQUZGSU5JVFlfVU5TUEVDSUZJRUQQABIVChFDQUNIRV9BRkZJTklUWV9PThABEhYKEkNBQ0hFX0FGRklOSVRZX09GRhACKoUBCgtMYXRlbmN5R29hbBIcChhMQVRFTkNZX0dPQUxfVU5TUEVDSUZJRUQQABIdChlMQVRFTkNZX0dPQUxfV0hPTEVfQU5TV0VSEAESHAoYTEFURU5DWV9HT0FMX0ZJUlNUX1RPS0VOEAISGwoXTEFURU5DWV9HT0FMX1RIUk9VR0hQVVQQAyptCglNaWRTdHJlYW0SGgoWTUlEX1NUUkVBTV9VTlNQRUNJRklFRBAAEhMKD01JRF9TVFJFQU1fRkFJTBABEhcKE01JRF9TVFJFQU1fQ09OVElOVUUQAhIWChJNSURfU1RSRUFNX1JFU1RBUlQQAzLWBQoNUG9saWN5U2VydmljZRJVCgxDcmVhdGVQb2xpY3kSIS5oZWFkd29ya3MudjEuQ3JlYXRlUG9saWN5UmVxdWVzdBoiLmhlYWR3b3Jrcy52MS5DcmVhdGVQb2xpY3lSZXNwb25zZRJMCglHZXRQb2xpY3kSHi5oZWFkd29ya3MudjEuR2V0UG9saWN5UmVxdWVzdBofLmhlYWR3b3Jrcy52MS5HZXRQb2xpY3lSZXNwb25zZRJVCgxMaXN0UG9saWNpZXMSIS5oZWFkd29ya3MudjEuTGlzdFBvbGljaWVzUmVxdWVzdBoiLmhlYWR3b3Jrcy52MS5MaXN0UG9saWNpZXNSZXNwb25zZRJnChJMaXN0UG9saWN5VmVyc2lvbnMSJy5oZWFkd29ya3MudjEuTGlzdFBvbGljeVZlcnNpb25zUmVxdWVzdBooLmhlYWR3b3Jrcy52MS5MaXN0UG9saWN5VmVyc2lvbnNSZXNwb25zZRJVCgxVcGRhdGVQb2xpY3kSIS5oZWFkd29ya3MudjEuVXBkYXRlUG9saWN5UmVxdWVzdBoiLmhlYWR3b3Jrcy52MS5VcGRhdGVQb2xpY3lSZXNwb25zZRJVCgxEZWxldGVQb2xpY3kSIS5oZWFkd29ya3MudjEuRGVsZXRlUG9saWN5UmVxdWVzdBoiLmhlYWR3b3Jrcy52MS5EZWxldGVQb2xpY3lSZXNwb25zZRJVCgxFeHBsYWluUm91dGUSIS5oZWFkd29ya3MudjEuRXhwbGFpblJvdXRlUmVxdWVzdBoiLmhlYWR3b3Jrcy52MS5FeHBsYWluUm91dGVSZXNwb25zZRJbCg5TaW11bGF0ZVBvbGljeRIjLmhlYWR3b3Jrcy52MS5TaW11bGF0ZVBvbGljeVJlcXVlc3QaJC5oZWFkd29ya3MudjEuU2ltdWxhdGVQb2xpY3lSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headworks_v1_chat, file_headworks_v1_reason]);
 
 /**
  * A policy.
@@ -69,7 +69,7 @@ export type Policy = Message<"headworks.v1.Policy"> & {
     case: "fallback";
   } | {
     /**
-     * Spreads calls by weight. Not served by this version.
+     * Spreads calls by weight.
      *
      * @generated from field: headworks.v1.WeightedPolicy weighted = 6;
      */
@@ -77,7 +77,7 @@ export type Policy = Message<"headworks.v1.Policy"> & {
     case: "weighted";
   } | {
     /**
-     * Prefers the fastest. Not served by this version.
+     * Prefers the fastest.
      *
      * @generated from field: headworks.v1.LatencyPolicy latency = 7;
      */
@@ -85,7 +85,7 @@ export type Policy = Message<"headworks.v1.Policy"> & {
     case: "latency";
   } | {
     /**
-     * Prefers the cheapest. Not served by this version.
+     * Prefers the cheapest.
      *
      * @generated from field: headworks.v1.CostPolicy cost = 8;
      */
@@ -93,7 +93,7 @@ export type Policy = Message<"headworks.v1.Policy"> & {
     case: "cost";
   } | {
     /**
-     * Chooses by conditions on the request. Not served by this version.
+     * Chooses by conditions on the request.
      *
      * @generated from field: headworks.v1.ConditionalPolicy conditional = 9;
      */
@@ -142,6 +142,41 @@ export type Policy = Message<"headworks.v1.Policy"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 15;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * Retries at the same target. Absent: as the gateway is configured.
+   *
+   * @generated from field: headworks.v1.Retries retries = 16;
+   */
+  retries?: Retries | undefined;
+
+  /**
+   * What happens when every target rests after failing.
+   *
+   * @generated from field: headworks.v1.AllDown on_all_down = 17;
+   */
+  onAllDown: AllDown;
+
+  /**
+   * Whether a refusal by one provider's content policy goes on to the next target.
+   *
+   * @generated from field: bool failover_on_content_policy = 18;
+   */
+  failoverOnContentPolicy: boolean;
+
+  /**
+   * Whether requests stay with the target that holds their prompt's cache.
+   *
+   * @generated from field: headworks.v1.CacheAffinity cache_affinity = 19;
+   */
+  cacheAffinity: CacheAffinity;
+
+  /**
+   * Given by the gateway: the most upstream calls that one client call can cause, retries included.
+   *
+   * @generated from field: int32 attempt_budget = 20;
+   */
+  attemptBudget: number;
 };
 
 /**
@@ -150,6 +185,41 @@ export type Policy = Message<"headworks.v1.Policy"> & {
  */
 export const PolicySchema: GenMessage<Policy> = /*@__PURE__*/
   messageDesc(file_headworks_v1_policy_service, 0);
+
+/**
+ * Retries at the same target, after failures that trying again can mend. They count as attempts.
+ *
+ * @generated from message headworks.v1.Retries
+ */
+export type Retries = Message<"headworks.v1.Retries"> & {
+  /**
+   * Most retries at one target before the next one's turn, 0 to 10.
+   *
+   * @generated from field: int32 per_target = 1;
+   */
+  perTarget: number;
+
+  /**
+   * The wait before the first; doubled with each, half of it drawn by chance. Absent: 100 ms.
+   *
+   * @generated from field: google.protobuf.Duration backoff = 2;
+   */
+  backoff?: Duration | undefined;
+
+  /**
+   * The longest wait. A provider that asks for more is not retried. Absent: 2 s.
+   *
+   * @generated from field: google.protobuf.Duration max_backoff = 3;
+   */
+  maxBackoff?: Duration | undefined;
+};
+
+/**
+ * Describes the message headworks.v1.Retries.
+ * Use `create(RetriesSchema)` to create a new message.
+ */
+export const RetriesSchema: GenMessage<Retries> = /*@__PURE__*/
+  messageDesc(file_headworks_v1_policy_service, 1);
 
 /**
  * Tries targets in order until one answers.
@@ -170,7 +240,7 @@ export type FallbackChain = Message<"headworks.v1.FallbackChain"> & {
  * Use `create(FallbackChainSchema)` to create a new message.
  */
 export const FallbackChainSchema: GenMessage<FallbackChain> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 1);
+  messageDesc(file_headworks_v1_policy_service, 2);
 
 /**
  * One target of a policy.
@@ -179,7 +249,7 @@ export const FallbackChainSchema: GenMessage<FallbackChain> = /*@__PURE__*/
  */
 export type PolicyTarget = Message<"headworks.v1.PolicyTarget"> & {
   /**
-   * `provider/model`. Another policy, as `policy/NAME`, is not served by this version.
+   * `provider/model` or `policy/NAME`.
    *
    * @generated from field: string model = 1;
    */
@@ -198,16 +268,17 @@ export type PolicyTarget = Message<"headworks.v1.PolicyTarget"> & {
  * Use `create(PolicyTargetSchema)` to create a new message.
  */
 export const PolicyTargetSchema: GenMessage<PolicyTarget> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 2);
+  messageDesc(file_headworks_v1_policy_service, 3);
 
 /**
- * Spreads calls by weight.
+ * Spreads calls by weight: the same target for the same `trace_id`, else for the same `user_id`, else by chance.
+ * A target that fails or cannot serve a request is left out, and its weight shared among the others.
  *
  * @generated from message headworks.v1.WeightedPolicy
  */
 export type WeightedPolicy = Message<"headworks.v1.WeightedPolicy"> & {
   /**
-   * The targets.
+   * The targets. At least one.
    *
    * @generated from field: repeated headworks.v1.WeightedTarget targets = 1;
    */
@@ -219,7 +290,7 @@ export type WeightedPolicy = Message<"headworks.v1.WeightedPolicy"> & {
  * Use `create(WeightedPolicySchema)` to create a new message.
  */
 export const WeightedPolicySchema: GenMessage<WeightedPolicy> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 3);
+  messageDesc(file_headworks_v1_policy_service, 4);
 
 /**
  * One target with a weight.
@@ -240,6 +311,20 @@ export type WeightedTarget = Message<"headworks.v1.WeightedTarget"> & {
    * @generated from field: int32 weight = 2;
    */
   weight: number;
+
+  /**
+   * Time limits of an attempt there, where they differ from the policy's.
+   *
+   * @generated from field: headworks.v1.Timeouts timeouts = 3;
+   */
+  timeouts?: Timeouts | undefined;
+
+  /**
+   * Its share for calls of some keys, by the key's id. 0: none.
+   *
+   * @generated from field: map<string, int32> weight_by_key = 4;
+   */
+  weightByKey: { [key: string]: number };
 };
 
 /**
@@ -247,20 +332,41 @@ export type WeightedTarget = Message<"headworks.v1.WeightedTarget"> & {
  * Use `create(WeightedTargetSchema)` to create a new message.
  */
 export const WeightedTargetSchema: GenMessage<WeightedTarget> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 4);
+  messageDesc(file_headworks_v1_policy_service, 5);
 
 /**
- * Prefers the fastest.
+ * Prefers the fastest, by what was measured of late; small and large requests are measured apart.
  *
  * @generated from message headworks.v1.LatencyPolicy
  */
 export type LatencyPolicy = Message<"headworks.v1.LatencyPolicy"> & {
   /**
-   * `provider/model` or `policy/NAME` each.
+   * `provider/model` or `policy/NAME` each. Instead of `targets`, where none has limits of its own.
    *
    * @generated from field: repeated string models = 1;
    */
   models: string[];
+
+  /**
+   * The targets. Instead of `models`.
+   *
+   * @generated from field: repeated headworks.v1.PolicyTarget targets = 2;
+   */
+  targets: PolicyTarget[];
+
+  /**
+   * Fastest in what.
+   *
+   * @generated from field: headworks.v1.LatencyGoal goal = 3;
+   */
+  goal: LatencyGoal;
+
+  /**
+   * Share of calls, 0 to 1, that go first to a target whose speed is unknown, while there is one. Absent: 0.1.
+   *
+   * @generated from field: optional double explore = 4;
+   */
+  explore?: number | undefined;
 };
 
 /**
@@ -268,20 +374,27 @@ export type LatencyPolicy = Message<"headworks.v1.LatencyPolicy"> & {
  * Use `create(LatencyPolicySchema)` to create a new message.
  */
 export const LatencyPolicySchema: GenMessage<LatencyPolicy> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 5);
+  messageDesc(file_headworks_v1_policy_service, 6);
 
 /**
- * Prefers the cheapest.
+ * Prefers the cheapest for the estimated size of the request. Targets of unknown price come last.
  *
  * @generated from message headworks.v1.CostPolicy
  */
 export type CostPolicy = Message<"headworks.v1.CostPolicy"> & {
   /**
-   * `provider/model` or `policy/NAME` each.
+   * `provider/model` or `policy/NAME` each. Instead of `targets`, where none has limits of its own.
    *
    * @generated from field: repeated string models = 1;
    */
   models: string[];
+
+  /**
+   * The targets. Instead of `models`.
+   *
+   * @generated from field: repeated headworks.v1.PolicyTarget targets = 2;
+   */
+  targets: PolicyTarget[];
 };
 
 /**
@@ -289,7 +402,7 @@ export type CostPolicy = Message<"headworks.v1.CostPolicy"> & {
  * Use `create(CostPolicySchema)` to create a new message.
  */
 export const CostPolicySchema: GenMessage<CostPolicy> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 6);
+  messageDesc(file_headworks_v1_policy_service, 7);
 
 /**
  * Chooses by conditions on the request.
@@ -305,7 +418,7 @@ export type ConditionalPolicy = Message<"headworks.v1.ConditionalPolicy"> & {
   branches: PolicyBranch[];
 
   /**
-   * Where no branch holds: `provider/model` or `policy/NAME`.
+   * Where no branch holds: `provider/model` or `policy/NAME`. Empty: the model that was asked for.
    *
    * @generated from field: string otherwise = 2;
    */
@@ -317,7 +430,7 @@ export type ConditionalPolicy = Message<"headworks.v1.ConditionalPolicy"> & {
  * Use `create(ConditionalPolicySchema)` to create a new message.
  */
 export const ConditionalPolicySchema: GenMessage<ConditionalPolicy> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 7);
+  messageDesc(file_headworks_v1_policy_service, 8);
 
 /**
  * A branch of a conditional policy.
@@ -326,7 +439,7 @@ export const ConditionalPolicySchema: GenMessage<ConditionalPolicy> = /*@__PURE_
  */
 export type PolicyBranch = Message<"headworks.v1.PolicyBranch"> & {
   /**
-   * All must hold.
+   * All must hold. At least one.
    *
    * @generated from field: repeated headworks.v1.Condition conditions = 1;
    */
@@ -338,6 +451,13 @@ export type PolicyBranch = Message<"headworks.v1.PolicyBranch"> & {
    * @generated from field: string model = 2;
    */
   model: string;
+
+  /**
+   * Time limits of an attempt there, where they differ from the policy's.
+   *
+   * @generated from field: headworks.v1.Timeouts timeouts = 3;
+   */
+  timeouts?: Timeouts | undefined;
 };
 
 /**
@@ -345,7 +465,7 @@ export type PolicyBranch = Message<"headworks.v1.PolicyBranch"> & {
  * Use `create(PolicyBranchSchema)` to create a new message.
  */
 export const PolicyBranchSchema: GenMessage<PolicyBranch> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 8);
+  messageDesc(file_headworks_v1_policy_service, 9);
 
 /**
  * One condition on a request.
@@ -360,7 +480,7 @@ export type Condition = Message<"headworks.v1.Condition"> & {
    */
   kind: {
     /**
-     * Pattern of the model asked for.
+     * Pattern of the model asked for; `*` stands for any run of characters.
      *
      * @generated from field: string model = 1;
      */
@@ -376,7 +496,7 @@ export type Condition = Message<"headworks.v1.Condition"> & {
     case: "minInputTokens";
   } | {
     /**
-     * It carries tools.
+     * It carries tools; false: it carries none.
      *
      * @generated from field: bool has_tools = 3;
      */
@@ -384,7 +504,7 @@ export type Condition = Message<"headworks.v1.Condition"> & {
     case: "hasTools";
   } | {
     /**
-     * It carries pictures.
+     * It carries pictures; false: it carries none.
      *
      * @generated from field: bool has_images = 4;
      */
@@ -406,7 +526,38 @@ export type Condition = Message<"headworks.v1.Condition"> & {
      */
     value: string;
     case: "keyId";
+  } | {
+    /**
+     * Input of at most this many estimated tokens.
+     *
+     * @generated from field: int64 max_input_tokens = 7;
+     */
+    value: bigint;
+    case: "maxInputTokens";
+  } | {
+    /**
+     * Its key or the request itself is held to this region, among others.
+     *
+     * @generated from field: string region = 8;
+     */
+    value: string;
+    case: "region";
+  } | {
+    /**
+     * It comes at this time.
+     *
+     * @generated from field: headworks.v1.TimeWindow time = 9;
+     */
+    value: TimeWindow;
+    case: "time";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * It holds where it otherwise would not.
+   *
+   * @generated from field: bool negated = 15;
+   */
+  negated: boolean;
 };
 
 /**
@@ -414,7 +565,42 @@ export type Condition = Message<"headworks.v1.Condition"> & {
  * Use `create(ConditionSchema)` to create a new message.
  */
 export const ConditionSchema: GenMessage<Condition> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 9);
+  messageDesc(file_headworks_v1_policy_service, 10);
+
+/**
+ * A time of the day, on some days of the week, UTC.
+ *
+ * @generated from message headworks.v1.TimeWindow
+ */
+export type TimeWindow = Message<"headworks.v1.TimeWindow"> & {
+  /**
+   * First minute, `HH:MM`.
+   *
+   * @generated from field: string start = 1;
+   */
+  start: string;
+
+  /**
+   * The minute after the last, `HH:MM`, at most `24:00`. Before `start`: on the next day.
+   *
+   * @generated from field: string end = 2;
+   */
+  end: string;
+
+  /**
+   * Days of the week on which it starts, 1 (Monday) to 7 (Sunday). Empty: every day.
+   *
+   * @generated from field: repeated int32 days = 3;
+   */
+  days: number[];
+};
+
+/**
+ * Describes the message headworks.v1.TimeWindow.
+ * Use `create(TimeWindowSchema)` to create a new message.
+ */
+export const TimeWindowSchema: GenMessage<TimeWindow> = /*@__PURE__*/
+  messageDesc(file_headworks_v1_policy_service, 11);
 
 /**
  * Time limits of an attempt. Absent: as the gateway is configured.
@@ -449,7 +635,7 @@ export type Timeouts = Message<"headworks.v1.Timeouts"> & {
  * Use `create(TimeoutsSchema)` to create a new message.
  */
 export const TimeoutsSchema: GenMessage<Timeouts> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 10);
+  messageDesc(file_headworks_v1_policy_service, 12);
 
 /**
  * Asks for a new policy.
@@ -470,7 +656,7 @@ export type CreatePolicyRequest = Message<"headworks.v1.CreatePolicyRequest"> & 
  * Use `create(CreatePolicyRequestSchema)` to create a new message.
  */
 export const CreatePolicyRequestSchema: GenMessage<CreatePolicyRequest> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 11);
+  messageDesc(file_headworks_v1_policy_service, 13);
 
 /**
  * A new policy.
@@ -491,7 +677,7 @@ export type CreatePolicyResponse = Message<"headworks.v1.CreatePolicyResponse"> 
  * Use `create(CreatePolicyResponseSchema)` to create a new message.
  */
 export const CreatePolicyResponseSchema: GenMessage<CreatePolicyResponse> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 12);
+  messageDesc(file_headworks_v1_policy_service, 14);
 
 /**
  * Asks for a policy.
@@ -505,6 +691,13 @@ export type GetPolicyRequest = Message<"headworks.v1.GetPolicyRequest"> & {
    * @generated from field: string name = 1;
    */
   name: string;
+
+  /**
+   * The version wanted. 0: the one in force.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
 };
 
 /**
@@ -512,7 +705,7 @@ export type GetPolicyRequest = Message<"headworks.v1.GetPolicyRequest"> & {
  * Use `create(GetPolicyRequestSchema)` to create a new message.
  */
 export const GetPolicyRequestSchema: GenMessage<GetPolicyRequest> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 13);
+  messageDesc(file_headworks_v1_policy_service, 15);
 
 /**
  * A policy.
@@ -533,7 +726,7 @@ export type GetPolicyResponse = Message<"headworks.v1.GetPolicyResponse"> & {
  * Use `create(GetPolicyResponseSchema)` to create a new message.
  */
 export const GetPolicyResponseSchema: GenMessage<GetPolicyResponse> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 14);
+  messageDesc(file_headworks_v1_policy_service, 16);
 
 /**
  * Asks for policies.
@@ -561,7 +754,7 @@ export type ListPoliciesRequest = Message<"headworks.v1.ListPoliciesRequest"> & 
  * Use `create(ListPoliciesRequestSchema)` to create a new message.
  */
 export const ListPoliciesRequestSchema: GenMessage<ListPoliciesRequest> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 15);
+  messageDesc(file_headworks_v1_policy_service, 17);
 
 /**
  * A page of policies.
@@ -589,7 +782,70 @@ export type ListPoliciesResponse = Message<"headworks.v1.ListPoliciesResponse"> 
  * Use `create(ListPoliciesResponseSchema)` to create a new message.
  */
 export const ListPoliciesResponseSchema: GenMessage<ListPoliciesResponse> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 16);
+  messageDesc(file_headworks_v1_policy_service, 18);
+
+/**
+ * Asks for the versions of a policy.
+ *
+ * @generated from message headworks.v1.ListPolicyVersionsRequest
+ */
+export type ListPolicyVersionsRequest = Message<"headworks.v1.ListPolicyVersionsRequest"> & {
+  /**
+   * The policy's name.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Most versions to return. 0: 100; at most 1000.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * Where the last page ended.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message headworks.v1.ListPolicyVersionsRequest.
+ * Use `create(ListPolicyVersionsRequestSchema)` to create a new message.
+ */
+export const ListPolicyVersionsRequestSchema: GenMessage<ListPolicyVersionsRequest> = /*@__PURE__*/
+  messageDesc(file_headworks_v1_policy_service, 19);
+
+/**
+ * Versions of a policy.
+ *
+ * @generated from message headworks.v1.ListPolicyVersionsResponse
+ */
+export type ListPolicyVersionsResponse = Message<"headworks.v1.ListPolicyVersionsResponse"> & {
+  /**
+   * The versions, newest first. Only the one in force has an etag.
+   *
+   * @generated from field: repeated headworks.v1.Policy policies = 1;
+   */
+  policies: Policy[];
+
+  /**
+   * Where the next page begins. Empty: this is the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message headworks.v1.ListPolicyVersionsResponse.
+ * Use `create(ListPolicyVersionsResponseSchema)` to create a new message.
+ */
+export const ListPolicyVersionsResponseSchema: GenMessage<ListPolicyVersionsResponse> = /*@__PURE__*/
+  messageDesc(file_headworks_v1_policy_service, 20);
 
 /**
  * Asks for a change of a policy.
@@ -606,7 +862,8 @@ export type UpdatePolicyRequest = Message<"headworks.v1.UpdatePolicyRequest"> & 
 
   /**
    * The fields to change: `description`, the kind by its field's name, `timeouts`, `max_attempts`, `mid_stream`,
-   * `regions`. Needed; an unknown path is INVALID_ARGUMENT.
+   * `regions`, `retries`, `on_all_down`, `failover_on_content_policy`, `cache_affinity`. Needed; an unknown path is
+   * INVALID_ARGUMENT.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -618,7 +875,7 @@ export type UpdatePolicyRequest = Message<"headworks.v1.UpdatePolicyRequest"> & 
  * Use `create(UpdatePolicyRequestSchema)` to create a new message.
  */
 export const UpdatePolicyRequestSchema: GenMessage<UpdatePolicyRequest> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 17);
+  messageDesc(file_headworks_v1_policy_service, 21);
 
 /**
  * The changed policy.
@@ -639,7 +896,7 @@ export type UpdatePolicyResponse = Message<"headworks.v1.UpdatePolicyResponse"> 
  * Use `create(UpdatePolicyResponseSchema)` to create a new message.
  */
 export const UpdatePolicyResponseSchema: GenMessage<UpdatePolicyResponse> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 18);
+  messageDesc(file_headworks_v1_policy_service, 22);
 
 /**
  * Asks for the end of a policy.
@@ -667,7 +924,7 @@ export type DeletePolicyRequest = Message<"headworks.v1.DeletePolicyRequest"> & 
  * Use `create(DeletePolicyRequestSchema)` to create a new message.
  */
 export const DeletePolicyRequestSchema: GenMessage<DeletePolicyRequest> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 19);
+  messageDesc(file_headworks_v1_policy_service, 23);
 
 /**
  * The policy is gone.
@@ -682,7 +939,7 @@ export type DeletePolicyResponse = Message<"headworks.v1.DeletePolicyResponse"> 
  * Use `create(DeletePolicyResponseSchema)` to create a new message.
  */
 export const DeletePolicyResponseSchema: GenMessage<DeletePolicyResponse> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 20);
+  messageDesc(file_headworks_v1_policy_service, 24);
 
 /**
  * Asks what would be tried.
@@ -710,7 +967,7 @@ export type ExplainRouteRequest = Message<"headworks.v1.ExplainRouteRequest"> & 
  * Use `create(ExplainRouteRequestSchema)` to create a new message.
  */
 export const ExplainRouteRequestSchema: GenMessage<ExplainRouteRequest> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 21);
+  messageDesc(file_headworks_v1_policy_service, 25);
 
 /**
  * What would be tried.
@@ -738,6 +995,27 @@ export type ExplainRouteResponse = Message<"headworks.v1.ExplainRouteResponse"> 
    * @generated from field: repeated string notes = 3;
    */
   notes: string[];
+
+  /**
+   * The most upstream calls that the call could cause, retries included.
+   *
+   * @generated from field: int32 attempt_budget = 4;
+   */
+  attemptBudget: number;
+
+  /**
+   * Why nothing would be tried. UNSPECIFIED: something would.
+   *
+   * @generated from field: headworks.v1.Reason reason = 5;
+   */
+  reason: Reason;
+
+  /**
+   * The same for people.
+   *
+   * @generated from field: string message = 6;
+   */
+  message: string;
 };
 
 /**
@@ -745,7 +1023,7 @@ export type ExplainRouteResponse = Message<"headworks.v1.ExplainRouteResponse"> 
  * Use `create(ExplainRouteResponseSchema)` to create a new message.
  */
 export const ExplainRouteResponseSchema: GenMessage<ExplainRouteResponse> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 22);
+  messageDesc(file_headworks_v1_policy_service, 26);
 
 /**
  * A target and its place.
@@ -801,7 +1079,7 @@ export type ExplainedTarget = Message<"headworks.v1.ExplainedTarget"> & {
  * Use `create(ExplainedTargetSchema)` to create a new message.
  */
 export const ExplainedTargetSchema: GenMessage<ExplainedTarget> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 23);
+  messageDesc(file_headworks_v1_policy_service, 27);
 
 /**
  * Asks for a simulation.
@@ -864,7 +1142,7 @@ export type SimulatePolicyRequest = Message<"headworks.v1.SimulatePolicyRequest"
  * Use `create(SimulatePolicyRequestSchema)` to create a new message.
  */
 export const SimulatePolicyRequestSchema: GenMessage<SimulatePolicyRequest> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 24);
+  messageDesc(file_headworks_v1_policy_service, 28);
 
 /**
  * What would have happened, beside what did.
@@ -906,7 +1184,7 @@ export type SimulatePolicyResponse = Message<"headworks.v1.SimulatePolicyRespons
  * Use `create(SimulatePolicyResponseSchema)` to create a new message.
  */
 export const SimulatePolicyResponseSchema: GenMessage<SimulatePolicyResponse> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 25);
+  messageDesc(file_headworks_v1_policy_service, 29);
 
 /**
  * One target's part in a simulation.
@@ -941,7 +1219,7 @@ export type SimulatedTarget = Message<"headworks.v1.SimulatedTarget"> & {
  * Use `create(SimulatedTargetSchema)` to create a new message.
  */
 export const SimulatedTargetSchema: GenMessage<SimulatedTarget> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 26);
+  messageDesc(file_headworks_v1_policy_service, 30);
 
 /**
  * Sums over the requests of a simulation.
@@ -997,6 +1275,27 @@ export type SimulatedOutcome = Message<"headworks.v1.SimulatedOutcome"> & {
    * @generated from field: int64 price_unknown_count = 7;
    */
   priceUnknownCount: bigint;
+
+  /**
+   * 90th percentile of latency.
+   *
+   * @generated from field: google.protobuf.Duration latency_p90 = 8;
+   */
+  latencyP90?: Duration | undefined;
+
+  /**
+   * Median time to the first token of streamed requests. Absent: there were none.
+   *
+   * @generated from field: google.protobuf.Duration first_token_p50 = 9;
+   */
+  firstTokenP50?: Duration | undefined;
+
+  /**
+   * How many attempts were made.
+   *
+   * @generated from field: int64 attempt_count = 10;
+   */
+  attemptCount: bigint;
 };
 
 /**
@@ -1004,7 +1303,116 @@ export type SimulatedOutcome = Message<"headworks.v1.SimulatedOutcome"> & {
  * Use `create(SimulatedOutcomeSchema)` to create a new message.
  */
 export const SimulatedOutcomeSchema: GenMessage<SimulatedOutcome> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 27);
+  messageDesc(file_headworks_v1_policy_service, 31);
+
+/**
+ * What happens when every target rests after failing.
+ *
+ * @generated from enum headworks.v1.AllDown
+ */
+export enum AllDown {
+  /**
+   * The same as LEAST_BAD.
+   *
+   * @generated from enum value: ALL_DOWN_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * They are tried, the one that rests shortest first.
+   *
+   * @generated from enum value: ALL_DOWN_LEAST_BAD = 1;
+   */
+  LEAST_BAD = 1,
+
+  /**
+   * Nobody is called: ALL_TARGETS_FAILED with the time to wait.
+   *
+   * @generated from enum value: ALL_DOWN_FAIL_FAST = 2;
+   */
+  FAIL_FAST = 2,
+}
+
+/**
+ * Describes the enum headworks.v1.AllDown.
+ */
+export const AllDownSchema: GenEnum<AllDown> = /*@__PURE__*/
+  enumDesc(file_headworks_v1_policy_service, 0);
+
+/**
+ * Whether requests stay with the target that holds their prompt's cache.
+ *
+ * @generated from enum headworks.v1.CacheAffinity
+ */
+export enum CacheAffinity {
+  /**
+   * The same as ON.
+   *
+   * @generated from enum value: CACHE_AFFINITY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * They stay as long as that cache lives, unless the target fails or the request sorts its targets itself.
+   *
+   * @generated from enum value: CACHE_AFFINITY_ON = 1;
+   */
+  ON = 1,
+
+  /**
+   * The policy alone decides.
+   *
+   * @generated from enum value: CACHE_AFFINITY_OFF = 2;
+   */
+  OFF = 2,
+}
+
+/**
+ * Describes the enum headworks.v1.CacheAffinity.
+ */
+export const CacheAffinitySchema: GenEnum<CacheAffinity> = /*@__PURE__*/
+  enumDesc(file_headworks_v1_policy_service, 1);
+
+/**
+ * Fastest in what.
+ *
+ * @generated from enum headworks.v1.LatencyGoal
+ */
+export enum LatencyGoal {
+  /**
+   * The same as WHOLE_ANSWER.
+   *
+   * @generated from enum value: LATENCY_GOAL_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The whole answer, at the length that is expected.
+   *
+   * @generated from enum value: LATENCY_GOAL_WHOLE_ANSWER = 1;
+   */
+  WHOLE_ANSWER = 1,
+
+  /**
+   * The first token.
+   *
+   * @generated from enum value: LATENCY_GOAL_FIRST_TOKEN = 2;
+   */
+  FIRST_TOKEN = 2,
+
+  /**
+   * Tokens a second.
+   *
+   * @generated from enum value: LATENCY_GOAL_THROUGHPUT = 3;
+   */
+  THROUGHPUT = 3,
+}
+
+/**
+ * Describes the enum headworks.v1.LatencyGoal.
+ */
+export const LatencyGoalSchema: GenEnum<LatencyGoal> = /*@__PURE__*/
+  enumDesc(file_headworks_v1_policy_service, 2);
 
 /**
  * What happens when an answer breaks after it began.
@@ -1045,7 +1453,7 @@ export enum MidStream {
  * Describes the enum headworks.v1.MidStream.
  */
 export const MidStreamSchema: GenEnum<MidStream> = /*@__PURE__*/
-  enumDesc(file_headworks_v1_policy_service, 0);
+  enumDesc(file_headworks_v1_policy_service, 3);
 
 /**
  * Manages policies: which targets serve a call, and in which order. Needs the role ADMIN.
@@ -1055,7 +1463,7 @@ export const MidStreamSchema: GenEnum<MidStream> = /*@__PURE__*/
 export const PolicyService: GenService<{
   /**
    * Makes a policy, to be asked for as `policy/NAME`.
-   * Errors: ALREADY_EXISTS, INVALID_REQUEST with the field, NOT_IMPLEMENTED for a kind that this version does not serve.
+   * Errors: ALREADY_EXISTS, INVALID_REQUEST with the field, NOT_IMPLEMENTED for what this version does not serve.
    *
    * @generated from rpc headworks.v1.PolicyService.CreatePolicy
    */
@@ -1065,7 +1473,7 @@ export const PolicyService: GenService<{
     output: typeof CreatePolicyResponseSchema;
   },
   /**
-   * Gets a policy.
+   * Gets a policy, or an earlier version of it.
    * Errors: NOT_FOUND.
    *
    * @generated from rpc headworks.v1.PolicyService.GetPolicy
@@ -1087,8 +1495,19 @@ export const PolicyService: GenService<{
     output: typeof ListPoliciesResponseSchema;
   },
   /**
-   * Changes a policy. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, NOT_FOUND, CONFLICT, INVALID_REQUEST for an unknown path.
+   * Lists the versions of a policy, newest first. They outlive the policy.
+   * Errors: NOT_FOUND.
+   *
+   * @generated from rpc headworks.v1.PolicyService.ListPolicyVersions
+   */
+  listPolicyVersions: {
+    methodKind: "unary";
+    input: typeof ListPolicyVersionsRequestSchema;
+    output: typeof ListPolicyVersionsResponseSchema;
+  },
+  /**
+   * Changes a policy. Effective for the next call.
+   * Errors: NOT_FOUND, CONFLICT if the etag is old, INVALID_REQUEST with the field or for an unknown path.
    *
    * @generated from rpc headworks.v1.PolicyService.UpdatePolicy
    */
@@ -1099,7 +1518,7 @@ export const PolicyService: GenService<{
   },
   /**
    * Deletes a policy. Effective for the next call.
-   * Errors: NOT_FOUND, CONFLICT if the etag is old.
+   * Errors: NOT_FOUND, CONFLICT if the etag is old, or if a key or another policy still names it.
    *
    * @generated from rpc headworks.v1.PolicyService.DeletePolicy
    */
@@ -1109,8 +1528,8 @@ export const PolicyService: GenService<{
     output: typeof DeletePolicyResponseSchema;
   },
   /**
-   * Tells what would be tried for a chat and what was left out, and why; calls nobody. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, and those that the chat itself would meet before its first attempt.
+   * Tells what would be tried for a chat and what was left out, and why; calls nobody. The way is that of a real call.
+   * Errors: INVALID_REQUEST, NOT_FOUND for a key. Where nothing would be tried, the answer says so.
    *
    * @generated from rpc headworks.v1.PolicyService.ExplainRoute
    */
@@ -1120,8 +1539,8 @@ export const PolicyService: GenService<{
     output: typeof ExplainRouteResponseSchema;
   },
   /**
-   * Replays recorded requests through a policy and tells what would have happened. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, INVALID_REQUEST.
+   * Replays recorded requests through a policy and tells what would have happened. Calls nobody.
+   * Errors: INVALID_REQUEST.
    *
    * @generated from rpc headworks.v1.PolicyService.SimulatePolicy
    */
