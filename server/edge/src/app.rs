@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use headworks_core::{Fault, Reason, Role, Tenant};
 use headworks_engine::{Gateway, Shared};
-use headworks_store::{Keys, Policies, Records};
+use headworks_store::{Keys, Policies, Records, Rollups};
 use serde::Deserialize;
 
 /// The doors. `[server]` in the configuration file.
@@ -53,6 +53,8 @@ pub struct App {
     pub policies: Arc<Policies>,
     /// Records of calls.
     pub records: Arc<Records>,
+    /// Sums over them.
+    pub rollups: Rollups,
     /// The doors' own settings.
     pub config: Arc<Config>,
 }

@@ -2,7 +2,8 @@
 
 mod app;
 mod cors;
-pub mod fault;
+pub mod export;
+mod fault;
 mod grpc;
 mod rest;
 mod serve;

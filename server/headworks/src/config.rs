@@ -8,6 +8,7 @@ use std::{
 
 use headworks_engine::ports::Ack;
 use headworks_providers::catalog::HostOverride;
+use headworks_store::Keep;
 use serde::Deserialize;
 
 /// Everything that can be set.
@@ -47,12 +48,25 @@ impl Default for Store {
 }
 
 /// `[ledger]`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Ledger {
     /// `after` (default): every answer has its intent on disk before it is seen, its full record shortly after.
     /// `before`: the full record is on disk before the answer's end.
     pub ack: Ack,
+    /// Days that records of calls are kept; sums over them stay. 0 (default): for ever.
+    pub retention_days: u32,
+    /// Days that sums are told apart by minutes. Default 7; 0: for ever.
+    pub minute_days: u32,
+    /// Days that sums are told apart by hours. Default 400; 0: for ever.
+    pub hour_days: u32,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        let Keep { minute_days, hour_days } = Keep::default();
+        Self { ack: Ack::default(), retention_days: 0, minute_days, hour_days }
+    }
 }
 
 /// `[admin]`.

@@ -40,6 +40,8 @@ enum Command {
         /// The file to read.
         file: PathBuf,
     },
+    /// Write the store anew, without what its file holds of old versions and of records taken away. The gateway must not be running.
+    Compact,
 }
 
 fn main() -> ExitCode {
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Some(Command::CheckConfig { file }) => run::check_config(&file, &env),
         Some(Command::Export { file }) => run::export(cli.config.as_deref(), &file, &env),
         Some(Command::Import { file }) => run::import(cli.config.as_deref(), &file, &env),
+        Some(Command::Compact) => run::compact(cli.config.as_deref(), &env),
         None | Some(Command::Serve) => run::serve(cli.config.as_deref(), &env),
     };
     match result {

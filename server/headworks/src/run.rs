@@ -8,6 +8,7 @@ use std::{
 };
 
 use headworks_edge as edge;
+use headworks_store::SledStore;
 use tokio::sync::watch;
 
 use crate::{config::Config, telemetry, wire};
@@ -57,6 +58,42 @@ pub fn import(named: Option<&Path>, file: &Path, env: &Env) -> Result<(), String
     let count = runtime()?.block_on(headworks_store::import(&*store, &mut BufReader::new(input))).map_err(|error| format!("{name}: {error}"))?;
     println!("{count} values read from {name}");
     Ok(())
+}
+
+/// `headworks compact`: a new folder is written beside the old one, then takes its place.
+pub fn compact(named: Option<&Path>, env: &Env) -> Result<(), String> {
+    let (config, _) = Config::load(named, env).map_err(|error| error.to_string())?;
+    let Some(("sled", path)) = config.store.url.split_once(':') else {
+        return Err(format!("store.url is {}; only the folder of sled:PATH can be compacted", config.store.url));
+    };
+    let (folder, fresh, old) = (Path::new(path), format!("{path}.compacting"), format!("{path}.before-compacting"));
+    if !folder.is_dir() {
+        return Err(format!("{path}: there is no such folder"));
+    }
+    for other in [&fresh, &old] {
+        if Path::new(other).exists() {
+            return Err(format!("{other} is there from an earlier run; look at it and move it away first"));
+        }
+    }
+    let before = size(folder);
+    let count = {
+        let from = SledStore::open(folder).map_err(|error| error.to_string())?;
+        let to = SledStore::open(Path::new(&fresh)).map_err(|error| error.to_string())?;
+        runtime()?.block_on(headworks_store::copy(&from, &to)).map_err(|error| error.to_string())?
+    };
+    let moved =
+        |from: &Path, to: &Path| std::fs::rename(from, to).map_err(|error| format!("{} cannot be renamed to {}: {error}", from.display(), to.display()));
+    moved(folder, Path::new(&old))?;
+    moved(Path::new(&fresh), folder)?;
+    std::fs::remove_dir_all(&old).map_err(|error| format!("{old} cannot be removed: {error}; it is no longer needed"))?;
+    println!("{count} values, {} MiB before, {} MiB now", before >> 20, size(folder) >> 20);
+    Ok(())
+}
+
+/// Bytes of a folder's files.
+fn size(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.metadata().map_or(0, |data| if data.is_dir() { size(&entry.path()) } else { data.len() })).sum()
 }
 
 /// `headworks serve`.

@@ -12,7 +12,7 @@ use headworks_engine::{
     ports::{self, Claim, Closing, Pending, Remembered},
 };
 use headworks_policy::Policy;
-use headworks_store::{Idempotency, Kept, Keys, Ledger, MemoryStore, Policies, Records, SledStore, Store, request_record, settled};
+use headworks_store::{Idempotency, Keep, Kept, Keys, Ledger, MemoryStore, Policies, Records, Rollups, SledStore, Store, request_record, settled};
 use headworks_upstream::{Secrets, Upstream};
 use prost::Message;
 
@@ -48,7 +48,13 @@ pub async fn gateway(config: &Config, env: &BTreeMap<String, String>) -> Result<
     let store = store(config)?;
     let keys = Arc::new(Keys::open(store.clone(), given.map(String::as_str)).await.map_err(|error| text(&error))?);
     let policies = Arc::new(Policies::open(store.clone()).await.map_err(|error| text(&error))?);
-    let ledger = Ledger::open(store.clone()).await.map_err(|error| text(&error))?;
+    let keep = Keep { minute_days: config.ledger.minute_days, hour_days: config.ledger.hour_days };
+    let rollups = Rollups::open(store.clone(), keep, engine::unix_seconds()).await.map_err(|error| text(&error))?;
+    let tap = rollups.start().map_err(|error| text(&error))?;
+    let ledger = Ledger::tapped(store.clone(), Some(tap)).await.map_err(|error| text(&error))?;
+    if config.ledger.retention_days > 0 {
+        tokio::spawn(forget_old(store.clone(), config.ledger.retention_days));
+    }
     let idempotency = Idempotency::new(store.clone());
     let forgotten = idempotency.sweep().await.map_err(|error| text(&error))?;
     tracing::debug!(forgotten, "idempotency keys older than a day");
@@ -87,8 +93,23 @@ pub async fn gateway(config: &Config, env: &BTreeMap<String, String>) -> Result<
         draining: false.into(),
     });
     let gateway = engine::gateway(&shared, engine::Leaf::new(upstream));
-    let app = App { gateway, shared, keys, policies, records: Arc::new(Records::new(store).after(ledger.clone())), config: Arc::new(config.server.clone()) };
+    let app =
+        App { gateway, shared, keys, policies, records: Arc::new(Records::new(store).after(ledger.clone())), rollups, config: Arc::new(config.server.clone()) };
     Ok(Gateway { app, ledger, first_secret })
+}
+
+/// Takes away records that are older than is wished, once an hour.
+async fn forget_old(store: Arc<dyn Store>, days: u32) {
+    let mut hours = tokio::time::interval(std::time::Duration::from_secs(3_600));
+    loop {
+        hours.tick().await;
+        let before = engine::unix_nanos().saturating_sub(i64::from(days).saturating_mul(86_400_000_000_000));
+        match headworks_store::forget(&*store, u64::try_from(before).unwrap_or(0)).await {
+            Ok(0) => {}
+            Ok(commits) => tracing::info!(commits, days, "records older than ledger.retention_days were taken away; their sums stay"),
+            Err(error) => tracing::error!(%error, "old records could not be taken away; trying again in an hour"),
+        }
+    }
 }
 
 struct KeyPort(Arc<Keys>);

@@ -26,6 +26,20 @@ pub struct Filter {
     pub before: i64,
     /// Only with this tag; empty: all.
     pub tag: String,
+    /// Only of keys in this group or below it; empty: all.
+    pub group_id: String,
+    /// Only those that asked for this model; empty: all.
+    pub model: String,
+    /// Only by this policy; empty: all.
+    pub policy: String,
+    /// Only of this user; empty: all.
+    pub user_id: String,
+    /// Only those that failed for this reason, by its name; empty: all.
+    pub reason: String,
+    /// Only by this door; empty: all.
+    pub door: String,
+    /// Only with these values in their metadata.
+    pub metadata: std::collections::HashMap<String, String>,
 }
 
 /// Some records, newest first.
@@ -45,7 +59,9 @@ pub struct Records {
 }
 
 impl Filter {
-    fn takes(&self, r: &RequestRecord) -> bool {
+    /// Whether a record is among those asked for.
+    pub fn takes(&self, r: &RequestRecord) -> bool {
+        let is = |wanted: &str, value: &str| wanted.is_empty() || wanted == value;
         let served = || r.attempts.last().is_some_and(|a| a.provider == self.served_by || format!("{}/{}", a.provider, a.model) == self.served_by);
         (self.key_id.is_empty() || r.key_id == self.key_id)
             && (self.served_by.is_empty() || served())
@@ -53,6 +69,13 @@ impl Filter {
             && (self.from == 0 || r.start_unix_nanos >= self.from)
             && (self.before == 0 || r.start_unix_nanos < self.before)
             && (self.tag.is_empty() || r.tags.contains(&self.tag))
+            && (self.group_id.is_empty() || r.group_ids.contains(&self.group_id))
+            && is(&self.model, &r.model)
+            && is(&self.policy, &r.policy)
+            && is(&self.user_id, &r.user_id)
+            && is(&self.reason, r.attempts.last().map_or("", |a| &a.reason))
+            && is(&self.door, &r.door)
+            && self.metadata.iter().all(|(name, value)| r.metadata.get(name) == Some(value))
     }
 }
 
@@ -146,6 +169,32 @@ impl Records {
         }
     }
 }
+
+impl Records {
+    /// Records in the order they landed, some at a time: `after` is what the last call gave.
+    /// `None` in place of a next: there are no more.
+    pub async fn forward(&self, filter: &Filter, after: Option<u64>) -> Result<(Vec<RequestRecord>, Option<u64>), StoreError> {
+        let from = u64::try_from(filter.from).unwrap_or(0);
+        if after.is_none() {
+            self.caught_up().await;
+        }
+        let start = after.unwrap_or(from.saturating_sub(1));
+        let page = self.store.scan(WINDOWS, Some(&place(start)), 64).await?;
+        let Some(last) = page.last().and_then(|(key, ..)| time_of(key)) else { return Ok((Vec::new(), None)) };
+        let mut found = Vec::new();
+        for (key, _, value) in page {
+            // No call lasts a day: what landed later began too late.
+            if filter.before > 0 && time_of(&key).is_some_and(|at| at > u64::try_from(filter.before).unwrap_or(0).saturating_add(DAY_NANOS)) {
+                return Ok((found, None));
+            }
+            found.extend(decode(&key, value)?.records.into_iter().filter(|record| filter.takes(record)));
+        }
+        Ok((found, Some(last)))
+    }
+}
+
+/// Nanoseconds of a day.
+const DAY_NANOS: u64 = 86_400_000_000_000;
 
 fn holds(value: &Bytes, id: &str) -> bool {
     value.windows(id.len()).any(|window| window == id.as_bytes())

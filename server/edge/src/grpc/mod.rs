@@ -10,6 +10,7 @@ mod records;
 mod requests;
 mod status;
 mod trailers;
+mod usage;
 
 use axum::{Router, response::Response};
 use headworks_api::{FILE_DESCRIPTOR_SET, v1};

@@ -181,5 +181,6 @@ pub(crate) fn record(r: storage::RequestRecord) -> v1::RequestRecord {
         metadata: r.metadata,
         streamed: r.streamed,
         door: r.door,
+        group_ids: r.group_ids,
     }
 }

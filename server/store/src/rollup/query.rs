@@ -153,14 +153,14 @@ impl Rollups {
         let until = (until + unit(until) - 1).div_euclid(unit(until)) * unit(until);
         let mut sum = Sum::new();
         match section(question) {
-            Some(section) => self.from_blocks(question, section, from, until, &mut sum).await?,
-            None => self.from_records(question, from, until, &mut sum).await?,
+            Some(section) => self.sum_blocks(question, section, from, until, &mut sum).await?,
+            None => self.sum_records(question, from, until, &mut sum).await?,
         }
         let rows = sum.into_iter().map(|((start, values), sums)| Row { start: if question.step == Step::Whole { from } else { start }, values, sums });
         Ok(rows.collect())
     }
 
-    async fn from_blocks(&self, question: &Question, section: Section, from: i64, until: i64, sum: &mut Sum) -> Result<(), StoreError> {
+    async fn sum_blocks(&self, question: &Question, section: Section, from: i64, until: i64, sum: &mut Sum) -> Result<(), StoreError> {
         let _turn = self.shared.turn.read().await;
         let state = *self.shared.state.lock();
         for (level, first, after) in pieces(from, until, question.step, state.hours_closed, state.days_closed) {
@@ -178,7 +178,7 @@ impl Rollups {
     }
 
     /// From the records themselves.
-    async fn from_records(&self, question: &Question, from: i64, until: i64, sum: &mut Sum) -> Result<(), QueryError> {
+    async fn sum_records(&self, question: &Question, from: i64, until: i64, sum: &mut Sum) -> Result<(), QueryError> {
         let nanos = |seconds: i64| u64::try_from(seconds.saturating_mul(1_000_000_000)).unwrap_or(0);
         let mut after = Some(window_place(nanos(from)));
         let mut count = 0;
