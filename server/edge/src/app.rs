@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use headworks_core::{Fault, Reason, Role, Tenant};
 use headworks_engine::{Gateway, Shared};
-use headworks_store::{Keys, Policies, Records, Rollups};
+use headworks_store::{Keys, Policies, Records, Responses, Rollups};
 use serde::Deserialize;
 
 /// The doors. `[server]` in the configuration file.
@@ -55,6 +55,8 @@ pub struct App {
     pub records: Arc<Records>,
     /// Sums over them.
     pub rollups: Rollups,
+    /// Answers that clients may go on from.
+    pub responses: Arc<Responses>,
     /// The doors' own settings.
     pub config: Arc<Config>,
 }

@@ -19,6 +19,8 @@ pub struct Config {
     pub server: headworks_edge::Config,
     /// Durable state.
     pub store: Store,
+    /// Answers that clients may go on from (`previous_response_id`).
+    pub responses: headworks_store::ResponsesConfig,
     /// The account of calls.
     pub ledger: Ledger,
     /// The first key.

@@ -56,6 +56,8 @@ pub async fn gateway(config: &Config, env: &BTreeMap<String, String>) -> Result<
         tokio::spawn(forget_old(store.clone(), config.ledger.retention_days));
     }
     let idempotency = Idempotency::new(store.clone());
+    let responses = Arc::new(headworks_store::Responses::new(store.clone(), &config.responses));
+    tokio::spawn(forget(Arc::downgrade(&responses)));
     let forgotten = idempotency.sweep().await.map_err(|error| text(&error))?;
     tracing::debug!(forgotten, "idempotency keys older than a day");
 
@@ -93,8 +95,16 @@ pub async fn gateway(config: &Config, env: &BTreeMap<String, String>) -> Result<
         draining: false.into(),
     });
     let gateway = engine::gateway(&shared, engine::Leaf::new(upstream));
-    let app =
-        App { gateway, shared, keys, policies, records: Arc::new(Records::new(store).after(ledger.clone())), rollups, config: Arc::new(config.server.clone()) };
+    let app = App {
+        gateway,
+        shared,
+        keys,
+        policies,
+        records: Arc::new(Records::new(store).after(ledger.clone())),
+        rollups,
+        responses,
+        config: Arc::new(config.server.clone()),
+    };
     Ok(Gateway { app, ledger, first_secret })
 }
 
@@ -108,6 +118,19 @@ async fn forget_old(store: Arc<dyn Store>, days: u32) {
             Ok(0) => {}
             Ok(commits) => tracing::info!(commits, days, "records older than ledger.retention_days were taken away; their sums stay"),
             Err(error) => tracing::error!(%error, "old records could not be taken away; trying again in an hour"),
+        }
+    }
+}
+
+/// Forgets stored responses whose time is over, now and every hour while the gateway is there.
+async fn forget(responses: std::sync::Weak<headworks_store::Responses>) {
+    let mut hour = tokio::time::interval(std::time::Duration::from_secs(3600));
+    loop {
+        hour.tick().await;
+        let Some(responses) = responses.upgrade() else { return };
+        match responses.sweep().await {
+            Ok(forgotten) => tracing::debug!(forgotten, "stored responses whose time is over"),
+            Err(error) => tracing::warn!(%error, "stored responses could not be swept"),
         }
     }
 }

@@ -224,6 +224,9 @@ pub struct ErrorFace {
 
 /// Turns events into bytes for a client.
 pub trait Writer: Send {
+    /// The call's id in our records, before anything is written.
+    fn begin(&mut self, _request_id: &str) {}
+
     /// Writes what a batch gives. A unary writer writes only at the `Receipt`.
     fn push(&mut self, batch: &Batch, out: &mut BytesMut) -> Result<(), Fault>;
 
@@ -232,6 +235,11 @@ pub trait Writer: Send {
 
     /// A sign of life while nothing happens; empty for unary.
     fn keep_alive(&self) -> Bytes;
+
+    /// The whole answer as one object, once, where the client wants it kept and it is complete.
+    fn kept(&mut self) -> Option<Bytes> {
+        None
+    }
 }
 
 /// The codec of a dialect; `None` where this build does not speak it.

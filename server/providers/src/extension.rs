@@ -83,7 +83,7 @@ impl MaxPrice {
 }
 
 /// Puts what `headworks` says into the request.
-pub(crate) fn headworks(request: &mut ChatRequest, said: Headworks, name: &str) -> Result<(), Fault> {
+fn headworks(request: &mut ChatRequest, said: Headworks, name: &str) -> Result<(), Fault> {
     let routing = &mut request.routing;
     request.auto_cache = said.auto_cache.or(request.auto_cache);
     if let Some(ttl) = said.cache_ttl {

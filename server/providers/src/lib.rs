@@ -22,6 +22,7 @@ mod dialect;
 mod envelope;
 mod estimate;
 mod extension;
+mod facts;
 mod scan;
 #[cfg(test)]
 mod testing;

@@ -7,14 +7,14 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use headworks_core::{ChatRequest, EventKind, Fault, Inbound, Origin, Receipt, Reply};
 use headworks_providers::{Door, openai::OpenAiDoor};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tower::ServiceExt;
 
-use super::{ATTEMPTS, CACHE, COST, MODEL, PROVIDER, REQUEST_ID, body, json, refuse_at, sse::Sse, text, value};
+use super::{ATTEMPTS, CACHE, COST, MODEL, PROVIDER, REQUEST_ID, body, json, refuse_at, responses::Keep, sse::Sse, text, value};
 use crate::{App, app::bearer};
 
 /// `POST /v1/chat/completions`.
@@ -33,9 +33,26 @@ pub(crate) async fn serve(app: App, request: Request, door: &'static dyn Door, o
 
 async fn answer(app: App, request: Request, door: &'static dyn Door, origin: Origin, id: Arc<str>) -> Result<Response, Fault> {
     let headers = request.headers().clone();
-    let credential = bearer(&headers).or_else(|| text(&headers, "x-api-key"));
-    app.authenticate(credential)?;
+    app.authenticate(credential(&headers))?;
     let body = body::read(request, app.config.max_body_bytes).await?;
+    carry(app, headers, body, door, origin, id, None).await
+}
+
+fn credential(headers: &HeaderMap) -> Option<&str> {
+    bearer(headers).or_else(|| text(headers, "x-api-key"))
+}
+
+/// One chat call from its body on; `keep` is given the whole answer before the client sees its end.
+pub(crate) async fn carry(
+    app: App,
+    headers: HeaderMap,
+    body: Bytes,
+    door: &'static dyn Door,
+    origin: Origin,
+    id: Arc<str>,
+    keep: Option<Keep>,
+) -> Result<Response, Fault> {
+    let credential = credential(&headers);
     let mut chat = door.request(&headers, &body)?;
     from_headers(&headers, &mut chat)?;
     let writer = door.writer(&chat);
@@ -50,7 +67,7 @@ async fn answer(app: App, request: Request, door: &'static dyn Door, origin: Ori
     };
     let call = app.gateway.clone().oneshot(inbound);
     if !streamed {
-        return unary(call.await?, writer, door).await;
+        return unary(call.await?, writer, door, keep).await;
     }
     let mut call = Box::pin(call);
     // The headers wait for content, so that a failure before it can still be an HTTP status.
@@ -60,10 +77,10 @@ async fn answer(app: App, request: Request, door: &'static dyn Door, origin: Ori
             let reply = reply?;
             let mut response = Response::new(axum::body::Body::empty());
             route_headers(response.headers_mut(), &reply);
-            *response.body_mut() = axum::body::Body::new(Sse::begun(reply, writer, id.clone(), app.keep_alive()));
+            *response.body_mut() = axum::body::Body::new(Sse::begun(reply, writer, id.clone(), app.keep_alive(), keep));
             response
         }
-        Err(_) => Response::new(axum::body::Body::new(Sse::waiting(call, writer, id.clone(), app.keep_alive()))),
+        Err(_) => Response::new(axum::body::Body::new(Sse::waiting(call, writer, id.clone(), app.keep_alive(), keep))),
     };
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, value(&id));
@@ -75,7 +92,8 @@ async fn answer(app: App, request: Request, door: &'static dyn Door, origin: Ori
     Ok(response)
 }
 
-async fn unary(mut reply: Reply, mut writer: Box<dyn headworks_providers::Writer>, door: &dyn Door) -> Result<Response, Fault> {
+async fn unary(mut reply: Reply, mut writer: Box<dyn headworks_providers::Writer>, door: &dyn Door, keep: Option<Keep>) -> Result<Response, Fault> {
+    writer.begin(&reply.request_id);
     let mut out = BytesMut::new();
     let mut receipt: Option<Arc<Receipt>> = None;
     while let Some(batch) = reply.events.next().await {
@@ -84,6 +102,9 @@ async fn unary(mut reply: Reply, mut writer: Box<dyn headworks_providers::Writer
             receipt = Some(account.clone());
         }
         writer.push(&batch, &mut out)?;
+    }
+    if let (Some(keep), Some(whole)) = (keep, writer.kept()) {
+        keep(whole).await;
     }
     let mut response = json(StatusCode::OK, out.freeze());
     let headers = response.headers_mut();

@@ -5,6 +5,7 @@ mod chat;
 mod messages;
 mod models;
 mod ops;
+mod responses;
 mod sse;
 
 use std::sync::Arc;
@@ -27,6 +28,9 @@ pub fn routes() -> Router<App> {
         .route("/v1/chat/completions", post(chat::complete).fallback(method_not_allowed))
         .route("/v1/messages", post(messages::create).fallback(messages::method_not_allowed))
         .route("/v1/messages/count_tokens", post(messages::count).fallback(messages::method_not_allowed))
+        .route("/v1/responses", post(responses::create).fallback(method_not_allowed))
+        .route("/v1/responses/{id}", get(responses::get).delete(responses::delete).fallback(method_not_allowed))
+        .route("/v1/responses/{id}/input_items", get(responses::input_items).fallback(method_not_allowed))
         .route("/v1/models", get(models::list).fallback(method_not_allowed))
         .route("/v1/models/{*id}", get(models::get).fallback(method_not_allowed))
         .route("/healthz", get(ops::healthz).fallback(method_not_allowed))
@@ -89,8 +93,10 @@ pub(crate) fn refuse_at(door: &dyn Door, fault: &Fault, request_id: Option<Arc<s
 
 /// A path that the gateway does not serve.
 pub(crate) fn not_found(method: &http::Method, path: &str) -> Response {
-    let fault =
-        Fault::new(Reason::NotFound, format!("no route {method} {path}; chat is at POST /v1/chat/completions and POST /v1/messages, models at GET /v1/models"));
+    let fault = Fault::new(
+        Reason::NotFound,
+        format!("no route {method} {path}; chat is at POST /v1/chat/completions, /v1/responses and /v1/messages, models at GET /v1/models"),
+    );
     refuse(&fault, None)
 }
 

@@ -14,6 +14,7 @@ use headworks_providers::Writer;
 use http_body::{Body, Frame};
 use tokio::time::{Instant, Sleep};
 
+use super::responses::Keep;
 use crate::fault;
 
 /// A call that has not begun to answer.
@@ -33,6 +34,11 @@ pub(crate) struct Sse {
     keep_alive: Duration,
     silence: Pin<Box<Sleep>>,
     last: Instant,
+    /// Keeps the whole answer.
+    keep: Option<Keep>,
+    /// The answer is being kept; its end waits for that.
+    keeping: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    held: BytesMut,
 }
 
 /// Enough for one write; more waits for the next, so that memory stays bounded.
@@ -40,18 +46,20 @@ const WRITE: usize = 32 << 10;
 
 impl Sse {
     /// The body of an answer that has begun.
-    pub(crate) fn begun(reply: Reply, writer: Box<dyn Writer>, request_id: Arc<str>, keep_alive: Duration) -> Self {
-        Self::new(State::Streaming(reply.events), writer, request_id, keep_alive)
+    pub(crate) fn begun(reply: Reply, writer: Box<dyn Writer>, request_id: Arc<str>, keep_alive: Duration, keep: Option<Keep>) -> Self {
+        let mut writer = writer;
+        writer.begin(&reply.request_id);
+        Self::new(State::Streaming(reply.events), writer, request_id, keep_alive, keep)
     }
 
     /// The body of an answer still waited for.
-    pub(crate) fn waiting(call: Calling, writer: Box<dyn Writer>, request_id: Arc<str>, keep_alive: Duration) -> Self {
-        Self::new(State::Calling(call), writer, request_id, keep_alive)
+    pub(crate) fn waiting(call: Calling, writer: Box<dyn Writer>, request_id: Arc<str>, keep_alive: Duration, keep: Option<Keep>) -> Self {
+        Self::new(State::Calling(call), writer, request_id, keep_alive, keep)
     }
 
-    fn new(state: State, writer: Box<dyn Writer>, request_id: Arc<str>, keep_alive: Duration) -> Self {
+    fn new(state: State, writer: Box<dyn Writer>, request_id: Arc<str>, keep_alive: Duration, keep: Option<Keep>) -> Self {
         let silence = Box::pin(tokio::time::sleep(keep_alive));
-        Self { state, writer, request_id, keep_alive, silence, last: Instant::now() }
+        Self { state, writer, request_id, keep_alive, silence, last: Instant::now(), keep, keeping: None, held: BytesMut::new() }
     }
 
     fn broken(&mut self, fault: &Fault, out: &mut BytesMut) {
@@ -68,12 +76,20 @@ impl Body for Sse {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let this = &mut *self;
         let mut out = BytesMut::new();
+        if let Some(keeping) = &mut this.keeping {
+            std::task::ready!(keeping.as_mut().poll(cx));
+            this.keeping = None;
+            out = std::mem::take(&mut this.held);
+        }
         loop {
             match &mut this.state {
                 State::Done => break,
                 State::Calling(call) => match call.as_mut().poll(cx) {
                     Poll::Pending => break,
-                    Poll::Ready(Ok(reply)) => this.state = State::Streaming(reply.events),
+                    Poll::Ready(Ok(reply)) => {
+                        this.writer.begin(&reply.request_id);
+                        this.state = State::Streaming(reply.events);
+                    }
                     Poll::Ready(Err(fault)) => this.broken(&fault, &mut out),
                 },
                 State::Streaming(events) => match events.as_mut().poll_next(cx) {
@@ -83,6 +99,18 @@ impl Body for Sse {
                     Poll::Ready(Some(Ok(batch))) => {
                         if let Err(fault) = this.writer.push(&batch, &mut out) {
                             this.broken(&fault, &mut out);
+                        }
+                        if this.keep.is_some()
+                            && let Some(whole) = this.writer.kept()
+                            && let Some(keep) = this.keep.take()
+                        {
+                            // What a client is told to be kept can be gone on from at once.
+                            let mut keeping = keep(whole);
+                            if keeping.as_mut().poll(cx).is_pending() {
+                                this.keeping = Some(keeping);
+                                this.held = out;
+                                return Poll::Pending;
+                            }
                         }
                         if out.len() >= WRITE {
                             break;

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     ErrorFace, Writer, estimate,
-    openai::facts,
+    facts::facts,
     spell::{Object, object},
 };
 

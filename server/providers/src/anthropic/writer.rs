@@ -8,7 +8,7 @@ use headworks_core::{Batch, ChatRequest, DialectName, EventKind, Fault, FinishRe
 use super::{error, incoming::Kind};
 use crate::{
     ErrorFace, Writer,
-    openai::facts,
+    facts::facts,
     spell::{Array, Object, object},
 };
 

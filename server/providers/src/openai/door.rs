@@ -67,8 +67,8 @@ impl Door for OpenAiDoor {
     }
 
     fn request(&self, _: &http::HeaderMap, body: &Bytes) -> Result<ChatRequest, Fault> {
-        let parsed: Body<'_> = serde_json::from_slice(body).map_err(|error| unreadable(body, &error))?;
-        let members = crate::members(body).map_err(|error| unreadable(body, &error.0))?;
+        let parsed: Body<'_> = serde_json::from_slice(body).map_err(|error| unreadable::<Body<'_>>(body, &error, "model and messages"))?;
+        let members = crate::members(body).map_err(|error| unreadable::<Body<'_>>(body, &error.0, "model and messages"))?;
         let mut request = build(parsed, body)?;
         for member in &members {
             if !KNOWN.contains(&&*member.name)
@@ -93,9 +93,9 @@ impl Door for OpenAiDoor {
 }
 
 /// What is wrong with a body that serde refused, and where. Slow, and only for bodies that are wrong.
-fn unreadable(body: &Bytes, error: &serde_json::Error) -> Fault {
+pub(crate) fn unreadable<'de, B: Deserialize<'de>>(body: &'de Bytes, error: &serde_json::Error, wanted: &str) -> Fault {
     if body.is_empty() {
-        return Fault::invalid("", "the request body is empty; send a JSON object with model and messages");
+        return Fault::invalid("", format!("the request body is empty; send a JSON object with {wanted}"));
     }
     if let Err(bad) = std::str::from_utf8(body) {
         return Fault::invalid("", format!("the request body is not UTF-8: byte {} is wrong", bad.valid_up_to()));
@@ -103,7 +103,7 @@ fn unreadable(body: &Bytes, error: &serde_json::Error) -> Fault {
     match error.classify() {
         serde_json::error::Category::Data => {
             let mut deserializer = serde_json::Deserializer::from_slice(body);
-            match serde_path_to_error::deserialize::<_, Body<'_>>(&mut deserializer) {
+            match serde_path_to_error::deserialize::<_, B>(&mut deserializer) {
                 Err(found) => {
                     let path = found.path().to_string();
                     let said = found.into_inner().to_string();
@@ -348,7 +348,7 @@ fn own_part(kind: &str, raw: &RawValue) -> Result<PartKind, Fault> {
 }
 
 /// A `data:` URL is the thing itself.
-fn source(url: Text<'_>, path: &str, bytes: &Bytes) -> Result<Source, Fault> {
+pub(crate) fn source(url: Text<'_>, path: &str, bytes: &Bytes) -> Result<Source, Fault> {
     if url.is_empty() {
         return Err(Fault::invalid(path, "is empty; send an https: or data: URL"));
     }
@@ -357,7 +357,7 @@ fn source(url: Text<'_>, path: &str, bytes: &Bytes) -> Result<Source, Fault> {
     Ok(Source::Base64 { mime: mime.into(), data: base64(Str::within(bytes, data), path)? })
 }
 
-fn base64(data: Str, path: &str) -> Result<Str, Fault> {
+pub(crate) fn base64(data: Str, path: &str) -> Result<Str, Fault> {
     // Checked without keeping what it decodes to.
     let valid = data.len().is_multiple_of(4) && {
         let mut buffer = [0; 3072];
@@ -455,7 +455,7 @@ pub(crate) fn effort(word: &str, path: &str) -> Result<Effort, Fault> {
 }
 
 /// An error in OpenAI's shape.
-pub(super) fn error_body(fault: &Fault, face: &ErrorFace) -> Bytes {
+pub(crate) fn error_body(fault: &Fault, face: &ErrorFace) -> Bytes {
     let mut out = Vec::with_capacity(256);
     let upstream = fault.upstream.as_deref().filter(|_| fault.reason == headworks_core::Reason::UpstreamRejected);
     spell::object(&mut out, |o| {

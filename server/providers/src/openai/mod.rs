@@ -11,12 +11,11 @@ mod wire;
 mod writer;
 
 pub use door::OpenAiDoor;
-pub(crate) use door::effort;
+pub(crate) use door::{base64, effort, error_body, source, unreadable};
 pub(crate) use encode::effort_word;
 pub(crate) use error::{fault as upstream_fault, read as read_error};
 use headworks_core::{ChatRequest, DialectName, Fault, Target};
 pub(crate) use ways::effort_of;
-pub(crate) use writer::facts;
 
 use crate::{Decoder, Dialect, Encoded, Head};
 

@@ -1,12 +1,19 @@
 //! The `openai-responses` dialect: OpenAI's Responses, towards upstreams and towards clients.
 
 mod decode;
+mod door;
+mod echo;
 mod encode;
+mod incoming;
 mod item;
+mod output;
 mod relay;
 #[cfg(test)]
 mod tests;
 mod wire;
+mod writer;
+
+pub use door::ResponsesDoor;
 
 use headworks_core::{ChatRequest, DialectName, Fault, Target};
 

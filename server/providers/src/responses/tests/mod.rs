@@ -3,6 +3,7 @@
 mod read;
 mod recorded;
 mod sent;
+mod written;
 
 use bytes::Bytes;
 use headworks_core::{Batch, EventKind, Fault, FinishReason, Target, Tokens};
