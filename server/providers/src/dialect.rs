@@ -179,6 +179,12 @@ pub trait Decoder: Send {
 
     /// True once the answer is complete whatever else the body may hold.
     fn is_done(&self) -> bool;
+
+    /// True once everything that a reader would see is there, and only accounts may follow: a connection that is
+    /// lost from here on loses no answer.
+    fn is_told(&self) -> bool {
+        self.is_done()
+    }
 }
 
 /// A wire dialect towards clients: a dialect read backwards.
@@ -252,7 +258,8 @@ pub fn dialect(name: DialectName) -> Option<&'static dyn Dialect> {
         DialectName::Azure => Some(&crate::azure::Azure),
         DialectName::Cohere => Some(&crate::cohere::Cohere),
         DialectName::OpenAiResponses => Some(&crate::responses::Responses),
-        DialectName::Bedrock | DialectName::Voyage => None,
+        DialectName::Bedrock => Some(&crate::bedrock::Bedrock),
+        DialectName::Voyage => None,
     }
 }
 

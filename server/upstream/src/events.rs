@@ -88,8 +88,8 @@ where
                     Ok(chunk) if !chunk.is_empty() => this.read(&chunk, &mut batch),
                     _ => continue,
                 },
-                Some(Err(error)) => Err(cut(&this.target, error.into().as_ref())),
-                None => {
+                Some(Err(error)) if !this.decoder.is_told() => Err(cut(&this.target, error.into().as_ref())),
+                Some(Err(_)) | None => {
                     let result = this.decoder.end(&mut batch);
                     this.state = State::Over;
                     this.slot = None;

@@ -16,6 +16,7 @@ mod wire;
 
 use error::said;
 use headworks_core::{ChatRequest, DialectName, Fault, Target};
+pub(crate) use signature::is_anthropic;
 
 use crate::{Decoder, Dialect, Encoded, Head, count::CountDecoder};
 

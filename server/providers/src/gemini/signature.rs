@@ -28,6 +28,11 @@ pub(super) fn ours(signature: &str) -> bool {
     !bytes.is_empty() && !anthropic(&bytes).unwrap_or(false)
 }
 
+/// Whether `signature` is one of Anthropic's, by its shape: whoever serves its models passes them on as they are.
+pub(crate) fn is_anthropic(signature: &str) -> bool {
+    PLAIN.decode(signature).is_ok_and(|bytes| anthropic(&bytes).unwrap_or(false))
+}
+
 fn anthropic(bytes: &[u8]) -> Option<bool> {
     let rest = length(bytes.strip_prefix(&[0x12])?)?;
     let header = length(rest.strip_prefix(&[0x0a])?)?;

@@ -1,0 +1,50 @@
+//! The `bedrock` dialect: Amazon Bedrock's Converse, towards upstreams.
+
+mod cache;
+mod count;
+mod decode;
+mod encode;
+mod error;
+mod media;
+mod model;
+mod tools;
+mod turns;
+mod usage;
+mod whole;
+
+#[cfg(test)]
+mod tests;
+
+use headworks_core::{ChatRequest, DialectName, Fault, Target};
+
+use crate::{Decoder, Dialect, Encoded, Head};
+
+/// The codec.
+#[derive(Debug)]
+pub struct Bedrock;
+
+impl Dialect for Bedrock {
+    fn name(&self) -> DialectName {
+        DialectName::Bedrock
+    }
+
+    fn encode(&self, target: &Target, request: &ChatRequest) -> Result<Encoded, Fault> {
+        encode::encode(target, request)
+    }
+
+    fn decoder(&self, target: &Target, head: &Head<'_>) -> Box<dyn Decoder> {
+        Box::new(decode::BedrockDecoder::new(target, head))
+    }
+
+    fn fault(&self, target: &Target, head: &Head<'_>, body: &[u8]) -> Fault {
+        error::fault(target, head, body)
+    }
+
+    fn encode_count(&self, target: &Target, request: &ChatRequest) -> Result<Encoded, Fault> {
+        encode::count(target, request)
+    }
+
+    fn count_decoder(&self, target: &Target, _head: &Head<'_>) -> Box<dyn Decoder> {
+        Box::new(count::CountDecoder::new(target))
+    }
+}
