@@ -360,6 +360,10 @@ pub struct HostOptions {
     pub api_version: Option<Arc<str>>,
     /// Azure: the deployment of a model, where it is not called by the model's name.
     pub deployments: std::collections::BTreeMap<Arc<str>, Arc<str>>,
+    /// Other base URLs of the host, by the dialect that is spoken there instead of its own.
+    pub endpoints: Vec<(DialectName, Arc<str>)>,
+    /// What the operator must do before the host can be used; `None` where it is configured, or nothing but its key is missing.
+    pub missing: Option<Arc<str>>,
 }
 
 /// A provider: data, with what configuration changed.
@@ -422,6 +426,7 @@ impl Catalog {
     pub fn new(hosts: impl IntoIterator<Item = Arc<Host>>, models: impl IntoIterator<Item = Arc<Model>>) -> Self {
         let hosts: HashMap<_, _> = hosts.into_iter().map(|host| (host.id.clone(), host)).collect();
         let mut catalog = Self { hosts, ..Self::default() };
+        let mut placed = HashMap::new();
         for model in models {
             let Some(host) = catalog.hosts.get(&model.id.provider).cloned() else {
                 continue;
@@ -437,7 +442,7 @@ impl Catalog {
                 },
                 known: true,
                 model: Some(model.clone()),
-                host: host.clone(),
+                host: place(&host, &model, &mut placed),
             });
             if !host.reseller {
                 catalog.bare.entry(model.id.model.clone()).or_default().push(full.clone());
@@ -517,6 +522,38 @@ impl Catalog {
         scored.sort();
         scored.into_iter().take(3).map(|(_, id)| id.clone()).collect()
     }
+}
+
+type Placed = HashMap<(Arc<str>, Option<DialectName>, Option<Arc<str>>), Arc<Host>>;
+
+/// The host as one of its models is reached: at the endpoint of the model's own dialect, in the region that the
+/// model's name begins with. Models reached alike share it.
+fn place(host: &Arc<Host>, model: &Model, placed: &mut Placed) -> Arc<Host> {
+    let dialect = model.dialect.filter(|dialect| Some(*dialect) != host.dialect);
+    let endpoint = host.options.endpoints.iter().find(|(spoken, _)| Some(*spoken) == dialect);
+    let region = model.id.model.split_once('/').map(|(region, _)| region).filter(|region| host.auth == AuthScheme::Aws && is_region(region));
+    if endpoint.is_none() && region.is_none() {
+        return host.clone();
+    }
+    let key = (host.id.clone(), endpoint.map(|(dialect, _)| *dialect), region.map(Arc::from));
+    let made = placed.entry(key).or_insert_with(|| {
+        let mut other = Host::clone(host);
+        if let Some((dialect, url)) = endpoint {
+            (other.dialect, other.base_url) = (Some(*dialect), url.clone());
+        }
+        if let Some(region) = region {
+            let own = host.options.region.as_deref().unwrap_or("{region}");
+            other.base_url = other.base_url.replace(own, region).into();
+            other.options.region = Some(region.into());
+        }
+        Arc::new(other)
+    });
+    made.clone()
+}
+
+/// `us-gov-west-1`: words and a digit at the end.
+fn is_region(text: &str) -> bool {
+    text.matches('-').count() >= 2 && text.ends_with(|c: char| c.is_ascii_digit()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
 fn is_id(name: &str, id: &ModelId) -> bool {

@@ -72,7 +72,8 @@ pub(crate) fn check<'a>(target: &Target, work: &Work, tenant: &Key, by_policy: b
     }
     if !target.host.configured {
         let env = target.host.key_env.first().map_or("its key", |env| env);
-        return Err(Fault::new(Reason::UpstreamCredentials, format!("{id}: provider {} is not configured; the operator must set {env}", id.provider)).at(id));
+        let what = target.host.options.missing.as_deref().map_or_else(|| format!("the operator must set {env}"), |what| format!("it lacks {what}"));
+        return Err(Fault::new(Reason::UpstreamCredentials, format!("{id}: provider {} is not configured; {what}", id.provider)).at(id));
     }
     Ok(())
 }

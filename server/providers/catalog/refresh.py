@@ -5,7 +5,7 @@ usage: refresh.py [FACTS_FOLDER]     (default: $HEADWORKS_SHARED_DATA/catalog or
 
 One file per provider: what the host is, then one line per model. Prices stay decimal strings, US dollars per million tokens.
 """
-import json, os, pathlib, sys
+import json, os, pathlib, re, sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 DIALECTS = {'openai-chat': 'openai', 'openai-responses': 'openai-responses', 'anthropic-messages': 'anthropic', 'gemini': 'gemini',
@@ -15,7 +15,9 @@ MAKERS = {'ai21', 'alibaba', 'anthropic', 'cohere', 'deepseek', 'google', 'incep
           'perplexity', 'stepfun', 'upstage', 'voyage', 'xai', 'xiaomi', 'zai'}
 VERSION_IN_PATH = {'anthropic': '/v1', 'gemini': '/v1beta', 'cohere': '/v2'}
 REGIONS = {'ovhcloud': ['eu'], 'scaleway': ['eu'], 'stackit': ['eu']}
-CLOUD_AUTH = {'oauth-service-account': 'google'}
+CLOUD_AUTH = {'oauth-service-account': 'google', 'sigv4': 'aws'}
+# A region that stands before a model's name: it is served there.
+IN_REGION = re.compile(r'([a-z]+(?:-[a-z]+)+-\d)/(.+)')
 # Words of the facts for dialects inside a cloud's own paths.
 INSIDE = {'vertex': {'anthropic-vertex-rawpredict': 'anthropic', 'vertex-rawpredict': 'openai'}}
 # What each host does otherwise than its dialect: from `quirks` of the facts, one line per statement there.
@@ -83,7 +85,9 @@ def price(prices):
 def model(m, host_word, ids):
     provider, name = m['id'].split('/', 1)
     out = [('name', text(name))]
-    if m['upstream_model'] != name: out.append(('upstream', text(m['upstream_model'])))
+    placed = IN_REGION.fullmatch(m['upstream_model'])
+    upstream = placed[2] if placed else m['upstream_model']
+    if upstream != name: out.append(('upstream', text(upstream)))
     if m['mode'] != 'chat': out.append(('mode', text(m['mode'])))
     if m.get('wire_dialect') and m['wire_dialect'] != host_word:
         known = INSIDE.get(provider, {}).get(m['wire_dialect']) or DIALECTS.get(m['wire_dialect'])
@@ -134,6 +138,8 @@ def host(p, models, ids):
     if dialect: out.append(f'dialect = {text(dialect)}')
     out += [f'dialect_word = {text(word)}', f'base_url = {text(url.rstrip("/"))}', f'auth = {text(scheme or "unsupported:" + auth["scheme"])}']
     keys = [e for e in p.get('env') or [] if e.endswith(('KEY', 'TOKEN'))]
+    # What is signed with is no key to show.
+    if scheme == 'aws': keys = [auth['alternative']['env']]
     if keys: out.append(f'key_env = {texts(keys)}')
     if p['id'] in REGIONS: out.append(f'regions = {texts(REGIONS[p["id"]])}')
     if p['id'] not in MAKERS: out.append('reseller = true')
@@ -143,13 +149,17 @@ def host(p, models, ids):
         quirks.append((key, inline([(k, text(v)) for k, v in value.items()]) if isinstance(value, dict) else texts(value) if isinstance(value, list) else text(value)))
     if auth.get('extra_headers'): quirks.append(('headers', inline([(k, text(v)) for k, v in auth['extra_headers'].items()])))
     if quirks: out += ['', '[quirks]'] + [f'{k} = {v}' for k, v in quirks]
+    mantle = p['base_urls'].get('mantle', '').split(' ')[0]
+    if mantle: tail = '\n[endpoints]\n' + ''.join(f'{k} = {text(v)}\n' for k, v in
+        (('openai', mantle), ('openai-responses', mantle), ('anthropic', mantle.removesuffix('/v1') + '/anthropic')))
+    else: tail = ''
     for m in models: out.append(f'[[models]]\nm = {model(m, word, ids)}')
     body = '\n'.join(out)
     # one array of inline tables reads better than a thousand headers
     head, *rest = body.split('\n[[models]]\nm = ')
     quirk = ''
     if '\n\n[quirks]' in head: head, quirk = head.split('\n\n[quirks]'); quirk = '\n\n[quirks]' + quirk
-    return head + '\n\nmodels = [\n' + ''.join(f'  {line},\n' for line in rest) + ']' + quirk + '\n'
+    return head + '\n\nmodels = [\n' + ''.join(f'  {line},\n' for line in rest) + ']' + quirk + '\n' + tail
 
 
 def main():

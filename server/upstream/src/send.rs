@@ -144,8 +144,8 @@ impl Shared {
         let (parts, body) = answer.into_parts();
         let head = Head { status: parts.status, headers: &parts.headers };
         if !parts.status.is_success() {
-            if parts.status == http::StatusCode::UNAUTHORIZED {
-                self.auth.refused(&target.host);
+            if matches!(parts.status, http::StatusCode::UNAUTHORIZED | http::StatusCode::FORBIDDEN) {
+                self.auth.refused(&target.host, parts.status, &parts.headers);
             }
             let body = error_body(body).await;
             return Err(with_status(codec.fault(target, &head, &body), parts.status.as_u16()));

@@ -161,6 +161,7 @@ impl v1::model_service_server::ModelService for Doors {
                 configured: host.configured,
                 credential_env: host.key_env.first().map(ToString::to_string).unwrap_or_default(),
                 base_url: host.base_url.to_string(),
+                missing: host.options.missing.as_deref().unwrap_or_default().to_owned(),
                 regions: texts(&host.regions),
                 model_count: i32::try_from(catalog.targets().filter(|t| t.id.provider == host.id).count()).unwrap_or(i32::MAX),
             })

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use headworks_core::{AuthScheme, DialectName, Host, HostOptions};
+use headworks_core::{AuthScheme, DialectName, Host, HostOptions, Model};
 
 use super::{Env, HostOverride};
 
@@ -22,7 +22,11 @@ pub(super) fn options(dialect: Option<DialectName>, over: Option<&HostOverride>,
         residency: said(&over.residency),
         api_version: said(&over.api_version),
         deployments: over.deployments.iter().map(|(model, name)| (model.as_str().into(), name.as_str().into())).collect(),
+        ..HostOptions::default()
     };
+    if dialect == Some(DialectName::Bedrock) {
+        options.region = options.region.or_else(|| set(env, "AWS_REGION")).or_else(|| set(env, "AWS_DEFAULT_REGION"));
+    }
     if dialect == Some(DialectName::Vertex) {
         let redirected = over.base_url.is_some();
         let from = |names: &[&str]| names.iter().find_map(|name| set(env, name));
@@ -72,8 +76,64 @@ pub(super) fn complete(host: &mut Host, redirected: bool, env: Env<'_>) {
                 host.quirks.max_tokens_field = "max_tokens".into();
             }
         }
+        Some(DialectName::Bedrock) => {
+            let region = host.options.region.clone();
+            if redirected {
+                // Nothing goes where the operator did not point: the other dialects are at the same place.
+                for (dialect, url) in &mut host.options.endpoints {
+                    *url = format!("{}{}", host.base_url, if *dialect == DialectName::Anthropic { "/anthropic" } else { "/v1" }).into();
+                }
+            } else if let Some(region) = region {
+                for url in host.options.endpoints.iter_mut().map(|(_, url)| url).chain([&mut host.base_url]) {
+                    *url = url.replace("{region}", &region).into();
+                }
+                if region.starts_with("cn-") {
+                    host.base_url = host.base_url.replace(".amazonaws.com", ".amazonaws.com.cn").into();
+                }
+            }
+        }
         _ => {}
     }
+}
+
+/// Says where a cloud's models run that run where the host is. Only for models that are known: the name of another
+/// may stand for a profile that leaves the region.
+pub(super) fn settle(host: &Host, models: &mut [Model]) {
+    let (Some(DialectName::Bedrock), Some(region), true) = (host.dialect, &host.options.region, host.regions.is_empty()) else { return };
+    for model in models.iter_mut().filter(|model| model.regions.is_empty()) {
+        let own = model.id.model.split_once('/').map_or(&**region, |(own, _)| own);
+        model.regions = vec![amazon(own)];
+    }
+}
+
+/// Amazon's regions inside the European Union; `eu-west-2` is London, `eu-central-2` Zürich.
+const AMAZON_EU: [&str; 6] = ["eu-central-1", "eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-3"];
+
+/// Where a region of Amazon's is, in the words of residency: `eu`, `us`, `us-gov`, else the region itself.
+fn amazon(region: &str) -> Arc<str> {
+    match region {
+        member if AMAZON_EU.contains(&member) => "eu".into(),
+        gov if gov.starts_with("us-gov-") => "us-gov".into(),
+        us if us.starts_with("us-") => "us".into(),
+        other => other.into(),
+    }
+}
+
+/// What a host that is not configured lacks, where that is more than its key.
+pub(super) fn missing(host: &Host) -> Option<Arc<str>> {
+    if host.auth != AuthScheme::Aws {
+        return None;
+    }
+    let key = host.key_env.first().map_or("AWS_BEARER_TOKEN_BEDROCK", |name| name);
+    let mut lacks = Vec::new();
+    if host.base_url.contains("{region}") {
+        lacks.push(format!("the region: set region in [providers.{}], or AWS_REGION", host.id));
+    }
+    lacks.push(format!(
+        "credentials: set {key}, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; a section [providers.{}] is enough where the machine has a role",
+        host.id
+    ));
+    Some(lacks.join("; ").into())
 }
 
 /// There are credentials other than a key: asked for in the configuration, or found where the cloud's own tools look.
@@ -85,6 +145,12 @@ pub(super) fn credentials(host: &Host, asked: bool, env: Env<'_>) -> bool {
         AuthScheme::Azure => {
             let entra = has("AZURE_TENANT_ID") && has("AZURE_CLIENT_ID") && (has("AZURE_CLIENT_SECRET") || has("AZURE_FEDERATED_TOKEN_FILE"));
             asked || entra || has("IDENTITY_ENDPOINT")
+        }
+        AuthScheme::Aws => {
+            let keys = has("AWS_ACCESS_KEY_ID") && has("AWS_SECRET_ACCESS_KEY");
+            let role = has("AWS_WEB_IDENTITY_TOKEN_FILE") && has("AWS_ROLE_ARN");
+            let container = has("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") || has("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+            asked || keys || role || container || has("AWS_PROFILE")
         }
         _ => false,
     }

@@ -21,6 +21,7 @@ pub(super) struct HostFacts {
     pub regions: Vec<Arc<str>>,
     pub reseller: bool,
     pub quirks: Quirks,
+    pub endpoints: Vec<(DialectName, Arc<str>)>,
 }
 
 /// A file.
@@ -45,6 +46,8 @@ struct Raw {
     reseller: bool,
     #[serde(default)]
     quirks: RawQuirks,
+    #[serde(default)]
+    endpoints: BTreeMap<String, String>,
     models: Vec<RawModel>,
 }
 
@@ -156,6 +159,11 @@ pub(super) fn read(id: &str, text: &str) -> Result<File, CatalogError> {
     };
     let arcs = |list: Vec<String>| list.into_iter().map(Arc::from).collect();
     let quirks = raw.quirks.over(Quirks::default()).map_err(|what| wrong(format!("quirks.{what}")))?;
+    let endpoints = raw
+        .endpoints
+        .iter()
+        .map(|(name, url)| Ok((DialectName::from_name(name).ok_or_else(|| wrong(format!("endpoints: \"{name}\" is no dialect")))?, url.as_str().into())))
+        .collect::<Result<_, CatalogError>>()?;
     let provider: Arc<str> = id.into();
     let mut prices = Vec::new();
     let models = raw.models.into_iter().map(|m| model(&provider, m, &mut prices)).collect::<Result<_, _>>()?;
@@ -169,6 +177,7 @@ pub(super) fn read(id: &str, text: &str) -> Result<File, CatalogError> {
         regions: arcs(raw.regions),
         reseller: raw.reseller,
         quirks,
+        endpoints,
     };
     Ok(File { host, models })
 }

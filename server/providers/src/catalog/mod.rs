@@ -41,8 +41,10 @@ pub fn load(overrides: &BTreeMap<String, HostOverride>, env: Env<'_>) -> Result<
         if over.is_some_and(|over| over.enabled == Some(false)) {
             continue;
         }
-        let file = file::read(id, text)?;
-        hosts.push(host(id, Some(&file.host), over, env)?);
+        let mut file = file::read(id, text)?;
+        let host = host(id, Some(&file.host), over, env)?;
+        cloud::settle(&host, &mut file.models);
+        hosts.push(host);
         models.extend(file.models);
         if let Some(over) = over {
             models.extend(config::models(id, over)?);
@@ -91,6 +93,7 @@ fn host(id: &str, known: Option<&file::HostFacts>, over: Option<&HostOverride>, 
         None => match (dialect, own_env) {
             (Some(DialectName::Vertex), None) => AuthScheme::Google,
             (Some(DialectName::Azure), None) => AuthScheme::Azure,
+            (Some(DialectName::Bedrock), None) => AuthScheme::Aws,
             (_, None) => AuthScheme::None,
             (Some(DialectName::Anthropic), _) => AuthScheme::Header("x-api-key".into()),
             (Some(DialectName::Gemini), _) => AuthScheme::Header("x-goog-api-key".into()),
@@ -130,6 +133,7 @@ fn host(id: &str, known: Option<&file::HostFacts>, over: Option<&HostOverride>, 
         configured: false,
     };
     let redirected = over.is_some_and(|o| o.base_url.is_some());
+    host.options.endpoints = known.filter(|_| word.is_none()).map(|k| k.endpoints.clone()).unwrap_or_default();
     cloud::complete(&mut host, redirected, env);
     host.options.residency = host.options.residency.take().or_else(|| residency(&host));
     // A local server needs no key but has to be there: asked for in the configuration, or the sandbox.
@@ -137,6 +141,9 @@ fn host(id: &str, known: Option<&file::HostFacts>, over: Option<&HostOverride>, 
     host.configured = !host.base_url.is_empty()
         && !host.base_url.contains('{')
         && (keyless || key_variable(&host, env).is_some() || cloud::credentials(&host, over.is_some(), env));
+    if !host.configured {
+        host.options.missing = cloud::missing(&host);
+    }
     Ok(host)
 }
 

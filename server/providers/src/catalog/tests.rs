@@ -107,3 +107,64 @@ fn wrong_configuration_names_provider_and_field() {
         assert!(error.starts_with(wanted), "{error}");
     }
 }
+
+#[test]
+fn bedrock_is_found_by_region_and_chain() {
+    let at = |config: &str, env: &[(&str, &str)]| {
+        let env: BTreeMap<String, String> = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        load(&toml_overrides(config), &|name| env.get(name).cloned()).unwrap()
+    };
+    let keys = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b")];
+    let with = |more: (&'static str, &'static str)| [&keys[..], &[more]].concat();
+    for (config, env, configured, missing) in [
+        ("", vec![], false, Some("the region: set region in [providers.bedrock], or AWS_REGION; credentials: set AWS_BEARER_TOKEN_BEDROCK")),
+        ("", keys.to_vec(), false, Some("the region")),
+        ("", with(("AWS_REGION", "eu-west-1")), true, None),
+        ("", with(("AWS_DEFAULT_REGION", "eu-west-1")), true, None),
+        ("", vec![("AWS_REGION", "eu-west-1")], false, Some("credentials")),
+        ("", vec![("AWS_REGION", "eu-west-1"), ("AWS_BEARER_TOKEN_BEDROCK", "t")], true, None),
+        ("", vec![("AWS_REGION", "eu-west-1"), ("AWS_PROFILE", "p")], true, None),
+        ("", vec![("AWS_REGION", "eu-west-1"), ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "u")], true, None),
+        ("", vec![("AWS_REGION", "eu-west-1"), ("AWS_WEB_IDENTITY_TOKEN_FILE", "f"), ("AWS_ROLE_ARN", "r")], true, None),
+        ("[bedrock]\nregion = \"eu-west-1\"", vec![("AWS_REGION", "us-east-1")], true, None),
+    ] {
+        let catalog = at(config, &env);
+        let host = catalog.host("bedrock").unwrap();
+        assert_eq!(host.configured, configured, "{config} {env:?}");
+        match missing {
+            Some(begins) => assert!(host.options.missing.as_deref().unwrap().starts_with(begins), "{:?}", host.options.missing),
+            None => {
+                assert_eq!((&host.options.missing, &*host.base_url), (&None, "https://bedrock-runtime.eu-west-1.amazonaws.com"));
+                assert_eq!(host.auth, AuthScheme::Aws);
+            }
+        }
+    }
+}
+
+#[test]
+fn bedrock_models_of_other_dialects_are_reached_where_they_are() {
+    let env = |name: &str| (name == "AWS_REGION").then(|| "eu-west-1".to_owned());
+    for (config, id, dialect, url, name) in [
+        ("[bedrock]", "amazon.nova-pro-v1:0", DialectName::Bedrock, "https://bedrock-runtime.eu-west-1.amazonaws.com", "amazon.nova-pro-v1:0"),
+        ("[bedrock]", "deepseek.v3.1", DialectName::OpenAi, "https://bedrock-mantle.eu-west-1.api.aws/v1", "deepseek.v3.1"),
+        ("[bedrock]", "anthropic.claude-opus-5-5", DialectName::Anthropic, "https://bedrock-mantle.eu-west-1.api.aws/anthropic", "anthropic.claude-opus-5-5"),
+        ("[bedrock]", "openai.gpt-5.6-luna", DialectName::OpenAiResponses, "https://bedrock-mantle.eu-west-1.api.aws/v1", "openai.gpt-5.6-luna"),
+        ("[bedrock]", "us-gov-east-1/openai.gpt-5.4", DialectName::OpenAi, "https://bedrock-mantle.us-gov-east-1.api.aws/v1", "openai.gpt-5.4"),
+        ("[bedrock]\nbase_url = \"http://h/b\"", "amazon.nova-pro-v1:0", DialectName::Bedrock, "http://h/b", "amazon.nova-pro-v1:0"),
+        ("[bedrock]\nbase_url = \"http://h/b\"", "deepseek.v3.1", DialectName::OpenAi, "http://h/b/v1", "deepseek.v3.1"),
+        ("[bedrock]\nbase_url = \"http://h/b\"", "anthropic.claude-opus-5-5", DialectName::Anthropic, "http://h/b/anthropic", "anthropic.claude-opus-5-5"),
+    ] {
+        let catalog = load(&toml_overrides(config), &env).unwrap();
+        let target = catalog.target(&format!("bedrock/{id}")).unwrap();
+        assert_eq!((target.dialect, &*target.host.base_url, &*target.upstream_name), (Some(dialect), url, name), "{id}");
+        assert!(target.host.configured && target.host.auth == AuthScheme::Aws && &*target.host.id == "bedrock");
+    }
+    let catalog = load(&toml_overrides("[bedrock]"), &env).unwrap();
+    let regions =
+        |id: &str| catalog.target(&format!("bedrock/{id}")).unwrap().model.as_ref().map(|m| m.regions.iter().map(|r| r.to_string()).collect::<Vec<_>>());
+    assert_eq!(regions("amazon.nova-pro-v1:0").unwrap(), ["eu"]);
+    assert_eq!(regions("us.anthropic.claude-sonnet-4-5-20250929-v1:0").unwrap(), ["us"]);
+    assert_eq!(regions("global.anthropic.claude-sonnet-4-5-20250929-v1:0").unwrap(), ["global"]);
+    assert_eq!(regions("us-gov-east-1/openai.gpt-5.4").unwrap(), ["us-gov"]);
+    assert_eq!(regions("global.anthropic.new"), None, "who is not known is not said to stay");
+}

@@ -4,6 +4,7 @@
 //! credential chain finds: fetched once, kept until shortly before it runs out.
 
 mod ask;
+mod aws;
 mod entra;
 mod google;
 mod kept;
@@ -12,7 +13,7 @@ mod token;
 
 use bytes::Bytes;
 use headworks_core::{AuthScheme, Cause, Fault, Host, Reason};
-use http::{HeaderName, HeaderValue, header::AUTHORIZATION, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::AUTHORIZATION, request::Parts};
 pub(crate) use secrets::Shown;
 pub use secrets::{BadKey, Secrets};
 
@@ -21,20 +22,21 @@ use crate::pool::Pool;
 /// Everything that can authorise a request, with what it remembers.
 pub(crate) struct Auth {
     secrets: Secrets,
+    aws: aws::Aws,
     google: google::Google,
     entra: entra::Entra,
 }
 
 impl Auth {
     pub(crate) fn new(secrets: Secrets) -> Self {
-        Self { secrets, google: google::Google::default(), entra: entra::Entra::default() }
+        Self { secrets, aws: aws::Aws::default(), google: google::Google::default(), entra: entra::Entra::default() }
     }
 
     /// Makes `request`, with its full URL in `parts.uri`, one that `host` accepts, and says what must not be
     /// repeated to callers. Fails with `UPSTREAM_CREDENTIALS` where there is nothing to show.
     ///
     /// Called last: whatever is signed is complete. Headers added later are not signed.
-    pub(crate) async fn authorise(&self, pool: &Pool, host: &Host, parts: &mut Parts, _body: &Bytes) -> Result<Shown, Fault> {
+    pub(crate) async fn authorise(&self, pool: &Pool, host: &Host, parts: &mut Parts, body: &Bytes) -> Result<Shown, Fault> {
         let key = self.secrets.key(&host.id);
         match (&host.auth, key) {
             (AuthScheme::None, _) => Ok(Shown::default()),
@@ -51,7 +53,7 @@ impl Auth {
                 Ok(key.shown.clone())
             }
             (AuthScheme::Bearer | AuthScheme::Header(_), None) => Err(missing(host)),
-            (AuthScheme::Aws, None) => Err(missing(host)),
+            (AuthScheme::Aws, None) => self.aws.authorise(pool, &self.secrets, host, parts, body).await,
             (AuthScheme::Google, None) => bear(host, self.google.token(pool, &self.secrets).await, parts),
             (AuthScheme::Azure, None) => bear(host, self.entra.token(pool, &self.secrets).await, parts),
             (AuthScheme::Unsupported(scheme), _) => Err(Fault::new(
@@ -61,9 +63,11 @@ impl Auth {
         }
     }
 
-    /// The host refused what it was shown (401): a token that was fetched is not shown again.
-    pub(crate) fn refused(&self, host: &Host) {
+    /// The host refused what it was shown (401, 403): what was fetched is not shown again.
+    pub(crate) fn refused(&self, host: &Host, status: StatusCode, headers: &HeaderMap) {
         match host.auth {
+            AuthScheme::Aws => self.aws.refused(headers),
+            _ if status != StatusCode::UNAUTHORIZED => {}
             AuthScheme::Google if !self.secrets.contains(&host.id) => self.google.forget(),
             AuthScheme::Azure if !self.secrets.contains(&host.id) => self.entra.forget(),
             _ => {}

@@ -69,15 +69,11 @@ async fn named(pool: &Pool, secrets: &Secrets, region: &str) -> Result<Option<Le
     Ok(found)
 }
 
+/// What a profile gives: boxed, since profiles stand behind one another.
+type Found<'a> = std::pin::Pin<Box<dyn Future<Output = Result<Option<Lease<Credentials>>, String>> + Send + 'a>>;
+
 /// The credentials of one profile; `None` where it holds none.
-fn profile<'a>(
-    pool: &'a Pool,
-    secrets: &'a Secrets,
-    region: &'a str,
-    profiles: &'a Profiles,
-    name: &'a str,
-    depth: usize,
-) -> std::pin::Pin<Box<dyn Future<Output = Result<Option<Lease<Credentials>>, String>> + Send + 'a>> {
+fn profile<'a>(pool: &'a Pool, secrets: &'a Secrets, region: &'a str, profiles: &'a Profiles, name: &'a str, depth: usize) -> Found<'a> {
     Box::pin(async move {
         let Some(settings) = profiles.get(name) else { return Ok(None) };
         let get = |key: &str| settings.get(key).map(String::as_str).filter(|value| !value.is_empty());

@@ -62,7 +62,11 @@ impl Aws {
 
 /// The host's region: as configured, or as its address says.
 fn region(host: &Host) -> &str {
-    host.options.region.as_deref().or_else(|| host.base_url.split_once("://")?.1.split('.').nth(1).filter(|part| part.matches('-').count() >= 2)).unwrap_or(REGION)
+    host.options
+        .region
+        .as_deref()
+        .or_else(|| host.base_url.split_once("://")?.1.split('.').nth(1).filter(|part| part.matches('-').count() >= 2))
+        .unwrap_or(REGION)
 }
 
 /// What the signature is for.

@@ -128,12 +128,7 @@ pub(super) async fn instance(pool: &Pool, secrets: &Secrets) -> Result<Lease<Cre
 
 impl<'a> Role<'a> {
     fn fields(&self, action: &'a str) -> Vec<(&'a str, &'a str)> {
-        let mut fields = vec![
-            ("Action", action),
-            ("Version", "2011-06-15"),
-            ("RoleArn", self.arn),
-            ("RoleSessionName", self.session.unwrap_or("headworks")),
-        ];
+        let mut fields = vec![("Action", action), ("Version", "2011-06-15"), ("RoleArn", self.arn), ("RoleSessionName", self.session.unwrap_or("headworks"))];
         fields.extend(self.external_id.map(|id| ("ExternalId", id)));
         fields.extend(self.duration.map(|seconds| ("DurationSeconds", seconds)));
         fields

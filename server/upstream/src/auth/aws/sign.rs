@@ -172,7 +172,9 @@ mod tests {
 
     #[test]
     fn the_host_is_what_the_client_sends() {
-        for (url, wanted) in [("https://H.com:443/a", "h.com"), ("http://h.com:80/", "h.com"), ("https://h.com:80/", "h.com:80"), ("http://[::1]:9/", "[::1]:9")] {
+        for (url, wanted) in
+            [("https://H.com:443/a", "h.com"), ("http://h.com:80/", "h.com"), ("https://h.com:80/", "h.com:80"), ("http://[::1]:9/", "[::1]:9")]
+        {
             let (parts, ()) = http::Request::builder().uri(url).body(()).unwrap().into_parts();
             assert_eq!(host(&parts).unwrap(), wanted, "{url}");
         }
