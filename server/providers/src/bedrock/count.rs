@@ -32,7 +32,7 @@ impl Decoder for CountDecoder {
 
     fn end(&mut self, out: &mut Batch) -> Result<(), Fault> {
         let count: Count = serde_json::from_slice(&self.body).map_err(|error| fault::garbled(&self.target, &format!("the count cannot be read ({error})")))?;
-        out.push(EventKind::Counted(count.input_tokens));
+        out.push(EventKind::Counted { tokens: count.input_tokens, estimated: false });
         out.push(EventKind::Finished(FinishReason::Stop));
         Ok(())
     }

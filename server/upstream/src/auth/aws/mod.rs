@@ -7,7 +7,7 @@ mod sign;
 mod time;
 
 use bytes::Bytes;
-use headworks_core::{Fault, Host};
+use headworks_core::{DialectName, Fault, Host};
 use http::{HeaderMap, request::Parts};
 
 use super::{Shown, kept::Kept, refused, secrets::Secrets};
@@ -69,7 +69,7 @@ fn region(host: &Host) -> &str {
         .unwrap_or(REGION)
 }
 
-/// What the signature is for.
+/// What the signature is for: Converse, or the endpoint that speaks other dialects.
 fn service(host: &Host) -> &'static str {
-    if host.base_url.contains("bedrock-mantle") { "bedrock-mantle" } else { "bedrock" }
+    if host.dialect == Some(DialectName::Bedrock) { "bedrock" } else { "bedrock-mantle" }
 }

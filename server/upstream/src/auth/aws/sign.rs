@@ -158,6 +158,30 @@ mod tests {
         }
     }
 
+    /// Requests that botocore signed, made by `tests/python/test_aws.py`.
+    #[test]
+    fn signatures_agree_with_botocore() {
+        let Some(file) = std::env::var_os("HEADWORKS_SIGV4_VECTORS") else {
+            println!("SKIPPED: HEADWORKS_SIGV4_VECTORS names no file; tests/python/test_aws.py makes one");
+            return;
+        };
+        let all: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        let cases = all["cases"].as_array().unwrap();
+        for case in cases {
+            let text = |name: &str| case[name].as_str().unwrap();
+            let mut request = http::Request::builder().method("POST").uri(text("url"));
+            for (name, value) in case["headers"].as_object().unwrap() {
+                request = request.header(name, value.as_str().unwrap());
+            }
+            let (mut parts, ()) = request.body(()).unwrap().into_parts();
+            let credentials = Credentials::new(all["id"].as_str().unwrap(), all["secret"].as_str().unwrap(), case["token"].as_str());
+            let at = Moment(case["unix"].as_u64().unwrap());
+            sign(&credentials, text("region"), text("service"), at, &mut parts, &Bytes::from(text("body").to_owned())).unwrap();
+            assert_eq!(signature(&parts), text("signature"), "{case}");
+        }
+        println!("{} signatures agree", cases.len());
+    }
+
     #[test]
     fn what_is_signed() {
         let parts = signed("POST", "http://127.0.0.1:8080/model/a%3A0/converse", &[("content-type", "application/json"), ("accept", "x")], "{}", Some("tok"));
