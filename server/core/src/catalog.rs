@@ -255,6 +255,27 @@ impl ReasoningOption {
     }
 }
 
+/// How a host takes requests for vectors, where that is not its dialect's standard.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EmbedQuirks {
+    /// Most inputs in a request; `None`: no limit known.
+    pub inputs: Option<u32>,
+    /// Most tokens in a request, over all inputs.
+    pub tokens: Option<i64>,
+    /// It takes no tokens, only text.
+    pub text_only: bool,
+    /// It takes `encoding_format`.
+    pub base64: bool,
+    /// Its base64 holds signed bytes, not floats (Perplexity).
+    pub int8: bool,
+    /// What it calls `dimensions`.
+    pub dimensions_field: Option<Arc<str>>,
+    /// Where it is told what vectors are for.
+    pub purpose_field: Option<Arc<str>>,
+    /// Its word for a text to be found; `None`: `document`.
+    pub document_word: Option<Arc<str>>,
+}
+
 /// In what a host differs from its dialect's standard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quirks {
@@ -302,6 +323,8 @@ pub struct Quirks {
     pub tools_or_format: bool,
     /// It serves OpenAI's Responses beside its own dialect; used for clients that speak them.
     pub responses: bool,
+    /// How it takes requests for vectors.
+    pub embed: EmbedQuirks,
     /// Top-level parameters this host rejects.
     pub rejects: Vec<Arc<str>>,
     /// Those that its reasoning models reject beside.
@@ -337,6 +360,7 @@ impl Default for Quirks {
             named_tool_choice: true,
             tools_or_format: false,
             responses: false,
+            embed: EmbedQuirks::default(),
             rejects: Vec::new(),
             reasoning_rejects: Vec::new(),
             always: Vec::new(),

@@ -93,6 +93,8 @@ pub struct Fault {
     pub violations: Vec<Violation>,
     /// What the provider said.
     pub upstream: Option<Arc<UpstreamError>>,
+    /// Tokens that the provider billed before it failed.
+    pub spent: Option<Box<crate::Tokens>>,
     /// How many attempts were made, once the call is over.
     pub attempts: u32,
 }
@@ -100,7 +102,17 @@ pub struct Fault {
 impl Fault {
     /// A fault that is the gateway's or the caller's own.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, cause: Cause::Local, message: message.into(), retry_after: None, target: None, violations: Vec::new(), upstream: None, attempts: 0 }
+        Self {
+            reason,
+            cause: Cause::Local,
+            message: message.into(),
+            retry_after: None,
+            target: None,
+            violations: Vec::new(),
+            upstream: None,
+            spent: None,
+            attempts: 0,
+        }
     }
 
     /// A request with one wrong field.

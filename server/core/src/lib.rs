@@ -19,8 +19,8 @@ mod tokens;
 
 pub use call::{Attempt, Call, Inbound, Key, Origin, Planned, Role, Tenant, Work, WorkKind, matches_pattern};
 pub use catalog::{
-    AuthScheme, CacheKind, Capabilities, Capability, Catalog, DialectName, EffortRange, Host, HostOptions, Model, ModelId, Quirks, ReasoningOption, Status,
-    Target,
+    AuthScheme, CacheKind, Capabilities, Capability, Catalog, DialectName, EffortRange, EmbedQuirks, Host, HostOptions, Model, ModelId, Quirks,
+    ReasoningOption, Status, Target,
 };
 pub use embed::{EmbedInput, EmbedRequest, Vector, VectorForm};
 pub use event::{Batch, Begun, Event, EventKind, EventStream, FinishReason, Frame, Reply};

@@ -277,9 +277,9 @@ impl ChatRequest {
     }
 }
 
-impl ChatRequest {
+impl Routing {
     /// Keeps something the client said beside the body, without sending it to a provider.
-    pub fn metadata_note(&mut self, name: &str, said: &str) {
-        self.routing.labels.entry(name.to_owned()).or_insert_with(|| said.to_owned());
+    pub fn label(&mut self, name: &str, said: &str) {
+        self.labels.entry(name.to_owned()).or_insert_with(|| said.to_owned());
     }
 }

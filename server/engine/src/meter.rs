@@ -196,6 +196,10 @@ impl Account {
             || matches!(fault.cause, Cause::Timeout(limit) if limit != headworks_core::Limit::Connect)
             || fault.cause == Cause::Cancelled;
         self.sent &= consumed;
+        if let Some(spent) = &fault.spent {
+            self.report.tokens = **spent;
+            self.reported = true;
+        }
         self.close();
     }
 

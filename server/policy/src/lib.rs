@@ -16,6 +16,7 @@ mod policy;
 mod retry;
 mod simulate;
 mod size;
+mod space;
 mod validate;
 mod verdict;
 mod walk;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use headworks_core::{Catalog, Cause, Fault, Key, ModelId, NanoUsd, Reason, Skipped, Sort, Target, Work};
 
-use crate::{AllDown, Course, Goal, Limits, Pace, Place, Policy, Size, SizeClass, affinity, cheapest, fit, walk::Walk};
+use crate::{AllDown, Course, Goal, Limits, Pace, Place, Policy, Size, SizeClass, affinity, cheapest, fit, space, walk::Walk};
 
 /// Who asks what.
 #[derive(Clone, Copy)]
@@ -121,6 +121,9 @@ pub fn plan(ask: &Ask<'_>, world: &World<'_>) -> Result<Plan, Box<Refusal>> {
     if plan.targets.is_empty() {
         let fault = nothing(&plan.skipped, refusal);
         return Err(Box::new(Refusal { fault, skipped: plan.skipped, policy: plan.policy }));
+    }
+    if matches!(work, Work::Embed(_)) {
+        space::one(&mut plan);
     }
     if plan.targets.len() > 1 {
         narrow(&mut plan, ask, world, policy.as_deref().is_none_or(|p| p.affinity));

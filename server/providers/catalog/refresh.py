@@ -45,6 +45,20 @@ QUIRKS = {
     'xai': {'reasoning_beside_completion': True, 'no_names': True, 'reasoning_rejects': ['stop', 'presence_penalty', 'frequency_penalty'], 'responses': True},
     'zai': {'reasoning_option': 'thinking'},
 }
+# How hosts take requests for vectors, from their API references: most inputs and tokens in a request, what they take and how they call it.
+EMBED = {
+    'azure': {'inputs': 2048, 'tokens': 300000, 'base64': True},
+    'cohere': {'inputs': 96},
+    'google': {'inputs': 100},
+    'mistral': {'inputs': 256, 'tokens': 16384, 'text_only': True, 'base64': True, 'dimensions_field': 'output_dimension'},
+    'nvidia': {'text_only': True, 'purpose_field': 'input_type', 'document_word': 'passage'},
+    'openai': {'inputs': 2048, 'tokens': 300000, 'base64': True},
+    'openrouter': {'base64': True, 'purpose_field': 'input_type'},
+    'perplexity': {'inputs': 512, 'tokens': 120000, 'text_only': True, 'int8': True},
+    'vertex': {'inputs': 250, 'tokens': 20000},
+    'vllm': {'base64': True},
+    'voyage': {'inputs': 1000, 'tokens': 120000, 'text_only': True, 'base64': True, 'dimensions_field': 'output_dimension', 'purpose_field': 'input_type'},
+}
 RATES = ['input', 'output', 'cache_read', 'cache_write_5m', 'cache_write_1h', 'cache_write_12h', 'reasoning', 'input_audio', 'output_audio',
          'cache_read_audio', 'image', 'output_image']
 CAPABILITIES = ['tools', 'parallel_tools', 'vision', 'pdf', 'audio', 'structured_output', 'reasoning', 'streaming']
@@ -147,6 +161,7 @@ def host(p, models, ids):
     if 'max_completion_tokens' in p['quirks'].get('max_tokens_param', ''): quirks.append(('max_tokens_field', text('max_completion_tokens')))
     for key, value in QUIRKS.get(p['id'], {}).items():
         quirks.append((key, inline([(k, text(v)) for k, v in value.items()]) if isinstance(value, dict) else texts(value) if isinstance(value, list) else text(value)))
+    if p['id'] in EMBED: quirks.append(('embed', inline([(k, text(v)) for k, v in EMBED[p['id']].items()])))
     if auth.get('extra_headers'): quirks.append(('headers', inline([(k, text(v)) for k, v in auth['extra_headers'].items()])))
     if quirks: out += ['', '[quirks]'] + [f'{k} = {v}' for k, v in quirks]
     mantle = p['base_urls'].get('mantle', '').split(' ')[0]

@@ -86,8 +86,7 @@ pub trait Dialect: Send + Sync + 'static {
 
     /// Most inputs that one request for vectors may hold at this target.
     fn embed_inputs(&self, target: &Target) -> usize {
-        let _ = target;
-        usize::MAX
+        target.host.quirks.embed.inputs.map_or(usize::MAX, |most| most as usize)
     }
 
     /// Whether a target can be asked how many tokens a chat is. Where it cannot, the gateway guesses.
@@ -259,7 +258,7 @@ pub fn dialect(name: DialectName) -> Option<&'static dyn Dialect> {
         DialectName::Cohere => Some(&crate::cohere::Cohere),
         DialectName::OpenAiResponses => Some(&crate::responses::Responses),
         DialectName::Bedrock => Some(&crate::bedrock::Bedrock),
-        DialectName::Voyage => None,
+        DialectName::Voyage => Some(&crate::embed::Voyage),
     }
 }
 

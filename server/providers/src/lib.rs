@@ -9,6 +9,7 @@ pub mod bedrock;
 pub mod cache;
 pub mod catalog;
 pub mod cohere;
+pub mod embed;
 pub mod fault;
 pub mod frame;
 pub mod gemini;

@@ -9,6 +9,7 @@
 mod auth;
 mod config;
 mod events;
+mod pieces;
 mod pool;
 mod sandbox;
 mod send;

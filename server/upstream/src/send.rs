@@ -7,8 +7,10 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
 use headworks_core::{
-    Attempt, Batch, Begun, Cause, ChatRequest, EventKind, Fault, FinishReason, Host, Limit, Reason, Routing, Target, UpstreamError, Work, WorkKind,
+    Attempt, Batch, Begun, Cause, ChatRequest, EmbedRequest, EventKind, Fault, FinishReason, Host, Limit, Reason, Routing, Target, UpstreamError, Work,
+    WorkKind,
 };
 use headworks_providers::{Dialect, Encoded, Head, Note, codec, estimated_input_tokens};
 use http::{
@@ -21,6 +23,7 @@ use crate::{
     Config, Secrets, SetupError,
     auth::{Auth, Shown},
     events::{Events, root},
+    pieces,
     pool::{Pool, Slot},
     sandbox, warm,
     warm::Warmth,
@@ -93,15 +96,58 @@ impl Shared {
     async fn attempt(&self, attempt: &Attempt, shown: &mut Shown) -> Result<Begun, Fault> {
         let target = &attempt.target;
         let codec = codec(target, &attempt.call.work).ok_or_else(|| unspoken(target))?;
-        if let Work::CountTokens(request) = &attempt.call.work
-            && (!codec.counts(target) || sandbox::is_at(&target.host.base_url))
-        {
-            return Ok(guessed(target, request));
+        match &attempt.call.work {
+            Work::CountTokens(request) if !codec.counts(target) || sandbox::is_at(&target.host.base_url) => Ok(guessed(target, request)),
+            Work::Embed(request) => self.embed(attempt, codec, request, shown).await,
+            work => self.send(attempt, codec, work, shown).await,
         }
+    }
+
+    /// Vectors, asked in as many pieces as the host wants. All are in hand before the answer begins, so that a
+    /// piece that fails leaves the way to the next target open.
+    async fn embed(&self, attempt: &Attempt, codec: &'static dyn Dialect, request: &Arc<EmbedRequest>, shown: &mut Shown) -> Result<Begun, Fault> {
+        let target = &attempt.target;
+        let mut offset = 0;
+        let parts: Vec<(usize, Arc<EmbedRequest>)> = pieces::cut(codec, target, request)
+            .into_iter()
+            .map(|part| {
+                let at = offset;
+                offset += part.inputs.len();
+                (at, part)
+            })
+            .collect();
+        let mut answers = futures_util::stream::iter(parts)
+            .map(|(at, part)| async move {
+                let mut shown = Shown::default();
+                let inputs = part.inputs.len();
+                let answer = match self.send(attempt, codec, &Work::Embed(part), &mut shown).await {
+                    Ok(begun) => pieces::read(begun, target, inputs).await,
+                    Err(fault) => Err(fault),
+                };
+                (at, shown, answer)
+            })
+            .buffered(pieces::AT_ONCE);
+        let mut done = Vec::new();
+        while let Some((at, key, answer)) = answers.next().await {
+            *shown = key;
+            match answer {
+                Ok(piece) => done.push((at, piece)),
+                Err(mut fault) => {
+                    fault.spent = pieces::spent(done.iter().map(|(_, piece)| piece));
+                    return Err(fault);
+                }
+            }
+        }
+        Ok(pieces::join(done))
+    }
+
+    /// One request to one host.
+    async fn send(&self, attempt: &Attempt, codec: &'static dyn Dialect, work: &Work, shown: &mut Shown) -> Result<Begun, Fault> {
+        let target = &attempt.target;
         if sandbox::is_at(&target.host.base_url) {
-            return self.rehearse(attempt, codec).await;
+            return self.rehearse(attempt, codec, work).await;
         }
-        let encoded = spell(codec, target, &attempt.call.work)?;
+        let encoded = spell(codec, target, work)?;
         let (mut parts, body) = encoded.request.into_parts();
         *shown = self.auth.authorise(&self.pool, &target.host, &mut parts, &body).await?;
         let url = self.pool.url(&parts.uri).ok_or_else(|| bad_url(&target.host))?;
@@ -120,10 +166,13 @@ impl Shared {
     }
 
     /// The same way for the sandbox, with a host inside this process.
-    async fn rehearse(&self, attempt: &Attempt, codec: &'static dyn Dialect) -> Result<Begun, Fault> {
+    async fn rehearse(&self, attempt: &Attempt, codec: &'static dyn Dialect, work: &Work) -> Result<Begun, Fault> {
         let target = &attempt.target;
-        let encoded = spell(codec, &sandbox::addressed(target), &attempt.call.work)?;
-        let answer = sandbox::answer(encoded.request.body()).await;
+        let encoded = spell(codec, &sandbox::addressed(target), work)?;
+        let answer = match work {
+            Work::Embed(_) => sandbox::embed(encoded.request.body()),
+            Work::Chat(_) | Work::CountTokens(_) => sandbox::answer(encoded.request.body()).await,
+        };
         self.begin(attempt, codec, encoded.notes, answer, Shown::default(), None).await
     }
 

@@ -1,4 +1,4 @@
-//! `ChatService`, `StreamService` and `EmbeddingService`.
+//! `ChatService` and `StreamService`.
 
 use std::{
     pin::Pin,
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::StreamExt;
 use headworks_api::v1::{self, stream_event::Kind};
-use headworks_core::{Batch, ChatRequest, Event, EventKind, EventStream, Fault, FinishReason, Inbound, Origin, Receipt, Reply};
+use headworks_core::{Batch, Event, EventKind, EventStream, Fault, FinishReason, Inbound, Origin, Receipt, Reply, Work};
 use http::HeaderValue;
 use tonic::{Request, Response, Status, async_trait};
 use tower::ServiceExt;
@@ -20,7 +20,7 @@ use super::{Doors, convert, deadline, headers, later, records, status, trailers:
 use crate::app::bearer;
 
 /// Calls the engine.
-async fn call<T>(doors: &Doors, request: &Request<T>, chat: ChatRequest, id: &Arc<str>) -> Result<Reply, Fault> {
+pub(super) async fn call<T>(doors: &Doors, request: &Request<T>, work: impl Into<Work>, id: &Arc<str>) -> Result<Reply, Fault> {
     let headers = headers(request);
     let deadline = match headers.get("grpc-timeout").and_then(|v| v.to_str().ok()) {
         None => None,
@@ -32,7 +32,7 @@ async fn call<T>(doors: &Doors, request: &Request<T>, chat: ChatRequest, id: &Ar
     let inbound = Inbound {
         id: id.clone(),
         credential: bearer(&headers).unwrap_or_default().into(),
-        work: chat.into(),
+        work: work.into(),
         deadline,
         origin: Origin::Grpc,
         traceparent: headers.get("traceparent").and_then(|v| v.to_str().ok()).map(Arc::from),
@@ -40,7 +40,7 @@ async fn call<T>(doors: &Doors, request: &Request<T>, chat: ChatRequest, id: &Ar
     doors.0.gateway.clone().oneshot(inbound).await
 }
 
-fn name<T>(response: &mut Response<T>, id: &Arc<str>) {
+pub(super) fn name<T>(response: &mut Response<T>, id: &Arc<str>) {
     if let Ok(value) = HeaderValue::from_str(id) {
         let headers = response.metadata_mut().as_mut();
         headers.insert("headworks-request-id", value.clone());
@@ -299,13 +299,5 @@ impl v1::stream_service_server::StreamService for Doors {
         let tenant = self.tenant(&request)?;
         self.0.shared.running.cancel(&tenant, &request.get_ref().stream_id).map_err(|fault| status(&fault, None))?;
         Ok(Response::new(v1::CancelResponse {}))
-    }
-}
-
-#[async_trait]
-impl v1::embedding_service_server::EmbeddingService for Doors {
-    async fn embed(&self, request: Request<v1::EmbedRequest>) -> Result<Response<v1::EmbedResponse>, Status> {
-        self.tenant(&request)?;
-        Err(later("EmbeddingService.Embed"))
     }
 }

@@ -77,7 +77,7 @@ pub(crate) fn chat(chat: Option<v1::Chat>, stream: bool) -> Read<ChatRequest> {
     })
 }
 
-fn routing(chat: &v1::Chat) -> Read<Routing> {
+pub(super) fn routing(chat: &v1::Chat) -> Read<Routing> {
     let r = chat.routing.clone().unwrap_or_default();
     let sort = match v1::RoutingSort::try_from(r.sort) {
         Ok(v1::RoutingSort::Unspecified) => None,

@@ -3,6 +3,7 @@
 mod chat;
 mod convert;
 mod deadline;
+mod embed;
 mod keys;
 mod models;
 pub(crate) mod policies;
@@ -92,7 +93,7 @@ pub(crate) fn routes(app: &App, with_admin: bool) -> Router {
     let mut routes = Routes::new(health)
         .add_service(v1::chat_service_server::ChatServiceServer::new(doors.clone()).max_decoding_message_size(most))
         .add_service(v1::stream_service_server::StreamServiceServer::new(doors.clone()).max_decoding_message_size(most))
-        .add_service(v1::embedding_service_server::EmbeddingServiceServer::new(doors.clone()))
+        .add_service(v1::embedding_service_server::EmbeddingServiceServer::new(doors.clone()).max_decoding_message_size(most))
         .add_service(v1::model_service_server::ModelServiceServer::new(doors.clone()))
         .add_service(v1::usage_service_server::UsageServiceServer::new(doors.clone()))
         .add_service(v1::key_service_server::KeyServiceServer::new(doors.clone()));

@@ -9,7 +9,7 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use headworks_core::{ChatRequest, EventKind, Fault, Inbound, Origin, Receipt, Reply};
+use headworks_core::{EventKind, Fault, Inbound, Origin, Receipt, Reply, Routing};
 use headworks_providers::{Door, openai::OpenAiDoor};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tower::ServiceExt;
@@ -54,7 +54,7 @@ pub(crate) async fn carry(
 ) -> Result<Response, Fault> {
     let credential = credential(&headers);
     let mut chat = door.request(&headers, &body)?;
-    from_headers(&headers, &mut chat)?;
+    from_headers(&headers, &mut chat.routing)?;
     let writer = door.writer(&chat);
     let streamed = chat.stream;
     let inbound = Inbound {
@@ -92,7 +92,7 @@ pub(crate) async fn carry(
     Ok(response)
 }
 
-async fn unary(mut reply: Reply, mut writer: Box<dyn headworks_providers::Writer>, door: &dyn Door, keep: Option<Keep>) -> Result<Response, Fault> {
+pub(super) async fn unary(mut reply: Reply, mut writer: Box<dyn headworks_providers::Writer>, door: &dyn Door, keep: Option<Keep>) -> Result<Response, Fault> {
     writer.begin(&reply.request_id);
     let mut out = BytesMut::new();
     let mut receipt: Option<Arc<Receipt>> = None;
@@ -143,16 +143,16 @@ pub(super) fn deadline(headers: &HeaderMap) -> Result<Option<Instant>, Fault> {
 }
 
 /// What clients say in headers rather than in the body.
-pub(super) fn from_headers(headers: &HeaderMap, chat: &mut ChatRequest) -> Result<(), Fault> {
+pub(super) fn from_headers(headers: &HeaderMap, routing: &mut Routing) -> Result<(), Fault> {
     if let Some(id) = text(headers, "idempotency-key") {
         if id.len() > 255 {
             return Err(Fault::invalid("Idempotency-Key", "longer than 255 characters"));
         }
-        chat.routing.request_id.get_or_insert_with(|| id.into());
+        routing.request_id.get_or_insert_with(|| id.into());
     }
     for (header, name) in [("http-referer", "referer"), ("x-title", "title")] {
         if let Some(said) = text(headers, header) {
-            chat.metadata_note(name, said);
+            routing.label(name, said);
         }
     }
     for (name, value) in headers {
@@ -160,7 +160,7 @@ pub(super) fn from_headers(headers: &HeaderMap, chat: &mut ChatRequest) -> Resul
         if let (Some(own), Ok(said)) = (own, value.to_str())
             && own != "timeout-ms"
         {
-            chat.metadata_note(own, said);
+            routing.label(own, said);
         }
     }
     Ok(())

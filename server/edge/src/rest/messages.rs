@@ -54,7 +54,7 @@ async fn counted(app: App, request: Request, id: Arc<str>) -> Result<Response, F
     app.authenticate(credential)?;
     let body = body::read(request, app.config.max_body_bytes).await?;
     let mut asked = AnthropicDoor.request(&headers, &body)?;
-    chat::from_headers(&headers, &mut asked)?;
+    chat::from_headers(&headers, &mut asked.routing)?;
     let inbound = Inbound {
         id: id.clone(),
         credential: credential.unwrap_or_default().into(),

@@ -2,6 +2,7 @@
 
 mod body;
 mod chat;
+mod embeddings;
 mod messages;
 mod models;
 mod ops;
@@ -31,6 +32,7 @@ pub fn routes() -> Router<App> {
         .route("/v1/responses", post(responses::create).fallback(method_not_allowed))
         .route("/v1/responses/{id}", get(responses::get).delete(responses::delete).fallback(method_not_allowed))
         .route("/v1/responses/{id}/input_items", get(responses::input_items).fallback(method_not_allowed))
+        .route("/v1/embeddings", post(embeddings::embed).fallback(method_not_allowed))
         .route("/v1/models", get(models::list).fallback(method_not_allowed))
         .route("/v1/models/{*id}", get(models::get).fallback(method_not_allowed))
         .route("/healthz", get(ops::healthz).fallback(method_not_allowed))

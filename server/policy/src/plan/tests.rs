@@ -457,3 +457,17 @@ proptest! {
         prop_assert!(one.targets.is_sorted_by_key(|t| t.place.rest));
     }
 }
+
+#[test]
+fn vectors_fall_back_among_hosts_of_one_model_only() {
+    let vectors = |id: &str| Arc::new(Model { mode: "embedding".into(), ..Model::clone(&model(id, Default::default())) });
+    let hosts = ["a", "b"].map(|id| host(id, Some(DialectName::OpenAi), true, &[]));
+    let catalog = Catalog::new(hosts, [vectors("a/small"), vectors("b/small"), vectors("b/large")]);
+    let mut request = headworks_core::EmbedRequest { model: "a/small".into(), ..Default::default() };
+    request.routing.models = vec!["b/large".into(), "b/small".into()];
+    let world =
+        World { catalog: &catalog, policies: &|_| None, rest: &|_| Duration::ZERO, pace: &|_, _| Pace::default(), home: &|_| None, dice: 0, unix_seconds: 0 };
+    let plan = plan(&Ask { work: &request.into(), tenant: &key(&[]), size: None }, &world).unwrap();
+    assert_eq!(plan.targets.iter().map(|t| t.target.id.to_string()).collect::<Vec<_>>(), ["a/small", "b/small"]);
+    assert_eq!(plan.skipped.iter().map(|s| (s.target.to_string(), s.reason)).collect::<Vec<_>>(), [("b/large".to_owned(), Reason::CapabilityMissing)]);
+}

@@ -314,7 +314,7 @@ fn post(target: &Target, verb: &str, body: Vec<u8>, notes: Vec<Note>) -> Result<
 }
 
 /// A model id as one segment of a path: ARNs hold `:` and `/`.
-fn segment(name: &str) -> String {
+pub(super) fn segment(name: &str) -> String {
     let mut out = String::with_capacity(name.len() + 8);
     for byte in name.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {

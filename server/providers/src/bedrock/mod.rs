@@ -15,9 +15,9 @@ mod whole;
 #[cfg(test)]
 mod tests;
 
-use headworks_core::{ChatRequest, DialectName, Fault, Target};
+use headworks_core::{ChatRequest, DialectName, EmbedRequest, Fault, Target};
 
-use crate::{Decoder, Dialect, Encoded, Head};
+use crate::{Decoder, Dialect, Encoded, Head, embed::Whole};
 
 /// The codec.
 #[derive(Debug)]
@@ -46,5 +46,18 @@ impl Dialect for Bedrock {
 
     fn count_decoder(&self, target: &Target, _head: &Head<'_>) -> Box<dyn Decoder> {
         Box::new(count::CountDecoder::new(target))
+    }
+
+    fn encode_embed(&self, target: &Target, request: &EmbedRequest) -> Result<Encoded, Fault> {
+        let url = format!("{}/model/{}", target.host.base_url, encode::segment(&target.upstream_name));
+        crate::embed::bedrock::encode(target, request, &url)
+    }
+
+    fn embed_decoder(&self, target: &Target, head: &Head<'_>) -> Box<dyn Decoder> {
+        Whole::new(target, head, crate::embed::bedrock::read)
+    }
+
+    fn embed_inputs(&self, target: &Target) -> usize {
+        crate::embed::bedrock::inputs(target)
     }
 }

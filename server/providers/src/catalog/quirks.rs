@@ -5,6 +5,28 @@ use std::{collections::BTreeMap, sync::Arc};
 use headworks_core::{Quirks, ReasoningOption};
 use serde::Deserialize;
 
+/// How a host takes requests for vectors. What is absent stays as it is.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawEmbed {
+    /// Most inputs in a request.
+    pub inputs: Option<u32>,
+    /// Most tokens in a request.
+    pub tokens: Option<i64>,
+    /// Takes text only, no tokens.
+    pub text_only: Option<bool>,
+    /// Takes `encoding_format`.
+    pub base64: Option<bool>,
+    /// Its base64 holds signed bytes.
+    pub int8: Option<bool>,
+    /// What it calls `dimensions`.
+    pub dimensions_field: Option<String>,
+    /// Where it is told what vectors are for, such as `input_type`.
+    pub purpose_field: Option<String>,
+    /// Its word for a text to be found, if not `document`.
+    pub document_word: Option<String>,
+}
+
 /// What a host does otherwise than its dialect. What is absent stays as it is.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -53,6 +75,8 @@ pub struct RawQuirks {
     pub tools_or_format: Option<bool>,
     /// Serves OpenAI's Responses (`/responses`) beside its own dialect.
     pub responses: Option<bool>,
+    /// How it takes requests for vectors.
+    pub embed: RawEmbed,
     /// Parameters it rejects.
     pub rejects: Option<Vec<String>>,
     /// Parameters its reasoning models reject beside.
@@ -99,6 +123,22 @@ impl RawQuirks {
         list(&mut base.stream_only, &self.stream_only);
         list(&mut base.rejects, &self.rejects);
         list(&mut base.reasoning_rejects, &self.reasoning_rejects);
+        let said = |to: &mut Option<Arc<str>>, from: &Option<String>| {
+            if let Some(from) = from {
+                *to = Some(from.as_str().into());
+            }
+        };
+        let (to, from) = (&mut base.embed, &self.embed);
+        if from.inputs == Some(0) || from.tokens.is_some_and(|most| most < 1) {
+            return Err("embed: inputs and tokens must be above 0".to_owned());
+        }
+        (to.inputs, to.tokens) = (from.inputs.or(to.inputs), from.tokens.or(to.tokens));
+        flag(&mut to.text_only, from.text_only);
+        flag(&mut to.base64, from.base64);
+        flag(&mut to.int8, from.int8);
+        said(&mut to.dimensions_field, &from.dimensions_field);
+        said(&mut to.purpose_field, &from.purpose_field);
+        said(&mut to.document_word, &from.document_word);
         if let Some(word) = &self.required_word {
             base.required_word = Some(word.as_str()).filter(|word| !word.is_empty()).map(Arc::from);
         }

@@ -6,9 +6,9 @@ mod encode;
 mod tests;
 mod wire;
 
-use headworks_core::{ChatRequest, DialectName, Fault, Target, UpstreamError};
+use headworks_core::{ChatRequest, DialectName, EmbedRequest, Fault, Target, UpstreamError};
 
-use crate::{Decoder, Dialect, Encoded, Head, fault as shared};
+use crate::{Decoder, Dialect, Encoded, Head, embed::Whole, fault as shared};
 
 /// The codec.
 #[derive(Debug)]
@@ -35,5 +35,13 @@ impl Dialect for Cohere {
             .unwrap_or_else(|| UpstreamError { message: String::from_utf8_lossy(body).chars().take(300).collect(), ..UpstreamError::default() });
         error.status = head.status.as_u16();
         shared::fault(target, error, shared::retry_after(head.headers))
+    }
+
+    fn encode_embed(&self, target: &Target, request: &EmbedRequest) -> Result<Encoded, Fault> {
+        crate::embed::cohere::encode(target, request, &format!("{}/v2/embed", target.host.base_url))
+    }
+
+    fn embed_decoder(&self, target: &Target, head: &Head<'_>) -> Box<dyn Decoder> {
+        Whole::new(target, head, crate::embed::cohere::read)
     }
 }

@@ -99,7 +99,7 @@ fn refuse_impossible(target: &Target, request: &ChatRequest) -> Result<(), Fault
 }
 
 /// A model's resource name inside a path; tuned models say what they are themselves.
-fn resource(name: &str) -> String {
+pub(crate) fn resource(name: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'/');
     let escaped: String = name.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect();
     if escaped.starts_with("models/") || escaped.starts_with("tunedModels/") { escaped } else { format!("models/{escaped}") }

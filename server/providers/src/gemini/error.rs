@@ -30,7 +30,7 @@ fn object(value: &Value) -> Option<&Value> {
 }
 
 /// The fault of an error object. `status`: of the answer; `None` inside an answer that began well.
-pub(super) fn said(target: &Target, value: &Value, status: Option<u16>) -> Fault {
+pub(crate) fn said(target: &Target, value: &Value, status: Option<u16>) -> Fault {
     let error = object(value).unwrap_or(&Value::Null);
     let text = |name: &str| error.get(name).and_then(Value::as_str).map(str::to_owned);
     let code = error.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());

@@ -14,11 +14,12 @@ mod think;
 mod turns;
 mod wire;
 
-use error::said;
-use headworks_core::{ChatRequest, DialectName, Fault, Target};
+pub(crate) use encode::resource;
+pub(crate) use error::said;
+use headworks_core::{ChatRequest, DialectName, EmbedRequest, Fault, Target};
 pub(crate) use signature::is_anthropic;
 
-use crate::{Decoder, Dialect, Encoded, Head, count::CountDecoder};
+use crate::{Decoder, Dialect, Encoded, Head, count::CountDecoder, embed::Whole};
 
 /// The codec.
 #[derive(Debug)]
@@ -51,5 +52,13 @@ impl Dialect for Gemini {
 
     fn fault(&self, target: &Target, head: &Head<'_>, body: &[u8]) -> Fault {
         error::fault(target, head, body)
+    }
+
+    fn encode_embed(&self, target: &Target, request: &EmbedRequest) -> Result<Encoded, Fault> {
+        crate::embed::gemini::encode(target, request)
+    }
+
+    fn embed_decoder(&self, target: &Target, head: &Head<'_>) -> Box<dyn Decoder> {
+        Whole::new(target, head, crate::embed::gemini::read)
     }
 }

@@ -14,10 +14,13 @@ pub use door::OpenAiDoor;
 pub(crate) use door::{base64, effort, error_body, source, unreadable};
 pub(crate) use encode::effort_word;
 pub(crate) use error::{fault as upstream_fault, read as read_error};
-use headworks_core::{ChatRequest, DialectName, Fault, Target};
+use headworks_core::{ChatRequest, DialectName, EmbedRequest, Fault, Target};
 pub(crate) use ways::effort_of;
 
-use crate::{Decoder, Dialect, Encoded, Head};
+use crate::{
+    Decoder, Dialect, Encoded, Head,
+    embed::{self, Whole},
+};
 
 /// The codec towards upstreams.
 #[derive(Debug)]
@@ -38,5 +41,13 @@ impl Dialect for OpenAi {
 
     fn fault(&self, target: &Target, head: &Head<'_>, body: &[u8]) -> Fault {
         error::fault(target, head, body)
+    }
+
+    fn encode_embed(&self, target: &Target, request: &EmbedRequest) -> Result<Encoded, Fault> {
+        embed::openai::encode(target, request, &format!("{}/embeddings", target.host.base_url))
+    }
+
+    fn embed_decoder(&self, target: &Target, head: &Head<'_>) -> Box<dyn Decoder> {
+        Whole::new(target, head, embed::openai::read)
     }
 }

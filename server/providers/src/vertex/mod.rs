@@ -10,10 +10,10 @@ mod tests;
 
 use std::sync::Arc;
 
-use headworks_core::{ChatRequest, DialectName, Fault, Host, Quirks, Reason, Target};
+use headworks_core::{ChatRequest, DialectName, EmbedRequest, Fault, Host, Quirks, Reason, Target};
 use http::{HeaderName, HeaderValue};
 
-use crate::{Decoder, Dialect, Encoded, Head, envelope};
+use crate::{Decoder, Dialect, Encoded, Head, embed::Whole, envelope};
 
 /// What a request to Claude says in place of the header `anthropic-version`.
 const ANTHROPIC_VERSION: &str = "vertex-2023-10-16";
@@ -149,6 +149,21 @@ impl Dialect for Vertex {
             error.is_some_and(|error| error.get("status").is_some() || error.get("details").is_some())
         });
         if googles { crate::gemini::Gemini.fault(target, head, body) } else { inner(target).fault(target, head, body) }
+    }
+
+    fn encode_embed(&self, target: &Target, request: &EmbedRequest) -> Result<Encoded, Fault> {
+        let bare = target.upstream_name.rsplit('/').next().unwrap_or_default();
+        let url = format!("{}/publishers/google/models/{}", place(target)?, envelope::segment(bare));
+        crate::embed::vertex::encode(target, request, &url)
+    }
+
+    fn embed_decoder(&self, target: &Target, head: &Head<'_>) -> Box<dyn Decoder> {
+        Whole::new(target, head, crate::embed::vertex::read)
+    }
+
+    fn embed_inputs(&self, target: &Target) -> usize {
+        let host = target.host.quirks.embed.inputs.map_or(usize::MAX, |most| most as usize);
+        crate::embed::vertex::inputs(target).unwrap_or(host)
     }
 }
 

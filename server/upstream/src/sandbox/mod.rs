@@ -12,6 +12,7 @@
 //! | `error-401` `error-429` `error-500` | that status, with OpenAI's error body; 429 says `retry-after: 1` |
 //! | `timeout` | takes the request and never answers |
 //! | `hang` | says a few words, then nothing more; not streamed: never answers |
+//! | `embedding` | unit vectors: the same text always gives the same, texts that share words are near each other |
 //! | `break-mid-stream` | says a few words, then its body ends; not streamed: half a body |
 //!
 //! A token is a word with the white space before it, cut after 16 bytes; a
@@ -20,6 +21,7 @@
 //! `stream` and `include_usage` do what they do at OpenAI; the rest is accepted.
 
 mod ask;
+mod embed;
 mod pattern;
 mod play;
 mod reply;
@@ -48,6 +50,14 @@ pub(crate) fn is_at(base_url: &str) -> bool {
 pub(crate) fn addressed(target: &Target) -> Target {
     let host = Host { base_url: "http://sandbox.invalid".into(), ..Host::clone(&target.host) };
     Target { host: Arc::new(host), ..target.clone() }
+}
+
+/// Answers a request for vectors.
+pub(crate) fn embed(body: &Bytes) -> http::Response<Playback> {
+    match embed::answer(body) {
+        Ok(body) => play::whole(body),
+        Err(refusal) => play::refuse(&refusal),
+    }
 }
 
 /// Answers one request. Waits as long as the model waits before its answer's head.

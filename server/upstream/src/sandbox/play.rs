@@ -56,6 +56,11 @@ pub(super) async fn begin(answer: Answer) -> Response<Playback> {
     response(200, "application/json", State::Once(Some(body.into())))
 }
 
+/// A body, at once.
+pub(super) fn whole(body: Vec<u8>) -> Response<Playback> {
+    response(200, "application/json", State::Once(Some(body.into())))
+}
+
 /// An error, at once.
 pub(super) fn refuse(refusal: &Refusal) -> Response<Playback> {
     let body = wire::refusal(refusal);
