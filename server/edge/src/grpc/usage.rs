@@ -14,8 +14,15 @@ const METRICS: [&str; 10] =
     ["requests", "errors", "failovers", "tokens", "cost", "saved", "latency", "time_to_first_token", "tokens_per_second", "errors_by_reason"];
 /// Months are told by a step of their own.
 const INTERVALS: [(i64, Step); 3] = [(60, Step::Minute), (3_600, Step::Hour), (86_400, Step::Day)];
-/// The reach of a question without a start: what people look at first.
-const DEFAULT_REACH: i64 = 30 * 86_400;
+/// The reach of a question without a start, seconds: what people look at first.
+const fn reach(step: Step) -> i64 {
+    match step {
+        Step::Minute => 6 * 3_600,
+        Step::Hour => 7 * 86_400,
+        Step::Day | Step::Whole => 30 * 86_400,
+        Step::Month => 366 * 86_400,
+    }
+}
 
 /// Answers.
 pub(super) async fn query(app: &App, tenant: &Tenant, asked: v1::QueryUsageRequest) -> Result<v1::QueryUsageResponse, Fault> {
@@ -39,7 +46,8 @@ pub(super) async fn query(app: &App, tenant: &Tenant, asked: v1::QueryUsageReque
     }
     let filter = requests::filter(tenant, asked.filter)?;
     let until = if filter.before == 0 { now + 60 } else { filter.before.div_euclid(1_000_000_000) };
-    let from = if filter.from == 0 { until.min(now) - DEFAULT_REACH } else { filter.from.div_euclid(1_000_000_000) };
+    let step = step(asked.step, asked.interval.as_ref())?;
+    let from = if filter.from == 0 { until.min(now) - reach(step) } else { filter.from.div_euclid(1_000_000_000) };
     if from >= until {
         return Err(Fault::invalid("filter.end_time", "is not after filter.start_time"));
     }
@@ -48,7 +56,7 @@ pub(super) async fn query(app: &App, tenant: &Tenant, asked: v1::QueryUsageReque
         until,
         only: only(&filter),
         by,
-        step: step(asked.step, asked.interval.as_ref())?,
+        step,
         percentiles: ["latency", "time_to_first_token", "tokens_per_second"].iter().any(|name| metrics.has(name)),
     };
     let answer = app.rollups.query(&question, now).await.map_err(fault)?;
