@@ -9,11 +9,10 @@ use serde::Deserialize;
 use super::{
     error,
     incoming::Kind as Typed,
-    writer::{is_block, message_id, stop_word, thinks, usage, with_cost},
+    writer::{Held, is_block, message_id, stop_word, thinks, told, usage, with_cost},
 };
 use crate::{
     ErrorFace, Writer, estimate,
-    facts::facts,
     spell::{Object, object},
 };
 
@@ -62,7 +61,7 @@ pub(super) struct Streamed {
     /// The upstream's own `message_delta`, kept until the cost is known.
     delta: Option<Bytes>,
     finish: FinishReason,
-    refused: bool,
+    held: Held,
 }
 
 /// The parts of a frame that tell which block it begins or ends.
@@ -91,7 +90,7 @@ impl Streamed {
             relay: true,
             delta: None,
             finish: FinishReason::Stop,
-            refused: false,
+            held: Held::default(),
         }
     }
 
@@ -169,6 +168,7 @@ impl Streamed {
         if text.is_empty() {
             return;
         }
+        self.held.content = true;
         let open = self.open.iter().find(|open| matches!(open.kind, Kind::Text)).map(|open| open.index);
         let index = open.unwrap_or_else(|| {
             self.start(Kind::Text, out, |b| {
@@ -215,7 +215,7 @@ impl Streamed {
         match &happened.kind {
             EventKind::Text(text) => self.text(text, out),
             EventKind::Refusal(text) => {
-                self.refused = true;
+                self.held.refused = true;
                 self.text(text, out);
             }
             EventKind::Reasoning(text) if !text.is_empty() => {
@@ -245,6 +245,7 @@ impl Streamed {
             }
             EventKind::ToolCallStart { index, id, name, signature } => {
                 self.calls = self.calls.max(index + 1);
+                (self.held.content, self.held.calls) = (true, true);
                 self.start(Kind::Call(*index, String::new()), out, |b| {
                     b.str("type", "tool_use");
                     b.str("id", id);
@@ -283,7 +284,7 @@ impl Streamed {
     }
 
     fn close(&mut self, receipt: &Receipt, out: &mut Vec<u8>) -> Result<(), Fault> {
-        let stop = stop_word(self.finish, self.refused)?;
+        let stop = stop_word(self.finish, self.held)?;
         self.begin(out);
         self.end(out, |_| true);
         match self.delta.take() {
@@ -300,7 +301,7 @@ impl Streamed {
                 });
             }
         }
-        event(out, "message_stop", |o| o.obj("headworks", |h| facts(h, receipt)));
+        event(out, "message_stop", |o| o.obj("headworks", |h| told(h, receipt, self.finish)));
         Ok(())
     }
 

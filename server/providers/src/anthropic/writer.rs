@@ -12,15 +12,35 @@ use crate::{
     spell::{Array, Object, object},
 };
 
-/// Anthropic's word for the end. A provider that says its answer failed has no good end here.
-pub(super) fn stop_word(reason: FinishReason, refused: bool) -> Result<&'static str, Fault> {
+/// What an answer holds, which decides how its end is told.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Held {
+    /// Text or a call.
+    pub content: bool,
+    /// A call.
+    pub calls: bool,
+    /// The model refused, in words.
+    pub refused: bool,
+}
+
+/// Anthropic's word for the end. It has none for an answer that the provider calls failed, or ends for a reason that
+/// nobody knows yet: what has content is delivered (F5), and `headworks.finish` says so; what has none is an error.
+pub(super) fn stop_word(reason: FinishReason, held: Held) -> Result<&'static str, Fault> {
+    let refused = held.refused;
     match reason {
+        FinishReason::Error if held.calls => Ok("tool_use"),
+        FinishReason::Error if held.content => Ok("end_turn"),
         FinishReason::Stop if refused => Ok("refusal"),
         FinishReason::Stop => Ok("end_turn"),
         FinishReason::Length => Ok("max_tokens"),
         FinishReason::ToolCalls => Ok("tool_use"),
         FinishReason::ContentFilter => Ok("refusal"),
-        FinishReason::Error => Err(Fault::new(Reason::StreamBroken, "the answer broke off: the provider says that it failed")),
+        FinishReason::Error => {
+            let mut fault = Fault::new(Reason::StreamBroken, "the answer broke off: the provider says that it failed, and it holds nothing");
+            // It was made, and is paid for: trying again is the caller's choice.
+            fault.attempts = 1;
+            Err(fault)
+        }
     }
 }
 
@@ -103,7 +123,7 @@ impl Block {
                 let whole = arguments.trim();
                 match serde_json::from_str::<&serde_json::value::RawValue>(whole) {
                     Ok(raw) if raw.get().starts_with('{') => o.raw("input", raw.get()),
-                    _ if whole.is_empty() => o.raw("input", "{}"),
+                    _ if matches!(whole, "" | "null") => o.raw("input", "{}"),
                     // What the model wrote is no object; the form that Anthropic proposes for it keeps all of it.
                     _ => o.obj("input", |i| i.str("INVALID_JSON", arguments)),
                 }
@@ -122,7 +142,7 @@ pub(super) struct Unary {
     model: Str,
     blocks: Vec<Block>,
     finish: FinishReason,
-    refused: bool,
+    held: Held,
     tier: Option<Str>,
     original: Option<Bytes>,
 }
@@ -136,7 +156,7 @@ impl Unary {
             model: Str::default(),
             blocks: Vec::new(),
             finish: FinishReason::Stop,
-            refused: false,
+            held: Held::default(),
             tier: None,
             original: None,
         }
@@ -149,7 +169,8 @@ impl Unary {
                 self.model = model.clone().unwrap_or_default();
             }
             EventKind::Text(piece) | EventKind::Refusal(piece) => {
-                self.refused |= matches!(kind, EventKind::Refusal(_));
+                self.held.refused |= matches!(kind, EventKind::Refusal(_));
+                self.held.content |= !piece.is_empty();
                 match self.blocks.last_mut() {
                     Some(Block::Text { text, citations }) if citations.is_empty() => text.push_str(piece),
                     _ => self.blocks.push(Block::Text { text: piece.to_string(), citations: Vec::new() }),
@@ -166,6 +187,7 @@ impl Unary {
             },
             EventKind::RedactedReasoning(data) => self.blocks.push(Block::Redacted(data.clone())),
             EventKind::ToolCallStart { index, id, name, signature } => {
+                (self.held.content, self.held.calls) = (true, true);
                 let call = Block::Call { index: *index, id: id.clone(), name: name.clone(), arguments: String::new(), signature: signature.clone() };
                 self.blocks.push(call);
             }
@@ -233,9 +255,17 @@ impl Unary {
             let mut counts = Vec::new();
             object(&mut counts, |u| usage(u, &receipt.tokens, self.tier.as_deref()));
             o.raw("usage", &with_cost(std::str::from_utf8(&counts).unwrap_or("{}"), receipt));
-            o.obj("headworks", |h| facts(h, receipt));
+            o.obj("headworks", |h| told(h, receipt, self.finish));
         });
         out
+    }
+}
+
+/// What the gateway has to say, and the end that Anthropic has no word for.
+pub(super) fn told(o: &mut Object<'_>, receipt: &Receipt, finish: FinishReason) {
+    facts(o, receipt);
+    if finish == FinishReason::Error {
+        o.str("finish", "error");
     }
 }
 
@@ -259,7 +289,7 @@ impl Writer for Unary {
                 }
                 continue;
             };
-            let stop = stop_word(self.finish, self.refused)?;
+            let stop = stop_word(self.finish, self.held)?;
             let body = self.original.take().and_then(|body| Self::splice(&body, receipt)).unwrap_or_else(|| self.whole(receipt, stop));
             out.extend_from_slice(&body);
         }

@@ -1,6 +1,7 @@
 //! The dialect as a whole: what is sent, what is read, what clients get.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod answers;
 mod asked;
 mod recorded;
 mod sent;

@@ -182,10 +182,16 @@ fn f3_a_stream_that_fails_ends_in_an_error_and_never_well() {
     // The provider's own word for a failure is one too, streamed or not.
     for stream in [true, false] {
         let (mut writer, mut out) = (AnthropicDoor.writer(&ask(stream)), BytesMut::new());
-        let kinds = [started(), EventKind::Text("half".into()), EventKind::Finished(FinishReason::Error), receipt(counted())];
+        let kinds = [started(), EventKind::Finished(FinishReason::Error), receipt(counted())];
         assert_eq!(writer.push(&batch(kinds), &mut out).map_err(|fault| fault.reason), Err(Reason::StreamBroken));
         assert!(!String::from_utf8_lossy(&out).contains("message_stop"));
     }
+    // F5: what it wrote is delivered all the same, and the end is told beside Anthropic's words.
+    both(&[started(), EventKind::Text("whole".into()), EventKind::Finished(FinishReason::Error)], |message| {
+        assert_eq!((&message["content"][0]["text"], &message["stop_reason"]), (&json!("whole"), &json!("end_turn")));
+    });
+    let kinds = [started(), EventKind::Text("x".into()), EventKind::Finished(FinishReason::Error), receipt(counted())];
+    assert!(written(&ask(true), &[batch(kinds)]).contains("\"finish\":\"error\""));
     assert_eq!(&AnthropicDoor.writer(&ask(true)).keep_alive()[..], b"event: ping\ndata: {\"type\":\"ping\"}\n\n");
 }
 
