@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
-use headworks_core::{Batch, Catalog, EventKind, Target};
-use headworks_providers::{Door, Head, catalog, dialect, openai::OpenAiDoor};
+use bytes::{Bytes, BytesMut};
+use headworks_core::{Batch, Catalog, ChatRequest, DialectName, EventKind, Target};
+use headworks_providers::{Door, Head, anthropic::AnthropicDoor, catalog, dialect, openai::OpenAiDoor};
 use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
 
 /// The longest input, bytes: more finds nothing that less does not.
@@ -68,14 +68,66 @@ pub fn answer(id: &str, kind: &'static str, data: &[u8]) {
 
 /// Bytes as a client's request.
 pub fn openai_request(data: &[u8]) {
+    request(&OpenAiDoor, data);
+}
+
+/// Bytes as a client's request to Anthropic's door: as it came, with marks for a cache put in, and in our own words.
+pub fn messages_request(data: &[u8]) {
+    request(&AnthropicDoor, data);
+}
+
+fn request(door: &dyn Door, data: &[u8]) {
     if data.len() > LONGEST {
         return;
     }
-    let Ok(request) = OpenAiDoor.request(&HeaderMap::new(), &Bytes::copy_from_slice(data)) else { return };
+    let Ok(mut request) = door.request(&HeaderMap::new(), &Bytes::copy_from_slice(data)) else { return };
+    for auto_cache in [None, Some(true)] {
+        request.auto_cache = auto_cache;
+        sent(&request);
+    }
+    request.edited();
+    sent(&request);
+    let _ = door.writer(&request);
+}
+
+/// Whatever is sent is a JSON object.
+fn sent(request: &ChatRequest) {
     for id in TARGETS {
         let target = target(id);
-        let Ok(encoded) = target.dialect.and_then(dialect).expect("a codec").encode(&target, &request) else { continue };
-        assert!(headworks_providers::members(encoded.request.body()).is_ok(), "{id}: what is sent is a JSON object");
+        let codec = target.dialect.and_then(dialect).expect("a codec");
+        for encoded in [codec.encode(&target, request), codec.encode_count(&target, request)].into_iter().flatten() {
+            assert!(headworks_providers::members(encoded.request.body()).is_ok(), "{id}: {}", String::from_utf8_lossy(encoded.request.body()));
+        }
     }
-    let _ = OpenAiDoor.writer(&request);
+}
+
+/// Bytes as an answer of Anthropic's, for clients of its own door and of the chat door. The first byte says in what
+/// pieces they come, and after how many of them the frames are forgotten.
+pub fn messages_answer(data: &[u8]) {
+    let Some((first, body)) = data.split_first().filter(|_| data.len() <= LONGEST) else { return };
+    let target = target("anthropic/claude-sonnet-4-5");
+    let doors: [&dyn Door; 2] = [&AnthropicDoor, &OpenAiDoor];
+    for (door, stream) in doors.into_iter().flat_map(|door| [(door, true), (door, false)]) {
+        let ask = format!(r#"{{"model":"m","stream":{stream},"messages":[{{"role":"user","content":"x"}}]}}"#);
+        let mut writer = door.writer(&door.request(&HeaderMap::new(), &Bytes::from(ask)).expect("a request"));
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(if stream { "text/event-stream" } else { "application/json" }));
+        let head = Head { status: StatusCode::OK, headers: &headers };
+        let mut decoder = dialect(DialectName::Anthropic).expect("a codec").decoder(&target, &head);
+        let mut out = BytesMut::new();
+        for (at, piece) in body.chunks(usize::from(*first) + 1).enumerate() {
+            let mut batch = Batch::default();
+            if decoder.push(&Bytes::copy_from_slice(piece), &mut batch).is_err() {
+                break;
+            }
+            if at >= usize::from(*first % 16) {
+                batch.edited();
+            }
+            writer.push(&batch, &mut out).expect("only an end can fail");
+        }
+        let mut batch = Batch::default();
+        if decoder.end(&mut batch).is_ok() {
+            let _ = writer.push(&batch, &mut out);
+        }
+    }
 }

@@ -164,10 +164,11 @@ impl Counts {
         seen.output_tokens_details = new.output_tokens_details.or(seen.output_tokens_details.take());
         seen.service_tier = new.service_tier.or(seen.service_tier.take());
         let count = |n: Option<i64>| n.unwrap_or(0).max(0);
-        let written = count(seen.cache_creation_input_tokens);
-        let hour = seen.cache_creation.as_ref().map_or(0, |c| count(c.ephemeral_1h_input_tokens)).min(written.max(0));
-        let split = seen.cache_creation.as_ref().map(|c| count(c.ephemeral_5m_input_tokens) + count(c.ephemeral_1h_input_tokens));
-        let written = if seen.cache_creation_input_tokens.is_none() { split.unwrap_or(0) } else { written };
+        let split = |kind: fn(&Creation) -> Option<i64>| seen.cache_creation.as_ref().map_or(0, |c| count(kind(c)));
+        let (minutes, hour) = (split(|c| c.ephemeral_5m_input_tokens), split(|c| c.ephemeral_1h_input_tokens));
+        // The sum is what counts; a split without one is its own sum.
+        let written = if seen.cache_creation_input_tokens.is_none() { minutes + hour } else { count(seen.cache_creation_input_tokens) };
+        let hour = hour.min(written);
         let output = count(seen.output_tokens);
         let tokens = Tokens {
             input: count(seen.input_tokens),
