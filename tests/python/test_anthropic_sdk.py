@@ -48,6 +48,9 @@ up = Upstream(handler)
 with Gateway(providers(up.port)) as g:
     client = anthropic.Anthropic(base_url=g.url, api_key=ADMIN, max_retries=0)
     ask = dict(max_tokens=100, system='Be brief.', messages=[{'role': 'user', 'content': 'Hello'}])
+    # First of all: a target that failed rests, and goes last.
+    a = client.messages.create(model='openai/x-500', extra_body={'models': ['anthropic/x-529', 'google/x-429', 'openai/gpt-4o']}, **ask)
+    check('R4 the fourth target answers', (a.content[0].text, a.headworks['attempts']), ('Grüezi from openai', 4))
     for dialect, model in MODELS.items():
         a = client.messages.create(model=model, **ask)
         check(f'{dialect}: text', (a.content[0].text, a.stop_reason, a.role, a.type), (f'Grüezi from {dialect}', 'end_turn', 'assistant', 'message'))
@@ -113,9 +116,7 @@ with Gateway(providers(up.port)) as g:
         check(f'T10 auto_cache {auto}', (sent.count('"cache_control"'), sent.count('"ttl": "1h"')), (marks, marks))
     client.messages.create(model=MODELS['openai'], extra_body={'headworks': {'auto_cache': True}}, cache_control={'type': 'ephemeral'}, **ask | {'system': long})
     check('nothing where a host has no marks', 'cache_control' in json.dumps(up.seen[-1][2]), False)
-    # failover, errors in the stream, retries
-    a = client.messages.create(model='openai/x-500', extra_body={'models': ['anthropic/x-529', 'google/x-429', 'openai/gpt-4o']}, **ask)
-    check('R4 the fourth target answers', (a.content[0].text, a.headworks['attempts']), ('Grüezi from openai', 4))
+    # errors in the stream, retries
     for model in ('anthropic/claude-error-late', 'sandbox/break-mid-stream'):
         seen = []
         try:

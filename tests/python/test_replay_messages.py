@@ -23,6 +23,8 @@ DIALECTS = (
     'vertex-gemini-stream',
     'llamacpp-chat',
     'ollama-chat',
+    'bedrock-converse',
+    'bedrock-converse-stream',
 )
 # Answers that an Anthropic client cannot get as they were recorded, and why.
 KNOWN = {}

@@ -40,6 +40,11 @@ impl Dialect for Bedrock {
         error::fault(target, head, body)
     }
 
+    fn counts(&self, target: &Target) -> bool {
+        // Amazon counts for Anthropic's models alone ("CountTokens").
+        target.upstream_name.contains("anthropic.")
+    }
+
     fn encode_count(&self, target: &Target, request: &ChatRequest) -> Result<Encoded, Fault> {
         encode::count(target, request)
     }
