@@ -197,6 +197,35 @@ pub struct Begun {
     pub events: EventStream,
 }
 
+/// What is known of a call before its answer, for headers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// What was changed so that the call fits a budget: `max_tokens=512`.
+    pub adjusted: Option<Arc<str>>,
+    /// How far the nearest limits of requests and of tokens are.
+    pub rates: Option<Box<Rated>>,
+}
+
+/// How far rate limits are, where there are some.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rated {
+    /// Of the limits of requests the one with the least left.
+    pub requests: Option<Left>,
+    /// Of the limits of tokens.
+    pub tokens: Option<Left>,
+}
+
+/// How far one rate limit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// The limit.
+    pub limit: i64,
+    /// What is left of it now, this call taken off.
+    pub remaining: i64,
+    /// Until all of it is there again.
+    pub reset: std::time::Duration,
+}
+
 /// An answer that has begun.
 pub struct Reply {
     /// Who serves it.
@@ -205,6 +234,8 @@ pub struct Reply {
     pub request_id: Arc<str>,
     /// How many attempts it took to begin.
     pub attempts: u32,
+    /// What its payers should know before the answer.
+    pub facts: Facts,
     /// The answer.
     pub events: EventStream,
 }

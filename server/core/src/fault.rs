@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::{ModelId, Reason};
+use crate::{ModelId, Rated, Reason};
 
 /// What happened underneath a fault: decides whether another target is tried
 /// and for how long this one rests.
@@ -90,13 +90,15 @@ pub struct Fault {
     /// The target at fault, where there is one.
     pub target: Option<ModelId>,
     /// Fields of the request that are wrong.
-    pub violations: Vec<Violation>,
+    pub violations: Box<[Violation]>,
     /// What the provider said.
     pub upstream: Option<Arc<UpstreamError>>,
     /// Tokens that the provider billed before it failed.
     pub spent: Option<Box<crate::Tokens>>,
     /// How many attempts were made, once the call is over.
     pub attempts: u32,
+    /// How far the caller's rate limits are, where one of them was reached.
+    pub rates: Option<Box<Rated>>,
 }
 
 impl Fault {
@@ -108,10 +110,11 @@ impl Fault {
             message: message.into(),
             retry_after: None,
             target: None,
-            violations: Vec::new(),
+            violations: Box::default(),
             upstream: None,
             spent: None,
             attempts: 0,
+            rates: None,
         }
     }
 
@@ -120,7 +123,7 @@ impl Fault {
         let (field, description) = (field.into(), description.into());
         let message = if field.is_empty() { description.clone() } else { format!("{field}: {description}") };
         let mut fault = Self::new(Reason::InvalidRequest, message);
-        fault.violations.push(Violation { field, description });
+        fault.violations = Box::new([Violation { field, description }]);
         fault
     }
 

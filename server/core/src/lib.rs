@@ -8,6 +8,7 @@ mod embed;
 mod event;
 mod fault;
 mod json;
+mod key;
 mod message;
 mod money;
 mod price;
@@ -16,16 +17,18 @@ mod request;
 mod route;
 mod text;
 mod tokens;
+mod window;
 
-pub use call::{Attempt, Call, Inbound, Key, Origin, Planned, Role, Tenant, Work, WorkKind, matches_pattern};
+pub use call::{Attempt, Call, Inbound, Origin, Planned, Tenant, Work, WorkKind};
 pub use catalog::{
     AuthScheme, CacheKind, Capabilities, Capability, Catalog, DialectName, EffortRange, EmbedQuirks, Host, HostOptions, Model, ModelId, Quirks,
     ReasoningOption, Status, Target,
 };
 pub use embed::{EmbedInput, EmbedRequest, Vector, VectorForm};
-pub use event::{Batch, Begun, Event, EventKind, EventStream, FinishReason, Frame, Reply};
+pub use event::{Batch, Begun, Event, EventKind, EventStream, Facts, FinishReason, Frame, Left, Rated, Reply};
 pub use fault::{Cause, Fault, Limit, UpstreamError, Violation};
 pub use json::Json;
+pub use key::{ALERTS, Budget, Fit, Key, Markup, Payer, RateLimit, Role, Unit, matches_pattern};
 pub use message::{CacheMark, Message, Opaque, Part, PartKind, Role as MessageRole, Source};
 pub use money::{ATTOS_PER_NANO, NanoUsd, PriceError};
 pub use price::{FACTOR_ONE, Factor, OffPeak, Price, Rates, Tier, Window};
@@ -34,3 +37,4 @@ pub use request::{ChatRequest, Effort, Member, Original, Output, Reasoning, Rout
 pub use route::{AttemptReport, Outcome, Receipt, Skipped, Timings};
 pub use text::Str;
 pub use tokens::Tokens;
+pub use window::{BudgetWindow, Span, Tally};

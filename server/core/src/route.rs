@@ -53,6 +53,9 @@ pub struct AttemptReport {
     pub estimated: bool,
     /// What it cost; `None` where the price is unknown.
     pub cost: Option<NanoUsd>,
+    /// What the operator adds to that cost.
+    #[serde(default)]
+    pub markup: NanoUsd,
     /// The rates used, nano-USD per million tokens, tiers and service tier applied.
     pub rates: Option<Rates>,
     /// The service tier served.

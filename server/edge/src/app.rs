@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use headworks_core::{Fault, Reason, Role, Tenant};
 use headworks_engine::{Gateway, Shared};
-use headworks_store::{Keys, Policies, Records, Responses, Rollups};
+use headworks_store::{Alerts, Keys, Policies, Records, Responses, Rollups};
 use serde::Deserialize;
 
 /// The doors. `[server]` in the configuration file.
@@ -49,6 +49,8 @@ pub struct App {
     pub shared: Arc<Shared>,
     /// Keys, for their admins.
     pub keys: Arc<Keys>,
+    /// Crossings of budgets' thresholds.
+    pub alerts: Arc<Alerts>,
     /// Policies, for their admins.
     pub policies: Arc<Policies>,
     /// Records of calls.
@@ -71,11 +73,17 @@ impl App {
 
     /// Who a credential belongs to, if it may administer.
     pub fn admin(&self, credential: Option<&str>) -> Result<Arc<Tenant>, Fault> {
+        self.holding(credential, &[Role::Admin])
+    }
+
+    /// Who a credential belongs to, if it holds one of these roles; an admin holds all.
+    pub fn holding(&self, credential: Option<&str>, roles: &[Role]) -> Result<Arc<Tenant>, Fault> {
         let tenant = self.authenticate(credential)?;
-        if tenant.is(Role::Admin) {
+        if tenant.is(Role::Admin) || roles.iter().any(|role| tenant.is(*role)) {
             return Ok(tenant);
         }
-        Err(Fault::new(Reason::PermissionDenied, "this needs a key with the role ADMIN"))
+        let names: Vec<&str> = std::iter::once("ADMIN").chain(roles.iter().filter(|role| **role != Role::Admin).map(|role| name(*role))).collect();
+        Err(Fault::new(Reason::PermissionDenied, format!("this needs a key with the role {}", names.join(" or "))))
     }
 
     /// How long headers wait for content.
@@ -86,6 +94,16 @@ impl App {
     /// How long a stream may be silent.
     pub fn keep_alive(&self) -> Duration {
         Duration::from_millis(self.config.keep_alive_ms.max(100))
+    }
+}
+
+/// A role's name in the schema.
+const fn name(role: Role) -> &'static str {
+    match role {
+        Role::Admin => "ADMIN",
+        Role::KeyManager => "KEY_MANAGER",
+        Role::Reader => "READER",
+        Role::Caller => "CALLER",
     }
 }
 

@@ -9,13 +9,14 @@ use std::{
 };
 
 use futures_core::Stream;
-use headworks_core::{AttemptReport, Batch, Call, EventKind, EventStream, Fault, ModelId, NanoUsd, Outcome, Planned, Reason, Receipt, Skipped};
+use headworks_core::{AttemptReport, Batch, Call, EventKind, EventStream, Facts, Fault, ModelId, NanoUsd, Outcome, Planned, Reason, Receipt, Skipped};
 use parking_lot::Mutex;
 
 use crate::{
     Shared,
     control::Cancel,
     ports::{Ack, Closing, Pending},
+    rate::Permit,
 };
 
 /// The account.
@@ -34,19 +35,23 @@ struct Lines {
     skipped: Vec<Skipped>,
     notes: Vec<Arc<str>>,
     saved: NanoUsd,
+    /// What the last attempt was changed to.
+    adjusted: Option<Arc<str>>,
+    /// What the call took from rate limits.
+    permit: Option<Permit>,
     closed: bool,
 }
 
 impl Book {
     /// Opens the account of a planned call.
-    pub fn open(shared: Arc<Shared>, planned: &Planned) -> Arc<Self> {
+    pub fn open(shared: Arc<Shared>, planned: &Planned, permit: Option<Permit>) -> Arc<Self> {
         shared.metrics.in_flight().inc();
         Arc::new(Self {
             call: planned.call.clone(),
             shared,
             policy: planned.policy.clone(),
             started: Instant::now(),
-            lines: Mutex::new(Lines { skipped: planned.skipped.clone(), notes: planned.notes.clone(), ..Lines::default() }),
+            lines: Mutex::new(Lines { skipped: planned.skipped.clone(), notes: planned.notes.clone(), permit, ..Lines::default() }),
         })
     }
 
@@ -67,6 +72,17 @@ impl Book {
         self.lines.lock().notes.extend(notes);
     }
 
+    /// What the attempt that begins now was changed to so that it fits a budget.
+    pub fn adjust(&self, adjusted: Option<Arc<str>>) {
+        self.lines.lock().adjusted = adjusted;
+    }
+
+    /// What is known before the answer.
+    pub fn facts(&self) -> Facts {
+        let lines = self.lines.lock();
+        Facts { adjusted: lines.adjusted.clone(), rates: lines.permit.as_ref().map(|permit| Box::new(permit.facts())) }
+    }
+
     /// Counts an attempt that did not serve.
     pub fn attempt_failed(&self, id: &ModelId, reason: Reason) {
         self.shared.metrics.attempt_failed(id, reason);
@@ -85,7 +101,13 @@ impl Book {
             if std::mem::replace(&mut lines.closed, true) {
                 return None;
             }
-            Arc::new(receipt(&self.call, self.policy.clone(), &mut lines))
+            let permit = lines.permit.take();
+            let receipt = receipt(&self.call, self.policy.clone(), &mut lines);
+            drop(lines);
+            if let Some(permit) = permit {
+                permit.settle(receipt.attempts.iter().map(|a| a.tokens.prompt().saturating_add(a.tokens.completion())).fold(0, i64::saturating_add));
+            }
+            Arc::new(receipt)
         };
         let served = receipt.attempts.last().map(|a| &a.target);
         let label = served.and_then(|id| self.call.catalog.target(&id.to_string())).map(|t| crate::health::shared_id(&t));

@@ -1,100 +1,326 @@
-//! Money held and spent per key, in memory; rebuilt from records at start.
+//! Money held and spent per key and group, in memory; rebuilt from the sums of records at start.
+//!
+//! A hold is taken on a key and all its groups in one step: all of their
+//! counters are locked, in the order of their numbers, so that no two calls can
+//! wait for each other. Nothing is locked longer than the sums take.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, AtomicU64, Ordering},
+};
 
 use dashmap::DashMap;
-use headworks_core::{Fault, NanoUsd, Reason, Tenant};
+use headworks_core::{BudgetWindow, Fault, Fit, NanoUsd, Payer, Reason, Tally, Tenant};
 use headworks_policy::Hold;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
+use smallvec::SmallVec;
 
-/// A key's counters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Balance {
-    /// Sum of the records.
-    pub spent: NanoUsd,
-    /// Sum of the holds of attempts under way.
-    pub held: NanoUsd,
+use crate::ports::Crossing;
+
+/// A smaller `max_tokens` is not worth an answer.
+const LEAST_OUTPUT: i64 = 256;
+
+/// Told of every threshold that is crossed.
+pub type Told = Arc<dyn Fn(Crossing) + Send + Sync>;
+
+/// The counters of one payer.
+struct Account {
+    /// Accounts are locked in the order of their numbers.
+    number: u64,
+    state: Mutex<State>,
 }
 
-/// All keys' counters.
-#[derive(Debug, Default)]
+#[derive(Default)]
+struct State {
+    tally: Tally,
+    /// How many thresholds were told, and of which limit and window.
+    told: usize,
+    told_of: Option<(NanoUsd, BudgetWindow, i64)>,
+}
+
+/// A key's accounts with what its payers say, made once per change of the key.
+struct Chain {
+    tenant: Arc<Tenant>,
+    links: Box<[Link]>,
+    alarm: Told,
+}
+
+struct Link {
+    account: Arc<Account>,
+    /// Its place among the tenant's payers.
+    payer: usize,
+    /// Percent and amount of each threshold, ascending.
+    thresholds: Box<[(i64, NanoUsd)]>,
+}
+
+/// All counters.
 pub struct Budgets {
-    keys: DashMap<Arc<str>, Arc<Mutex<Balance>>>,
+    accounts: DashMap<Arc<str>, Arc<Account>>,
+    chains: DashMap<Arc<str>, Arc<Chain>>,
+    next: AtomicU64,
+    /// The latest time seen: windows never go back.
+    latest: AtomicI64,
+    fit: Fit,
+    alarm: Told,
 }
 
 impl Budgets {
-    /// Starts from the sums of the records.
-    pub fn new(spent: impl IntoIterator<Item = (Arc<str>, NanoUsd)>) -> Self {
-        let keys = spent.into_iter().map(|(key, spent)| (key, Arc::new(Mutex::new(Balance { spent, held: NanoUsd::ZERO })))).collect();
-        Self { keys }
+    /// Starts from the sums of the records. `fit`: where a budget does not say.
+    pub fn new(spent: impl IntoIterator<Item = (Arc<str>, Tally)>, fit: Fit, alarm: Told) -> Self {
+        let budgets = Self { accounts: DashMap::new(), chains: DashMap::new(), next: AtomicU64::new(0), latest: AtomicI64::new(0), fit, alarm };
+        for (payer, tally) in spent {
+            budgets.account(&payer).state.lock().tally = tally;
+        }
+        budgets
     }
 
-    fn of(&self, key: &Arc<str>) -> Arc<Mutex<Balance>> {
-        if let Some(found) = self.keys.get(key) {
+    fn account(&self, payer: &Arc<str>) -> Arc<Account> {
+        if let Some(found) = self.accounts.get(payer) {
             return found.clone();
         }
-        self.keys.entry(key.clone()).or_default().clone()
+        let fresh = || Arc::new(Account { number: self.next.fetch_add(1, Ordering::Relaxed), state: Mutex::default() });
+        self.accounts.entry(payer.clone()).or_insert_with(fresh).clone()
     }
 
-    /// A key's counters now.
-    pub fn balance(&self, key: &Arc<str>) -> Balance {
-        self.keys.get(key).map(|found| *found.lock()).unwrap_or_default()
-    }
-
-    /// Takes a hold, or says why it does not fit. Check and hold are one step.
-    pub fn reserve(&self, tenant: &Tenant, hold: &Hold) -> Result<Reserved, Fault> {
-        let balance = self.of(&tenant.id);
+    fn chain(&self, tenant: &Arc<Tenant>) -> Arc<Chain> {
+        if let Some(found) = self.chains.get(&tenant.id)
+            && Arc::ptr_eq(&found.tenant, tenant)
         {
-            let mut now = balance.lock();
-            if let Some(limit) = tenant.budget {
-                if !hold.price_known {
-                    return Err(Fault::new(
-                        Reason::PriceUnknown,
-                        "the model's price is unknown and the key has a hard budget; add a price for it or use a key without a budget",
-                    ));
+            return found.clone();
+        }
+        let link = |(payer, facts): (usize, &Payer)| Link { account: self.account(&facts.id), payer, thresholds: thresholds(facts) };
+        let mut links: Vec<Link> = tenant.payers.iter().enumerate().map(link).collect();
+        links.sort_by_key(|link| link.account.number);
+        let chain = Arc::new(Chain { tenant: tenant.clone(), links: links.into(), alarm: self.alarm.clone() });
+        self.chains.insert(tenant.id.clone(), chain.clone());
+        chain
+    }
+
+    fn time(&self, at: i64) -> i64 {
+        self.latest.fetch_max(at, Ordering::Relaxed).max(at)
+    }
+
+    /// The sums of a key or group at a time, Unix seconds.
+    pub fn tally(&self, payer: &Arc<str>, at: i64) -> Tally {
+        let mut tally = self.accounts.get(payer).map(|account| account.state.lock().tally).unwrap_or_default();
+        tally.roll(self.time(at));
+        tally
+    }
+
+    /// The least that is left of any hard budget of a key and its groups; `None`: there is none.
+    pub fn left(&self, tenant: &Tenant, at: i64) -> Option<NanoUsd> {
+        let hard = |payer: &Payer| {
+            let budget = payer.budget.as_ref().filter(|budget| !budget.soft)?;
+            Some(minus(budget.limit, self.tally(&payer.id, at).span(budget.window).taken()))
+        };
+        tenant.payers.iter().filter_map(hard).min()
+    }
+
+    /// Tells what was crossed and not told, by what is spent already: at start, what the last run had no time to tell.
+    pub fn review(&self, tenant: &Arc<Tenant>, at: i64) {
+        let at = self.time(at);
+        let chain = self.chain(tenant);
+        for link in &chain.links {
+            let mut state = link.account.state.lock();
+            state.tally.roll(at);
+            let crossed = chain.crossed(link, &mut state, at);
+            drop(state);
+            crossed.into_iter().for_each(|crossing| (chain.alarm)(crossing));
+        }
+    }
+
+    /// Takes a hold for an attempt that begins at `at`, Unix seconds, on the key and all its groups, or says why it
+    /// does not fit. Where a budget allows it, a hold that is too large is lowered to what is left.
+    pub fn reserve(&self, tenant: &Arc<Tenant>, hold: &Hold, at: i64) -> Result<Reserved, Fault> {
+        let at = self.time(at);
+        let chain = self.chain(tenant);
+        let mut hold = *hold;
+        let mut lowered = None;
+        let mut beyond = None;
+        {
+            let mut states: SmallVec<[MutexGuard<'_, State>; 4]> = chain.links.iter().map(|link| link.account.state.lock()).collect();
+            let mut least: Option<(NanoUsd, &Payer, NanoUsd)> = None;
+            let mut fit = Fit::Lower;
+            for (link, state) in chain.links.iter().zip(&mut states) {
+                state.tally.roll(at);
+                let Some((payer, budget)) = chain.tenant.payers.get(link.payer).and_then(|payer| Some((payer, payer.budget.as_ref()?))) else { continue };
+                let taken = state.tally.span(budget.window).taken();
+                let left = minus(budget.limit, taken);
+                if budget.soft {
+                    if hold.amount > left && hold.amount > NanoUsd::ZERO {
+                        beyond.get_or_insert_with(|| payer.title.clone());
+                    }
+                    continue;
                 }
-                if !hold.bounded {
-                    return Err(Fault::new(Reason::CostUnbounded, "what this call may cost has no upper bound and the key has a hard budget"));
+                if !hold.price_known && !budget.allow_unknown_price {
+                    return Err(price_unknown(payer));
                 }
-                let after = now.spent + now.held + hold.amount;
-                if after > limit {
-                    return Err(Fault::new(
-                        Reason::BudgetExceeded,
-                        format!(
-                            "the key's budget of ${limit} does not cover this call: ${} spent, ${} held, up to ${} needed; \
-                             state a smaller max_tokens or raise the budget",
-                            now.spent, now.held, hold.amount
-                        ),
-                    ));
+                if !hold.bounded && !budget.allow_unbounded {
+                    return Err(unbounded(payer));
+                }
+                if hold.amount > left && budget.fit.unwrap_or(self.fit) == Fit::Refuse {
+                    fit = Fit::Refuse;
+                }
+                if least.is_none_or(|(least, ..)| left < least) {
+                    least = Some((left, payer, taken));
                 }
             }
-            now.held += hold.amount;
+            if let Some((left, payer, taken)) = least
+                && hold.amount > left
+                && hold.amount > NanoUsd::ZERO
+            {
+                let limit = hold.fitting(left);
+                if fit == Fit::Refuse || !hold.lowerable || limit < LEAST_OUTPUT || limit >= hold.output_limit {
+                    return Err(exceeded(payer, &hold, taken, at));
+                }
+                hold = hold.of_output(limit);
+                lowered = Some(Lowered { max_tokens: limit, payer: payer.title.clone() });
+            }
+            for state in &mut states {
+                state.tally.hold(at, hold.amount);
+            }
         }
-        Ok(Reserved { balance, amount: hold.amount, settled: false })
+        Ok(Reserved { chain, at, hold: hold.amount, markup: hold.markup, lowered, beyond, settled: false })
     }
+}
+
+fn minus(a: NanoUsd, b: NanoUsd) -> NanoUsd {
+    NanoUsd(a.0.saturating_sub(b.0))
+}
+
+fn thresholds(payer: &Payer) -> Box<[(i64, NanoUsd)]> {
+    let Some(budget) = payer.budget.as_ref().filter(|budget| budget.limit > NanoUsd::ZERO) else { return Box::default() };
+    let amount = |percent: i64| {
+        let exact = (i128::from(budget.limit.0) * i128::from(percent) + 99) / 100;
+        (percent, NanoUsd(i64::try_from(exact).unwrap_or(i64::MAX)))
+    };
+    budget.alerts.iter().map(|percent| amount(*percent)).collect()
+}
+
+fn price_unknown(payer: &Payer) -> Fault {
+    Fault::new(
+        Reason::PriceUnknown,
+        format!("the model's price is unknown and {} has a hard budget; give it a price, or set allow_unknown_price in the budget", payer.title),
+    )
+}
+
+fn unbounded(payer: &Payer) -> Fault {
+    Fault::new(
+        Reason::CostUnbounded,
+        format!("what this call may cost has no upper bound and {} has a hard budget; state max_tokens, or set allow_unbounded in the budget", payer.title),
+    )
+}
+
+fn exceeded(payer: &Payer, hold: &Hold, taken: NanoUsd, at: i64) -> Fault {
+    let Some(budget) = &payer.budget else { return Fault::internal("a payer without a budget was over it") };
+    let per = match budget.window {
+        BudgetWindow::Lifetime => String::new(),
+        window => format!(" a {}", window.word()),
+    };
+    let hint = match budget.window.end(at) {
+        Some(end) => format!("state a smaller max_tokens, wait {} hours or raise the budget", (end - at).max(0) / 3600 + 1),
+        None => "state a smaller max_tokens or raise the budget".to_owned(),
+    };
+    let message = format!(
+        "the budget of {}, ${}{per}, does not cover this call: ${taken} spent or held, up to ${} needed; {hint}",
+        payer.title, budget.limit, hold.amount
+    );
+    Fault::new(Reason::BudgetExceeded, message)
+}
+
+impl Chain {
+    fn crossed(&self, link: &Link, state: &mut State, at: i64) -> SmallVec<[Crossing; 1]> {
+        let mut crossed = SmallVec::new();
+        let Some(payer) = self.tenant.payers.get(link.payer) else { return crossed };
+        let (Some(budget), false) = (&payer.budget, link.thresholds.is_empty()) else { return crossed };
+        let span = state.tally.span(budget.window);
+        let of = Some((budget.limit, budget.window, span.start));
+        if state.told_of != of {
+            (state.told, state.told_of) = (0, of);
+        }
+        while let Some((percent, amount)) = link.thresholds.get(state.told)
+            && span.spent >= *amount
+        {
+            state.told += 1;
+            crossed.push(Crossing {
+                payer: payer.id.clone(),
+                title: payer.title.clone(),
+                percent: *percent,
+                limit: budget.limit,
+                spent: span.spent,
+                window: budget.window,
+                window_start: span.start,
+                at,
+            });
+        }
+        crossed
+    }
+}
+
+/// What a call was changed to so that it fits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lowered {
+    /// Its `max_tokens` now.
+    pub max_tokens: i64,
+    /// Whose budget it was.
+    pub payer: Arc<str>,
 }
 
 /// A hold that is settled exactly once: by `settle`, or as nothing spent when dropped.
-#[derive(Debug)]
 pub struct Reserved {
-    balance: Arc<Mutex<Balance>>,
-    amount: NanoUsd,
+    chain: Arc<Chain>,
+    /// When it was taken, Unix seconds: the windows it counts in.
+    at: i64,
+    hold: NanoUsd,
+    markup: NanoUsd,
+    lowered: Option<Lowered>,
+    beyond: Option<Arc<str>>,
     settled: bool,
 }
 
+impl std::fmt::Debug for Reserved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reserved").field("hold", &self.hold).field("settled", &self.settled).finish_non_exhaustive()
+    }
+}
+
 impl Reserved {
-    /// Turns the hold into what was really spent.
-    pub fn settle(mut self, cost: NanoUsd) {
-        self.close(cost);
+    /// What is held, markup included.
+    pub fn amount(&self) -> NanoUsd {
+        self.hold
     }
 
-    fn close(&mut self, cost: NanoUsd) {
+    /// The part of it that is markup.
+    pub fn markup(&self) -> NanoUsd {
+        self.markup
+    }
+
+    /// How the call must be changed for this hold to be enough.
+    pub fn lowered(&self) -> Option<&Lowered> {
+        self.lowered.as_ref()
+    }
+
+    /// Whose soft budget the call may pass.
+    pub fn beyond(&self) -> Option<&Arc<str>> {
+        self.beyond.as_ref()
+    }
+
+    /// Turns the hold into what was really spent, markup included.
+    pub fn settle(mut self, spent: NanoUsd) {
+        self.close(spent);
+    }
+
+    fn close(&mut self, spent: NanoUsd) {
         if std::mem::replace(&mut self.settled, true) {
             return;
         }
-        let mut now = self.balance.lock();
-        now.held.0 = now.held.0.saturating_sub(self.amount.0);
-        now.spent += cost;
+        for link in &self.chain.links {
+            let mut state = link.account.state.lock();
+            state.tally.settle(self.at, self.hold, spent);
+            let crossed = self.chain.crossed(link, &mut state, self.at);
+            drop(state);
+            crossed.into_iter().for_each(|crossing| (self.chain.alarm)(crossing));
+        }
     }
 }
 
@@ -105,51 +331,5 @@ impl Drop for Reserved {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-    use super::*;
-
-    fn tenant(budget: Option<i64>) -> Tenant {
-        Tenant {
-            id: "k".into(),
-            name: "k".into(),
-            roles: vec![],
-            allowed_models: vec![],
-            default_policy: None,
-            auto_cache: false,
-            regions: vec![],
-            budget: budget.map(NanoUsd),
-        }
-    }
-
-    fn hold(nanos: i64) -> Hold {
-        Hold { amount: NanoUsd(nanos), output_limit: 1, bounded: true, price_known: true }
-    }
-
-    #[test]
-    fn l1_l2_holds_fit_the_cap_and_are_settled_once() {
-        let budgets = Budgets::new([("k".into(), NanoUsd(10))]);
-        let first = budgets.reserve(&tenant(Some(100)), &hold(60)).unwrap();
-        assert_eq!(budgets.reserve(&tenant(Some(100)), &hold(31)).unwrap_err().reason, Reason::BudgetExceeded);
-        let second = budgets.reserve(&tenant(Some(100)), &hold(30)).unwrap();
-        first.settle(NanoUsd(20));
-        drop(second);
-        assert_eq!(budgets.balance(&"k".into()), Balance { spent: NanoUsd(30), held: NanoUsd(0) });
-    }
-
-    #[test]
-    fn l1_two_hundred_threads_never_pass_the_cap() {
-        let budgets = Arc::new(Budgets::default());
-        let threads: Vec<_> = (0..200)
-            .map(|_| {
-                let budgets = budgets.clone();
-                std::thread::spawn(move || budgets.reserve(&tenant(Some(1000)), &hold(7)).map(|r| r.settle(NanoUsd(7))).is_ok())
-            })
-            .collect();
-        let served = threads.into_iter().filter_map(|t| t.join().ok()).filter(|ok| *ok).count();
-        let now = budgets.balance(&"k".into());
-        assert_eq!(now.spent.0, served as i64 * 7);
-        assert!(now.spent.0 <= 1000 && now.held.0 == 0);
-        assert!(served >= 100, "{served}");
-    }
-}
+#[path = "budget_tests.rs"]
+mod tests;

@@ -9,3 +9,8 @@ pub fn unix_nanos() -> i64 {
 pub fn unix_seconds() -> i64 {
     unix_nanos() / 1_000_000_000
 }
+
+/// Unix milliseconds now.
+pub fn unix_millis() -> i64 {
+    unix_nanos() / 1_000_000
+}

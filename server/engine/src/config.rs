@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use headworks_core::Fit;
 use headworks_policy::Retries;
 use serde::Deserialize;
 
@@ -51,6 +52,15 @@ impl Default for Config {
             affinity_entries: 65_536,
         }
     }
+}
+
+/// Budgets. `[budget]` in the configuration file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BudgetConfig {
+    /// What becomes of a call when what is left of a hard budget does not cover the most it can cost, where the budget
+    /// does not say: `lower` (default) lowers its `max_tokens` to what is left, not below 256, and says so; `refuse` refuses it.
+    pub fit: Fit,
 }
 
 /// Time limits of one attempt.

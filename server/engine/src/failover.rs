@@ -60,11 +60,13 @@ impl Service<Booked> for Failover {
             };
             match begun {
                 Ok((target, attempts, events)) => {
+                    let facts = booked.book.facts();
                     let events = booked.book.account(events, entry.cancel.clone());
                     Ok(Reply {
                         served_by: target.id.clone(),
                         request_id: booked.planned.call.id.clone(),
                         attempts,
+                        facts,
                         events: Box::pin(Listed { events, _entry: entry }),
                     })
                 }
@@ -128,7 +130,7 @@ impl Drive<'_> {
                     self.ordinal += 1;
                     return Ok(Some(events));
                 }
-                Err(fault) if is_budget(fault.reason) => {
+                Err(fault) if is_refusal(&fault) => {
                     // Another target may be cheap enough.
                     self.refused.get_or_insert(fault);
                     return Ok(None);
@@ -210,8 +212,10 @@ fn window(target: &Target) -> Option<i64> {
     target.model.as_ref().and_then(|m| m.context_window)
 }
 
-fn is_budget(reason: Reason) -> bool {
-    matches!(reason, Reason::BudgetExceeded | Reason::CostUnbounded | Reason::PriceUnknown)
+/// Refused by a budget or a limit of the caller's own: nothing was sent.
+fn is_refusal(fault: &Fault) -> bool {
+    matches!(fault.reason, Reason::BudgetExceeded | Reason::CostUnbounded | Reason::PriceUnknown)
+        || fault.reason == Reason::RateLimited && fault.cause == Cause::Local
 }
 
 /// The fault of a call none of whose attempts served. Where one target alone was tried, its last failure speaks for itself.

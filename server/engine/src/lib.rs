@@ -21,6 +21,7 @@ mod metrics;
 mod observe;
 mod once;
 pub mod ports;
+mod rate;
 mod route;
 mod stack;
 mod stage;
@@ -32,14 +33,15 @@ use std::sync::{Arc, atomic::AtomicBool};
 
 pub use affinity::Homes;
 use arc_swap::ArcSwap;
-pub use budget::{Balance, Budgets, Reserved};
+pub use budget::{Budgets, Lowered, Reserved, Told};
 pub use clock::{unix_nanos, unix_seconds};
-pub use config::{Config, Timeouts};
+pub use config::{BudgetConfig, Config, Timeouts};
 pub use control::{Cancel, Running};
 use headworks_core::Catalog;
 pub use health::{Board, Standing};
 pub use id::request as request_id;
 pub use metrics::Metrics;
+pub use rate::{Need, Permit, Rates, Scope};
 pub use stack::{Gateway, Leaf, gateway};
 
 /// What the layers share: built once, at start.
@@ -66,6 +68,8 @@ pub struct Shared {
     pub warm: Arc<dyn ports::Warm>,
     /// Money held and spent.
     pub budgets: Budgets,
+    /// Requests and tokens per window, and calls at once.
+    pub rates: Rates,
     /// Calls under way.
     pub running: Arc<Running>,
     /// Counters.

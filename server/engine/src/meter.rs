@@ -16,7 +16,16 @@ use headworks_policy as policy;
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
-use crate::{Shared, breaker, budget::Reserved, clock, health::Standing, metrics::TargetMetrics, ports::Intent, stage::Trial};
+use crate::{
+    Shared, breaker,
+    budget::Reserved,
+    clock,
+    health::Standing,
+    metrics::TargetMetrics,
+    ports::Intent,
+    rate::{Need, Permit, Scope},
+    stage::Trial,
+};
 
 /// Makes [`Meter`]s.
 #[derive(Clone)]
@@ -63,10 +72,11 @@ where
         let mut inner = std::mem::replace(&mut self.inner, ready);
         let (shared, metrics, standing) = (self.shared.clone(), self.metrics.clone(), self.standing.clone());
         Box::pin(async move {
-            let mut account = Account::open(&shared, metrics, standing, &trial)?;
+            let mut trial = trial;
+            let mut account = Account::open(&shared, metrics, standing, &mut trial)?;
             let intent = shared.ledger.intent(account.intent());
             // Under a hard budget the hold must survive a crash before the provider can bill for it.
-            let intent = if trial.attempt.call.tenant.budget.is_some() {
+            let intent = if trial.attempt.call.tenant.capped() {
                 intent.await?;
                 None
             } else {
@@ -97,6 +107,9 @@ struct Account {
     metrics: Arc<TargetMetrics>,
     standing: Arc<Standing>,
     hold: Option<Reserved>,
+    held_markup: NanoUsd,
+    /// What was taken from limits that are for this target.
+    permit: Option<Permit>,
     report: AttemptReport,
     started: Instant,
     /// The request has left, or may have.
@@ -110,12 +123,32 @@ struct Account {
 }
 
 impl Account {
-    fn open(shared: &Shared, metrics: Arc<TargetMetrics>, standing: Arc<Standing>, trial: &Trial) -> Result<Self, Fault> {
+    /// Takes from the limits of the target and from the budgets; changes the trial where it must ask for less to fit.
+    fn open(shared: &Shared, metrics: Arc<TargetMetrics>, standing: Arc<Standing>, trial: &mut Trial) -> Result<Self, Fault> {
+        let started = clock::unix_nanos();
         let attempt = &trial.attempt;
-        let hold = policy::hold(&attempt.target, &attempt.call.work);
-        let reserved = shared.budgets.reserve(&attempt.call.tenant, &hold).inspect_err(|fault| {
-            trial.book.skip(&attempt.target.id, Reason::BudgetWouldExceed, fault.message.clone());
-        })?;
+        let (call, target) = (&attempt.call, &attempt.target);
+        let hold = policy::hold(target, &call.work).with_markup(call.tenant.markup);
+        let book = trial.book.clone();
+        let skip = |reason: Reason, fault: &Fault| book.skip(&target.id, reason, fault.message.clone());
+        let need = || Need { input: input_tokens(&call.work), output: Some(hold.output_limit) };
+        let permit =
+            shared.rates.take(&call.tenant, Scope::Target(&target.id), need, started / 1_000_000).inspect_err(|fault| skip(Reason::RateLimited, fault))?;
+        let reserved = shared.budgets.reserve(&call.tenant, &hold, started / 1_000_000_000).inspect_err(|fault| skip(Reason::BudgetWouldExceed, fault))?;
+        if let Some(title) = reserved.beyond() {
+            book.note([format!("the soft budget of {title} may be passed by this call").into()]);
+        }
+        let lowered = reserved.lowered().cloned();
+        book.adjust(lowered.as_ref().map(|lowered| format!("max_tokens={}", lowered.max_tokens).into()));
+        if let Some(lowered) = lowered {
+            book.note([format!("{}: max_tokens was lowered to {} to fit the budget of {}", target.id, lowered.max_tokens, lowered.payer).into()]);
+            if let Some(chat) = trial.attempt.call.work.chat_mut() {
+                chat.sampling.max_tokens = Some(lowered.max_tokens);
+                // The client's own bytes say otherwise now.
+                chat.original = None;
+            }
+        }
+        let attempt = &trial.attempt;
         Ok(Self {
             report: AttemptReport {
                 ordinal: attempt.ordinal,
@@ -125,18 +158,21 @@ impl Account {
                 reason: None,
                 status: 0,
                 message: None,
-                timings: Timings { start_unix_nanos: clock::unix_nanos(), total: Duration::ZERO, first_token: None },
+                timings: Timings { start_unix_nanos: started, total: Duration::ZERO, first_token: None },
                 tokens: Tokens::default(),
                 estimated: false,
                 cost: None,
+                markup: NanoUsd::ZERO,
                 rates: None,
                 service_tier: None,
-                hold: hold.amount,
+                hold: reserved.amount(),
             },
             trial: trial.clone(),
             metrics,
             standing,
+            held_markup: reserved.markup(),
             hold: Some(reserved),
+            permit,
             started: Instant::now(),
             sent: false,
             output_bytes: 0,
@@ -152,7 +188,9 @@ impl Account {
             ordinal: self.report.ordinal,
             key_id: self.trial.attempt.call.tenant.id.clone(),
             target: self.report.target.clone(),
+            groups: self.trial.attempt.call.tenant.groups().cloned().collect(),
             hold: self.report.hold,
+            markup: self.held_markup,
             start_unix_nanos: self.report.timings.start_unix_nanos,
         }
     }
@@ -241,7 +279,11 @@ impl Account {
             self.report.cost = Some(NanoUsd::ZERO);
         }
         let cost = self.report.cost.unwrap_or_default();
-        hold.settle(cost);
+        self.report.markup = attempt.call.tenant.markup.on(cost);
+        hold.settle(cost + self.report.markup);
+        if let Some(permit) = self.permit.take() {
+            permit.settle(self.report.tokens.prompt().saturating_add(self.report.tokens.completion()));
+        }
         self.report.outcome = self.outcome;
         self.report.timings.total = self.started.elapsed();
         self.metrics.used(&self.report.tokens, cost);
@@ -297,8 +339,23 @@ impl Stream for Metered {
 /// Fills in counts the provider did not give: four bytes a token, which is near
 /// the truth for English and too few for most other scripts. Whether there was something to estimate.
 fn estimate(tokens: &mut Tokens, work: &Work, output_bytes: usize) -> bool {
-    let whole = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-    let input = match work {
+    if work.kind() == WorkKind::CountTokens {
+        return false;
+    }
+    if tokens.prompt() == 0 {
+        tokens.input = input_tokens(work);
+    }
+    tokens.output = tokens.output.max(whole(output_bytes.div_ceil(4)));
+    true
+}
+
+fn whole(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// Tokens of the input, by the same estimate.
+pub(crate) fn input_tokens(work: &Work) -> i64 {
+    match work {
         Work::Chat(request) => whole(input_bytes(request).div_ceil(4)),
         Work::Embed(request) => request
             .inputs
@@ -308,13 +365,8 @@ fn estimate(tokens: &mut Tokens, work: &Work, output_bytes: usize) -> bool {
                 EmbedInput::Tokens(tokens) => whole(tokens.len()),
             })
             .fold(0, i64::saturating_add),
-        Work::CountTokens(_) => return false,
-    };
-    if tokens.prompt() == 0 {
-        tokens.input = input;
+        Work::CountTokens(_) => 0,
     }
-    tokens.output = tokens.output.max(whole(output_bytes.div_ceil(4)));
-    true
 }
 
 fn input_bytes(request: &ChatRequest) -> usize {

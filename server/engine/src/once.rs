@@ -8,7 +8,7 @@ use std::{
 use dashmap::{DashMap, Entry};
 use futures_core::future::BoxFuture;
 use futures_util::StreamExt;
-use headworks_core::{Batch, Call, EventKind, Fault, ModelId, Reason, Receipt, Reply};
+use headworks_core::{Batch, Call, EventKind, Facts, Fault, ModelId, Reason, Receipt, Reply};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
@@ -117,7 +117,7 @@ fn recall(past: &Remembered, fingerprint: [u8; 32], id: &str) -> Result<Reply, F
             let mut batch = Batch { events: events.into(), ..Batch::default() };
             batch.push(EventKind::Receipt(receipt));
             let events = futures_util::stream::iter([Ok(batch)]);
-            Ok(Reply { served_by, request_id, attempts, events: Box::pin(events) })
+            Ok(Reply { served_by, request_id, attempts, facts: Facts::default(), events: Box::pin(events) })
         }
         Ok(Kept::Failed { reason, message }) => Err(Fault::new(reason, message)),
         Ok(Kept::TooLarge) => Err(gone("was answered, but the answer was too large to keep")),
@@ -194,11 +194,12 @@ struct Head {
     served_by: ModelId,
     request_id: Arc<str>,
     attempts: u32,
+    facts: Facts,
 }
 
 impl Head {
     fn of(reply: &Reply) -> Self {
-        Self { served_by: reply.served_by.clone(), request_id: reply.request_id.clone(), attempts: reply.attempts }
+        Self { served_by: reply.served_by.clone(), request_id: reply.request_id.clone(), attempts: reply.attempts, facts: reply.facts.clone() }
     }
 }
 
@@ -262,7 +263,7 @@ impl Tape {
                 }
             }
         });
-        Ok(Reply { served_by: head.served_by, request_id: head.request_id, attempts: head.attempts, events: Box::pin(reader) })
+        Ok(Reply { served_by: head.served_by, request_id: head.request_id, attempts: head.attempts, facts: head.facts, events: Box::pin(reader) })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{pin::Pin, sync::Arc};
 
-use headworks_core::{Call, Fault, Host, ModelId, NanoUsd, Outcome, Receipt, Tenant};
+use headworks_core::{BudgetWindow, Call, Fault, Host, ModelId, NanoUsd, Outcome, Receipt, Tenant};
 use headworks_policy::Policy;
 
 /// A future that is already under way when it is handed out: dropping it does not undo the work.
@@ -37,10 +37,35 @@ pub struct Intent {
     pub key_id: Arc<str>,
     /// Where it goes.
     pub target: ModelId,
-    /// The most it can cost.
+    /// The groups that pay too, the nearest first.
+    pub groups: Vec<Arc<str>>,
+    /// The most it can cost, markup included.
     pub hold: NanoUsd,
+    /// The part of it that is markup.
+    pub markup: NanoUsd,
     /// Unix nanoseconds.
     pub start_unix_nanos: i64,
+}
+
+/// A threshold of a budget was crossed. Told at least once per threshold, limit and window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Crossing {
+    /// The key or group.
+    pub payer: Arc<str>,
+    /// For people.
+    pub title: Arc<str>,
+    /// The threshold.
+    pub percent: i64,
+    /// The budget's limit.
+    pub limit: NanoUsd,
+    /// What was spent by then.
+    pub spent: NanoUsd,
+    /// The budget's window.
+    pub window: BudgetWindow,
+    /// Unix seconds of its beginning.
+    pub window_start: i64,
+    /// Unix seconds when the attempt that crossed it began.
+    pub at: i64,
 }
 
 /// The full account of a call.

@@ -7,11 +7,18 @@ use std::{
 };
 
 use futures_core::future::BoxFuture;
-use headworks_core::{Call, Catalog, Fault, Planned, Reply, Tenant, Work};
+use headworks_core::{Call, Catalog, Fault, Planned, Reply, Tenant, Work, WorkKind};
 use headworks_policy::{self as policy, Ask, Limits, Pace, Plan, Refusal, World};
 use tower::{Layer, Service};
 
-use crate::{Shared, Timeouts, book::Book, clock, stage::Booked};
+use crate::{
+    Shared, Timeouts,
+    book::Book,
+    clock,
+    meter::input_tokens,
+    rate::{Need, Scope},
+    stage::Booked,
+};
 
 /// Makes [`Route`]s.
 #[derive(Clone)]
@@ -86,7 +93,22 @@ impl Shared {
     }
 }
 
+/// What a call may use, for the limits of its payers. The output it states is cut to what the model can write.
+fn need(call: &Call) -> Need {
+    let chat = call.work.chat();
+    let stated = chat.and_then(|chat| chat.sampling.max_tokens);
+    let most = || call.catalog.target(call.work.model())?.model.as_ref()?.max_output_tokens;
+    let output = match (call.work.kind(), stated) {
+        (WorkKind::Chat, Some(stated)) => Some(most().map_or(stated, |most| stated.min(most)).max(0)),
+        (WorkKind::Chat, None) => None,
+        (WorkKind::Embed | WorkKind::CountTokens, _) => Some(0),
+    };
+    Need { input: input_tokens(&call.work), output }
+}
+
 fn route(shared: &Arc<Shared>, call: Call) -> Result<Booked, Box<Refusal>> {
+    let limited = |fault| Box::new(Refusal { fault, skipped: Vec::new(), policy: None });
+    let permit = shared.rates.take(&call.tenant, Scope::Call, || need(&call), clock::unix_millis()).map_err(limited)?;
     let plan = shared.plan(&call.id, &call.work, &call.tenant, &call.catalog)?;
     let max_attempts = plan.course.max_attempts.unwrap_or(shared.config.max_attempts);
     let timeouts = plan.targets.iter().map(|planned| shared.timeouts(&planned.timeouts)).collect();
@@ -97,6 +119,6 @@ fn route(shared: &Arc<Shared>, call: Call) -> Result<Booked, Box<Refusal>> {
         notes: plan.notes,
         call,
     };
-    let book = Book::open(shared.clone(), &planned);
+    let book = Book::open(shared.clone(), &planned, permit);
     Ok(Booked { book, planned, max_attempts, timeouts, course: plan.course, prefixes: plan.prefixes })
 }

@@ -95,16 +95,7 @@ impl ports::Warm for Quiet {
 }
 
 fn key() -> Key {
-    Key {
-        id: "k".into(),
-        name: "k".into(),
-        roles: vec![Role::Caller],
-        allowed_models: vec![],
-        default_policy: None,
-        auto_cache: false,
-        regions: vec![],
-        budget: None,
-    }
+    Key { id: "k".into(), name: "k".into(), roles: vec![Role::Caller], ..Key::default() }
 }
 
 /// Hosts `a` to `d`, each with the models `m` (context 1000) and `big` (context 100000).
@@ -224,7 +215,8 @@ impl Bench {
             ack: ports::Ack::After,
             catalog: arc_swap::ArcSwap::from_pointee(catalog()),
             warm: quiet,
-            budgets: Budgets::default(),
+            budgets: Budgets::new([], headworks_core::Fit::default(), Arc::new(|_| {})),
+            rates: crate::Rates::default(),
             running: Arc::new(Running::default()),
             metrics: Metrics::default(),
             draining: false.into(),

@@ -27,6 +27,10 @@ pub struct Config {
     pub admin: Admin,
     /// How calls are driven.
     pub engine: headworks_engine::Config,
+    /// What becomes of calls that budgets do not cover.
+    pub budget: headworks_engine::BudgetConfig,
+    /// Budgets' thresholds told to a webhook.
+    pub alerts: crate::alerts::Config,
     /// Connections to providers.
     pub upstream: headworks_upstream::Config,
     /// What the gateway writes about itself.

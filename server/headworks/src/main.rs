@@ -1,5 +1,6 @@
 //! The gateway: `headworks serve`, and a few commands around its state.
 
+mod alerts;
 mod config;
 mod memory;
 mod run;

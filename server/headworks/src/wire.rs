@@ -5,18 +5,18 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use headworks_api::{storage, v1};
-use headworks_core::{Fault, Host, NanoUsd, Reason, Tenant};
+use headworks_core::{Fault, Host, Reason, Tenant};
 use headworks_edge::App;
 use headworks_engine::{
-    self as engine, Board, Budgets, Homes, Metrics, Running, Shared,
+    self as engine, Board, Budgets, Homes, Metrics, Rates, Running, Shared,
     ports::{self, Claim, Closing, Pending, Remembered},
 };
 use headworks_policy::Policy;
-use headworks_store::{Idempotency, Keep, Kept, Keys, Ledger, MemoryStore, Policies, Records, Rollups, SledStore, Store, request_record, settled};
+use headworks_store::{Alerts, Idempotency, Keep, Kept, Keys, Ledger, MemoryStore, Policies, Records, Rollups, SledStore, Store, request_record, settled};
 use headworks_upstream::{Secrets, Upstream};
 use prost::Message;
 
-use crate::config::Config;
+use crate::{alerts, config::Config};
 
 /// A gateway, put together.
 pub struct Gateway {
@@ -77,7 +77,12 @@ pub async fn gateway(config: &Config, env: &BTreeMap<String, String>) -> Result<
     }
     let upstream = Upstream::new(&config.upstream, secrets).map_err(|error| text(&error))?;
 
-    let spent = ledger.spent().into_iter().map(|(key, sum)| (Arc::from(key), NanoUsd(sum)));
+    let (told, crossings) = alerts::line();
+    let budgets = Budgets::new(ledger.spent().into_iter().map(|(payer, tally)| (Arc::from(payer), tally)), config.budget.fit, told);
+    alerts::review(&keys, &budgets);
+    let outbox = Arc::new(Alerts::new(store.clone()));
+    tokio::spawn(alerts::run(config.alerts.clone(), outbox.clone(), config.alerts.webhook(env)?, crossings));
+
     let shared = Arc::new(Shared {
         config: config.engine.clone(),
         keys: Arc::new(KeyPort(keys.clone())),
@@ -89,7 +94,8 @@ pub async fn gateway(config: &Config, env: &BTreeMap<String, String>) -> Result<
         board: Board::new(&config.engine),
         homes: Homes::new(config.engine.affinity_entries),
         warm: Arc::new(WarmPort(upstream.clone())),
-        budgets: Budgets::new(spent),
+        budgets,
+        rates: Rates::default(),
         running: Arc::new(Running::default()),
         metrics: Metrics::default(),
         draining: false.into(),
@@ -99,6 +105,7 @@ pub async fn gateway(config: &Config, env: &BTreeMap<String, String>) -> Result<
         gateway,
         shared,
         keys,
+        alerts: outbox,
         policies,
         records: Arc::new(Records::new(store).after(ledger.clone())),
         rollups,
@@ -196,6 +203,8 @@ impl ports::Ledger for LedgerPort {
             model: intent.target.model.to_string(),
             hold_nano_usd: intent.hold.0,
             start_unix_nanos: intent.start_unix_nanos,
+            group_ids: intent.groups.iter().map(ToString::to_string).collect(),
+            markup_nano_usd: intent.markup.0,
         })))
     }
 

@@ -81,29 +81,82 @@ fn rates(price: &Price, prompt: i64, terms: &Terms<'_>) -> Rates {
     }
 }
 
-/// Tokens times rates, in millionths of a nano-USD. A kind without a rate of its
-/// own costs what it would cost without that kind: a cache read what input costs
-/// (never nothing), an hour's cache write twice the input, reasoning what output costs.
+/// What each kind of token costs, once every kind without a rate of its own has one: a cache read costs what input
+/// costs (never nothing), an hour's cache write twice the input, reasoning what output costs.
+struct Full {
+    input: i64,
+    cache_read: i64,
+    write: i64,
+    hour: i64,
+    half_day: i64,
+    audio: i64,
+    audio_read: i64,
+    image: i64,
+    output: i64,
+    reasoning: i64,
+    output_audio: i64,
+    output_image: i64,
+}
+
+impl Full {
+    fn of(rates: &Rates) -> Self {
+        let input = rates.input.unwrap_or(0);
+        let output = rates.output.unwrap_or(0);
+        let write = rates.cache_write_5m.unwrap_or(input);
+        let hour = rates.cache_write_1h.unwrap_or_else(|| if rates.cache_write_5m.is_some() { input.saturating_mul(2).max(write) } else { input });
+        let audio = rates.input_audio.unwrap_or(input);
+        Self {
+            input,
+            cache_read: rates.cache_read.unwrap_or(input),
+            write,
+            hour,
+            half_day: rates.cache_write_12h.unwrap_or(hour),
+            audio,
+            audio_read: rates.cache_read_audio.or(rates.cache_read).unwrap_or(audio),
+            image: rates.input_image.unwrap_or(input),
+            output,
+            reasoning: rates.reasoning.unwrap_or(output),
+            output_audio: rates.output_audio.unwrap_or(output),
+            output_image: rates.output_image.unwrap_or(output),
+        }
+    }
+}
+
+/// The highest rates that a token of input, and one of output, can be charged at, whatever tier, hour or place applies.
+pub(crate) fn dearest(price: &Price) -> (i64, i64) {
+    let over = price.tiers.iter().map(|tier| &tier.rates).chain(price.service_tiers.values()).chain(price.off_peak.iter().map(|quiet| &quiet.rates));
+    let tables = over.map(|over| price.base.overlaid(over));
+    let (read, write) = std::iter::once(price.base).chain(tables).map(|rates| Full::of(&rates)).fold((0, 0), |(read, write), f| {
+        let input = [f.input, f.cache_read, f.write, f.hour, f.half_day, f.audio, f.audio_read, f.image].into_iter().max().unwrap_or(0);
+        let output = [f.output, f.reasoning, f.output_audio, f.output_image].into_iter().max().unwrap_or(0);
+        (read.max(input), write.max(output))
+    });
+    // Where the answer is processed may be known only from the answer itself.
+    let factor = price.residency.values().map(|factor| factor.0).max().unwrap_or(FACTOR_ONE).max(FACTOR_ONE);
+    let times = |rate: i64| {
+        let unit = i128::from(FACTOR_ONE);
+        i64::try_from((i128::from(rate) * i128::from(factor) + unit - 1).div_euclid(unit)).unwrap_or(i64::MAX)
+    };
+    (times(read), times(write))
+}
+
+/// Tokens times rates, in millionths of a nano-USD.
 fn sum(rates: &Rates, t: &Tokens) -> i128 {
-    let input = rates.input.unwrap_or(0);
-    let output = rates.output.unwrap_or(0);
-    let write = rates.cache_write_5m.unwrap_or(input);
-    let hour = rates.cache_write_1h.unwrap_or_else(|| if rates.cache_write_5m.is_some() { input.saturating_mul(2).max(write) } else { input });
-    let audio = rates.input_audio.unwrap_or(input);
+    let full = Full::of(rates);
     let of = |tokens: i64, rate: i64| i128::from(tokens.max(0)) * i128::from(rate);
     let thought = t.reasoning.min(t.output);
-    of(t.input, input)
-        + of(t.cache_read, rates.cache_read.unwrap_or(input))
-        + of(t.cache_write_5m, write)
-        + of(t.cache_write_1h, hour)
-        + of(t.cache_write_12h, rates.cache_write_12h.unwrap_or(hour))
-        + of(t.input_audio, audio)
-        + of(t.cache_read_audio, rates.cache_read_audio.or(rates.cache_read).unwrap_or(audio))
-        + of(t.input_image, rates.input_image.unwrap_or(input))
-        + of(t.output - thought, output)
-        + of(thought, rates.reasoning.unwrap_or(output))
-        + of(t.output_audio, rates.output_audio.unwrap_or(output))
-        + of(t.output_image, rates.output_image.unwrap_or(output))
+    of(t.input, full.input)
+        + of(t.cache_read, full.cache_read)
+        + of(t.cache_write_5m, full.write)
+        + of(t.cache_write_1h, full.hour)
+        + of(t.cache_write_12h, full.half_day)
+        + of(t.input_audio, full.audio)
+        + of(t.cache_read_audio, full.audio_read)
+        + of(t.input_image, full.image)
+        + of(t.output - thought, full.output)
+        + of(thought, full.reasoning)
+        + of(t.output_audio, full.output_audio)
+        + of(t.output_image, full.output_image)
 }
 
 /// From millionths of a nano-USD times [`FACTOR_ONE`]: half up, held at the largest amount.

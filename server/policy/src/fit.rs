@@ -34,6 +34,10 @@ pub(crate) fn check<'a>(target: &Target, work: &Work, tenant: &Key, by_policy: b
     if !by_policy && !tenant.may_use(&id.to_string()) {
         return Err(forbidden(&id.to_string()));
     }
+    // Providers are another matter: where data may go holds for policies too.
+    if !tenant.may_use_provider(&id.provider) {
+        return Err(Fault::new(Reason::ModelForbidden, format!("{id}: calls of this key may not go to provider {}", id.provider)).at(id));
+    }
     let filtered = |what: String| Fault::new(Reason::CapabilityMissing, what).at(id);
     if !routing.only.is_empty() && !names(&routing.only, target) {
         return Err(filtered(format!("{id} is not among those allowed by the request (only)")));

@@ -1,18 +1,81 @@
 //! The most an attempt can cost, held before it starts.
 
-use headworks_core::{ChatRequest, EmbedRequest, FACTOR_ONE, NanoUsd, Part, PartKind, Price, Rates, Source, Target, Tool, Work};
+use headworks_core::{Capability, ChatRequest, DialectName, Effort, EmbedRequest, Markup, NanoUsd, Output, Part, PartKind, Price, Source, Target, Tool, Work};
+
+use crate::cost::dearest;
 
 /// What is held for an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hold {
-    /// The most it can cost.
+    /// The most it can cost, markup included.
     pub amount: NanoUsd,
+    /// The part of it that is markup.
+    pub markup: NanoUsd,
     /// The most tokens it can write.
     pub output_limit: i64,
     /// Whether `amount` is a proven bound. Not for tools that the provider runs, nor where the model's limits are unknown.
     pub bounded: bool,
     /// Whether the price is known.
     pub price_known: bool,
+    /// Whether its `max_tokens` may be lowered: not where that would cut what must be whole.
+    pub lowerable: bool,
+    /// What its input can cost, millionths of a nano-USD.
+    input: i128,
+    /// What a token of `output_limit` can cost, in the same unit.
+    per_token: i128,
+    rate: Markup,
+}
+
+impl Hold {
+    /// The hold of an input of some cost and so many tokens of output, both in millionths of a nano-USD.
+    pub fn new(input: i128, per_token: i128, output_limit: i64) -> Self {
+        let hold = Self {
+            amount: NanoUsd::ZERO,
+            markup: NanoUsd::ZERO,
+            output_limit,
+            bounded: true,
+            price_known: true,
+            lowerable: false,
+            input,
+            per_token,
+            rate: Markup::default(),
+        };
+        hold.of_output(output_limit)
+    }
+
+    /// The hold of what is billed by nobody.
+    pub fn nothing() -> Self {
+        Self::new(0, 0, 0)
+    }
+
+    /// The hold where no price is known.
+    fn unpriced(output_limit: i64, bounded: bool) -> Self {
+        Self { bounded, price_known: false, ..Self::new(0, 0, output_limit) }
+    }
+
+    /// The same with this much added to its cost.
+    #[must_use]
+    pub fn with_markup(self, rate: Markup) -> Self {
+        Self { rate, ..self }.of_output(self.output_limit)
+    }
+
+    /// The same for another limit of output.
+    #[must_use]
+    pub fn of_output(self, output_limit: i64) -> Self {
+        let exact = self.input + i128::from(output_limit) * self.per_token;
+        let cost = NanoUsd(i64::try_from((exact + 999_999) / 1_000_000).unwrap_or(i64::MAX));
+        let markup = self.rate.most(cost);
+        Self { amount: cost + markup, markup, output_limit, ..self }
+    }
+
+    /// The largest limit of output whose hold is no more than `left`; below 0 where the input alone is more.
+    pub fn fitting(&self, left: NanoUsd) -> i64 {
+        if self.per_token == 0 {
+            return if self.amount <= left { self.output_limit } else { -1 };
+        }
+        let cost = i128::from(self.rate.within(left).0) * 1_000_000;
+        i64::try_from((cost - self.input).div_euclid(self.per_token)).unwrap_or(if cost > self.input { i64::MAX } else { -1 })
+    }
 }
 
 /// Tokens of template around each message, tool and part: generous.
@@ -29,19 +92,18 @@ pub fn hold(target: &Target, work: &Work) -> Hold {
         Work::Chat(request) => chat(target, request),
         Work::Embed(request) => embed(target, request),
         // No provider bills a count.
-        Work::CountTokens(_) => Hold { amount: NanoUsd::ZERO, output_limit: 0, bounded: true, price_known: true },
+        Work::CountTokens(_) => Hold::nothing(),
     }
 }
 
 /// Vectors cost what their input does; hosts that bill output bill none.
 fn embed(target: &Target, request: &EmbedRequest) -> Hold {
     let Some(price) = target.model.as_deref().and_then(|m| m.price.as_deref()) else {
-        return Hold { amount: NanoUsd::ZERO, output_limit: 0, bounded: true, price_known: false };
+        return Hold::unpriced(0, true);
     };
     let input = request.inputs.iter().map(|input| AROUND + i64::try_from(input.most_tokens()).unwrap_or(i64::MAX)).fold(0, i64::saturating_add);
     let (read, _) = dearest(price);
-    let nanos = (i128::from(price.per_request.unwrap_or(0)) * 1_000_000 + i128::from(input) * i128::from(read) + 999_999) / 1_000_000;
-    Hold { amount: NanoUsd(i64::try_from(nanos).unwrap_or(i64::MAX)), output_limit: 0, bounded: true, price_known: true }
+    Hold::new(fee(price) + i128::from(input) * i128::from(read), 0, 0)
 }
 
 fn chat(target: &Target, request: &ChatRequest) -> Hold {
@@ -64,53 +126,31 @@ fn chat(target: &Target, request: &ChatRequest) -> Hold {
     let bounded = (bounded_input || model.is_some_and(|m| m.context_window.is_some())) && (asked.is_some() || most.is_some());
     let answers = request.sampling.n.unwrap_or(1).max(1);
     let Some(price) = model.and_then(|m| m.price.as_deref()) else {
-        return Hold { amount: NanoUsd::ZERO, output_limit, bounded, price_known: false };
+        return Hold::unpriced(output_limit, bounded);
     };
     let (read, write) = dearest(price);
-    let fee = i128::from(price.per_request.unwrap_or(0)) * 1_000_000;
-    let exact = fee + i128::from(input) * i128::from(read) + i128::from(output_limit) * i128::from(answers) * i128::from(write);
-    let nanos = (exact + 999_999) / 1_000_000;
-    Hold { amount: NanoUsd(i64::try_from(nanos).unwrap_or(i64::MAX)), output_limit, bounded, price_known: true }
+    let hold = Hold::new(fee(price) + i128::from(input) * i128::from(read), i128::from(answers) * i128::from(write), output_limit);
+    Hold { bounded, lowerable: lowerable(target, request), ..hold }
 }
 
-/// The highest rate that any input, and any output, can be charged at.
-fn dearest(price: &Price) -> (i64, i64) {
-    let tables = std::iter::once(&price.base)
-        .chain(price.tiers.iter().map(|t| &t.rates))
-        .chain(price.service_tiers.values())
-        .chain(price.off_peak.iter().map(|quiet| &quiet.rates));
-    let mut read = 0;
-    let mut write = 0;
-    for r in tables {
-        let Rates {
-            input,
-            output,
-            cache_read,
-            cache_write_5m,
-            cache_write_1h,
-            cache_write_12h,
-            reasoning,
-            input_audio,
-            output_audio,
-            cache_read_audio,
-            input_image,
-            output_image,
-        } = *r;
-        let most = |rates: &[Option<i64>]| rates.iter().flatten().copied().max().unwrap_or(0);
-        read = most(&[Some(read), input, cache_read, cache_write_5m, cache_write_1h, cache_write_12h, input_audio, cache_read_audio, input_image]);
-        write = most(&[Some(write), output, reasoning, output_audio, output_image]);
-    }
-    // Where a provider writes to a cache by the hour and names no rate, it is twice the input.
-    if price.base.cache_write_5m.is_some() && price.base.cache_write_1h.is_none() {
-        read = read.max(price.base.input.unwrap_or(0).saturating_mul(2));
-    }
-    // Where the answer is processed may be known only from the answer itself.
-    let factor = price.residency.values().map(|factor| factor.0).max().unwrap_or(FACTOR_ONE).max(FACTOR_ONE);
-    let times = |rate: i64| {
-        let unit = i128::from(FACTOR_ONE);
-        i64::try_from((i128::from(rate) * i128::from(factor) + unit - 1).div_euclid(unit)).unwrap_or(i64::MAX)
-    };
-    (times(read), times(write))
+/// What a provider asks for the request itself, millionths of a nano-USD.
+fn fee(price: &Price) -> i128 {
+    i128::from(price.per_request.unwrap_or(0)) * headworks_core::ATTOS_PER_NANO
+}
+
+/// Whether a smaller `max_tokens` leaves an answer of use: thoughts could take all of it, and half a JSON value is none.
+fn lowerable(target: &Target, request: &ChatRequest) -> bool {
+    let asked = &request.reasoning;
+    let off = asked.effort == Some(Effort::None) || asked.budget_tokens == Some(0);
+    let on = !off && (asked.effort.is_some() || asked.budget_tokens.is_some());
+    // Models that think unless told otherwise; Anthropic's think only when told.
+    let by_itself = !off
+        && target.dialect != Some(DialectName::Anthropic)
+        && target.model.as_deref().is_some_and(|model| {
+            let range = &model.reasoning;
+            model.capabilities.reasoning == Capability::Yes && (range.budget.is_some() || !range.efforts.is_empty() && !range.efforts.contains(&Effort::None))
+        });
+    !on && !by_itself && !matches!(request.output, Output::Schema { .. })
 }
 
 /// Most tokens of the input, and whether that is proven.
@@ -136,7 +176,7 @@ fn input_bound(request: &ChatRequest) -> (i64, bool) {
             }
         }
     }
-    if let headworks_core::Output::Schema { schema, .. } = &request.output {
+    if let Output::Schema { schema, .. } = &request.output {
         total += bytes(schema.as_str()) + AROUND;
     }
     (total, proven)
@@ -168,7 +208,7 @@ fn add(part: &Part, total: &mut i64, proven: &mut bool) {
 mod tests {
     use std::sync::Arc;
 
-    use headworks_core::{ChatRequest, EmbedInput, Work};
+    use headworks_core::{ChatRequest, EmbedInput, Rates, Work};
 
     use super::*;
 
@@ -218,8 +258,12 @@ mod tests {
     fn vectors_are_held_for_by_the_size_of_their_input_and_counts_are_free() {
         let inputs = vec![EmbedInput::Text("twelve bytes".into()), EmbedInput::Tokens(vec![1; 30])];
         let held = hold(&target(), &Work::from(EmbedRequest { inputs, ..Default::default() }));
-        assert_eq!(held, Hold { amount: NanoUsd(12 + 30 + 2 * AROUND), output_limit: 0, bounded: true, price_known: true });
+        assert_eq!((held.amount, held.output_limit, held.bounded, held.price_known), (NanoUsd(12 + 30 + 2 * AROUND), 0, true, true));
         let counted = hold(&target(), &Work::CountTokens(Arc::new(ChatRequest::default())));
         assert_eq!((counted.amount, counted.bounded, counted.price_known), (NanoUsd::ZERO, true, true));
     }
 }
+
+#[cfg(test)]
+#[path = "hold_tests.rs"]
+mod proofs;

@@ -172,13 +172,14 @@ mod tests {
 
     #[test]
     fn r5_retry_after_in_every_form() {
-        let now = "Sun, 06 Nov 1994 08:49:37 GMT";
-        let table: &[(&[(&str, &str)], Option<f64>)] = &[
+        type Case = (&'static [(&'static str, &'static str)], Option<f64>);
+        const NOW: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+        let table: &[Case] = &[
             (&[("retry-after-ms", "1500"), ("retry-after", "9")], Some(1.5)),
             (&[("retry-after", "9")], Some(9.0)),
             (&[("retry-after", "0.5")], Some(0.5)),
-            (&[("retry-after", "Sun, 06 Nov 1994 08:50:37 GMT"), ("date", now)], Some(60.0)),
-            (&[("retry-after", "Sun, 06 Nov 1994 08:40:37 GMT"), ("date", now)], None),
+            (&[("retry-after", "Sun, 06 Nov 1994 08:50:37 GMT"), ("date", NOW)], Some(60.0)),
+            (&[("retry-after", "Sun, 06 Nov 1994 08:40:37 GMT"), ("date", NOW)], None),
             (&[("retry-after", "Sun, 06 Nov 1994 08:50:37 GMT")], None),
             (&[("retry-after", "-3")], None),
             (&[("retry-after", "soon")], None),

@@ -28,6 +28,7 @@ fn entry(n: usize) -> (Intent, RequestRecord) {
         model: "gpt-4o".into(),
         hold_nano_usd: 163_840_000,
         start_unix_nanos: 1_790_000_000_000_000_000,
+        ..Intent::default()
     };
     let attempt = AttemptRecord {
         ordinal: 1,

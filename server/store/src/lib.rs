@@ -1,7 +1,9 @@
 //! Durable memory behind one trait, and the typed views over it.
 
+mod alerts;
 mod changes;
 mod error;
+mod groups;
 mod idempotency;
 mod keys;
 mod ledger;
@@ -16,10 +18,13 @@ mod secret;
 mod sled;
 mod store;
 pub mod suite;
+mod tenant;
 mod transfer;
 
+pub use alerts::{Alerts, delivery as alert_delivery};
 pub use changes::{Changes, Watched};
 pub use error::StoreError;
+pub use groups::GroupChange;
 pub use idempotency::{Claimed, Idempotency, Kept};
 pub use keys::{KeyChange, Keys, NewKey};
 pub use ledger::{Done, Ledger, settled};
@@ -33,4 +38,5 @@ pub use rollup::{By, Counts, Facet, Keep, Landed, Only, QueryError, Question, Ro
 pub use secret::Secret;
 pub use sled::SledStore;
 pub use store::{Change, Entry, Expect, Key, Revision, Store, Version};
+pub use tenant::{role, window};
 pub use transfer::{copy, export, import};

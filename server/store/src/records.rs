@@ -218,6 +218,8 @@ pub fn request_record(call: &Call, receipt: &Receipt, ended: Outcome, now_unix_n
     RequestRecord {
         id: receipt.request_id.to_string(),
         key_id: call.tenant.id.to_string(),
+        group_ids: call.tenant.groups().map(ToString::to_string).collect(),
+        markup_nano_usd: receipt.attempts.iter().map(|a| a.markup.0).fold(0, i64::saturating_add),
         model: receipt.asked.to_string(),
         policy: receipt.policy.as_deref().unwrap_or_default().to_owned(),
         start_unix_nanos: call.arrived_unix_nanos,
@@ -240,7 +242,6 @@ pub fn request_record(call: &Call, receipt: &Receipt, ended: Outcome, now_unix_n
         has_tools: call.work.chat().is_some_and(|chat| !chat.tools.is_empty()),
         has_images: call.work.chat().is_some_and(|chat| chat.has_images()),
         streamed: call.work.is_streamed(),
-        group_ids: Vec::new(),
         door: match call.origin {
             Origin::Grpc => "grpc",
             Origin::RestChat => "rest-chat",
@@ -270,6 +271,7 @@ fn attempt(a: &AttemptReport) -> AttemptRecord {
         cost_nano_usd: a.cost.map(|c| c.0),
         estimated: a.estimated,
         hold_nano_usd: a.hold.0,
+        markup_nano_usd: a.markup.0,
         service_tier: a.service_tier.as_deref().unwrap_or_default().to_owned(),
     }
 }

@@ -83,6 +83,7 @@ mod tests {
         let left = Records::new(store.clone()).list(&Filter::default(), 1000, None).await.unwrap().records.len();
         assert!(left < 100, "{left}");
         let answer = rollups.query(&Question { from: 0, until: now + 400, ..Question::default() }, now).await.unwrap();
-        assert_eq!((answer[0].sums.counts.requests, ledger.spent()), (300, vec![("k".to_owned(), 300)]));
+        let spent: Vec<_> = ledger.spent().into_iter().map(|(payer, tally)| (payer, tally.span(headworks_core::BudgetWindow::Lifetime).spent.0)).collect();
+        assert_eq!((answer[0].sums.counts.requests, spent), (300, vec![("k".to_owned(), 300)]));
     }
 }

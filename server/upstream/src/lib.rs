@@ -14,9 +14,11 @@ mod pool;
 mod sandbox;
 mod send;
 mod warm;
+mod webhook;
 
 pub use auth::{BadKey, Secrets};
 pub use config::Config;
 pub use pool::SetupError;
 
 pub use send::Upstream;
+pub use webhook::{Webhook, WebhookError};

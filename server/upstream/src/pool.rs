@@ -34,12 +34,16 @@ impl Drop for Slot {
     }
 }
 
+/// Gives the process its cryptography: reqwest panics where there is none.
+pub(crate) fn provider() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+}
+
 impl Pool {
     pub(crate) fn new(config: &Config) -> Result<Self, SetupError> {
-        // reqwest panics where a process has none.
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        }
+        provider();
         let count = if config.http2 { config.http2_clients.max(1) } else { 1 };
         let clients = (0..count).map(|_| Ok((client(config)?, Arc::default()))).collect::<Result<_, SetupError>>()?;
         Ok(Self { clients, urls: RwLock::default() })

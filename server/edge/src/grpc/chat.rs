@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::StreamExt;
 use headworks_api::v1::{self, stream_event::Kind};
-use headworks_core::{Batch, Event, EventKind, EventStream, Fault, FinishReason, Inbound, Origin, Receipt, Reply, Work};
+use headworks_core::{Batch, Event, EventKind, EventStream, Facts, Fault, FinishReason, Inbound, Origin, Receipt, Reply, Work};
 use http::HeaderValue;
 use tonic::{Request, Response, Status, async_trait};
 use tower::ServiceExt;
@@ -40,7 +40,14 @@ pub(super) async fn call<T>(doors: &Doors, request: &Request<T>, work: impl Into
     doors.0.gateway.clone().oneshot(inbound).await
 }
 
-pub(super) fn name<T>(response: &mut Response<T>, id: &Arc<str>) {
+pub(super) fn name<T>(response: &mut Response<T>, id: &Arc<str>, facts: &Facts) {
+    let headers = response.metadata_mut().as_mut();
+    if let Some(adjusted) = facts.adjusted.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
+        headers.insert("headworks-adjusted", adjusted);
+    }
+    if let Some(rates) = &facts.rates {
+        crate::rest::rate_headers(headers, rates);
+    }
     if let Ok(value) = HeaderValue::from_str(id) {
         let headers = response.metadata_mut().as_mut();
         headers.insert("headworks-request-id", value.clone());
@@ -57,6 +64,7 @@ impl v1::chat_service_server::ChatService for Doors {
         let chat = convert::chat(request.get_mut().chat.take(), false).map_err(refuse)?;
         let mut reply = call(self, &request, chat, &id).await.map_err(refuse)?;
         let late = Late::default();
+        let facts = std::mem::take(&mut reply.facts);
         let mut fold = Fold { reply: v1::ChatReply { served_by: reply.served_by.to_string(), ..v1::ChatReply::default() } };
         while let Some(batch) = reply.events.next().await {
             for event in batch.map_err(refuse)?.events {
@@ -67,7 +75,7 @@ impl v1::chat_service_server::ChatService for Doors {
             }
         }
         let mut response = Response::new(v1::CompleteResponse { reply: Some(fold.reply) });
-        name(&mut response, &id);
+        name(&mut response, &id, &facts);
         response.extensions_mut().insert(late);
         Ok(response)
     }
@@ -273,7 +281,7 @@ impl v1::stream_service_server::StreamService for Doors {
         let refuse = |fault: Fault| status(&fault, Some(&id));
         let chat = convert::chat(request.get_mut().chat.take(), true).map_err(refuse)?;
         let reply = call(self, &request, chat, &id).await.map_err(refuse)?;
-        let late = Late::default();
+        let (late, facts) = (Late::default(), reply.facts);
         let numbered = Numbered {
             events: reply.events,
             ready: std::collections::VecDeque::new(),
@@ -285,7 +293,7 @@ impl v1::stream_service_server::StreamService for Doors {
             over: false,
         };
         let mut response = Response::new(numbered);
-        name(&mut response, &id);
+        name(&mut response, &id, &facts);
         response.extensions_mut().insert(late);
         Ok(response)
     }

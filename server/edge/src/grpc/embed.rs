@@ -22,6 +22,7 @@ impl v1::embedding_service_server::EmbeddingService for Doors {
         let asked = read(std::mem::take(request.get_mut())).map_err(refuse)?;
         let mut vectors: Vec<Option<Vector>> = vec![None; asked.inputs.len()];
         let mut reply = call(self, &request, asked, &id).await.map_err(refuse)?;
+        let facts = std::mem::take(&mut reply.facts);
         let late = Late::default();
         let mut response = v1::EmbedResponse { request_id: id.to_string(), served_by: reply.served_by.to_string(), ..Default::default() };
         while let Some(batch) = reply.events.next().await {
@@ -48,7 +49,7 @@ impl v1::embedding_service_server::EmbeddingService for Doors {
             response.embeddings.push(v1::Embedding { values });
         }
         let mut response = Response::new(response);
-        name(&mut response, &id);
+        name(&mut response, &id, &facts);
         response.extensions_mut().insert(late);
         Ok(response)
     }

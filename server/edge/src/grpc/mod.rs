@@ -1,9 +1,13 @@
 //! The gRPC door: native over HTTP/2, and gRPC-Web for browsers.
 
+mod alerts;
+mod budgets;
 mod chat;
 mod convert;
 mod deadline;
 mod embed;
+mod groups;
+mod key_fields;
 mod keys;
 mod models;
 pub(crate) mod policies;
@@ -14,15 +18,19 @@ mod trailers;
 mod usage;
 
 use axum::{Router, response::Response};
+use futures_core::Stream;
 use headworks_api::{FILE_DESCRIPTOR_SET, v1};
-use headworks_core::{Fault, Reason, Tenant};
+use headworks_core::{Fault, Reason, Role, Tenant};
 use http::{HeaderMap, HeaderValue};
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 use tonic::{Request, Status, service::Routes};
 use tonic_web::GrpcWebLayer;
 
 use crate::{App, app::bearer};
 pub(crate) use status::status;
+
+/// A server's stream of messages.
+pub(crate) type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// The door's services share this.
 #[derive(Clone)]
@@ -33,6 +41,12 @@ impl Doors {
     fn tenant<T>(&self, request: &Request<T>) -> Result<Arc<Tenant>, Status> {
         let headers = request.metadata().clone().into_headers();
         self.0.authenticate(bearer(&headers)).map_err(|fault| status(&fault, None))
+    }
+
+    /// Who calls, if it holds one of these roles.
+    fn holding<T>(&self, request: &Request<T>, roles: &[Role]) -> Result<Arc<Tenant>, Status> {
+        let headers = request.metadata().clone().into_headers();
+        self.0.holding(bearer(&headers), roles).map_err(|fault| status(&fault, None))
     }
 
     /// Who calls, if it may administer.

@@ -64,6 +64,7 @@ fn tokens(t: &Tokens) -> v1::Usage {
 pub(crate) fn usage(receipt: &Receipt) -> v1::Usage {
     v1::Usage {
         cost_nano_usd: receipt.cost.0,
+        markup_nano_usd: receipt.attempts.iter().map(|a| a.markup.0).fold(0, i64::saturating_add),
         saved_nano_usd: receipt.saved.0,
         cost_known: receipt.cost_known,
         estimated: receipt.estimated,
@@ -100,7 +101,13 @@ fn attempt(a: &AttemptReport) -> v1::Attempt {
         start_time: timestamp(a.timings.start_unix_nanos),
         latency: span(nanos(a.timings.total)),
         time_to_first_token: a.timings.first_token.and_then(|d| span(nanos(d))),
-        usage: Some(v1::Usage { cost_nano_usd: a.cost.unwrap_or_default().0, cost_known: a.cost.is_some(), estimated: a.estimated, ..tokens(&a.tokens) }),
+        usage: Some(v1::Usage {
+            cost_nano_usd: a.cost.unwrap_or_default().0,
+            markup_nano_usd: a.markup.0,
+            cost_known: a.cost.is_some(),
+            estimated: a.estimated,
+            ..tokens(&a.tokens)
+        }),
         hold_nano_usd: a.hold.0,
         service_tier: a.service_tier.as_deref().unwrap_or_default().to_owned(),
     }
@@ -134,6 +141,7 @@ fn stored_attempt(a: storage::AttemptRecord) -> v1::Attempt {
         time_to_first_token: a.first_token_nanos.and_then(span),
         usage: Some(v1::Usage {
             cost_nano_usd: a.cost_nano_usd.unwrap_or(0),
+            markup_nano_usd: a.markup_nano_usd,
             cost_known: a.cost_nano_usd.is_some(),
             estimated: a.estimated,
             ..tokens(&stored_tokens(&a.tokens))
@@ -157,6 +165,7 @@ pub(crate) fn record(r: storage::RequestRecord) -> v1::RequestRecord {
         reason: last.map_or(0, |a| reason_named(&a.reason)),
         usage: Some(v1::Usage {
             cost_nano_usd: r.cost_nano_usd,
+            markup_nano_usd: r.markup_nano_usd,
             saved_nano_usd: r.saved_nano_usd,
             cost_known: r.cost_known,
             estimated: r.attempts.iter().any(|a| a.estimated),

@@ -1,9 +1,6 @@
 //! `UsageService`: records of calls, one by one, live, and as files.
 
-use std::pin::Pin;
-
 use bytes::Bytes;
-use futures_core::Stream;
 use headworks_api::v1;
 use headworks_core::{Fault, Reason, Role, Tenant};
 use headworks_store::Filter;
@@ -11,10 +8,8 @@ use tokio::sync::{broadcast::error::RecvError, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Doors, page_size, records, status, usage};
+use super::{Doors, Streamed, page_size, records, status, usage};
 use crate::export;
-
-type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// Answers of a stream that may wait for their reader.
 const WAITING: usize = 64;
@@ -25,9 +20,9 @@ const PIECE: usize = 256 << 10;
 pub(super) fn filter(tenant: &Tenant, asked: Option<v1::RequestFilter>) -> Result<Filter, Fault> {
     let asked = asked.unwrap_or_default();
     let mut key_id = asked.key_id;
-    if !tenant.is(Role::Admin) {
+    if !tenant.is(Role::Reader) {
         if !key_id.is_empty() && *key_id != *tenant.id {
-            return Err(Fault::new(Reason::PermissionDenied, "filter.key_id: a key without the role ADMIN sees its own calls only"));
+            return Err(Fault::new(Reason::PermissionDenied, "filter.key_id: a key without the role ADMIN or READER sees its own calls only"));
         }
         key_id = tenant.id.to_string();
     }
@@ -84,7 +79,7 @@ impl v1::usage_service_server::UsageService for Doors {
         let id = &request.get_ref().id;
         let found = self.0.records.get(id).await.map_err(|error| refuse(error.into()))?;
         // Another's record looks the same as none at all.
-        let found = found.filter(|record| tenant.is(Role::Admin) || record.key_id == *tenant.id);
+        let found = found.filter(|record| tenant.is(Role::Reader) || record.key_id == *tenant.id);
         let record = found
             .ok_or_else(|| refuse(Fault::new(Reason::NotFound, format!("no record \"{id}\" that this key may see; a call's record lands when it ends"))))?;
         Ok(Response::new(v1::GetRequestResponse { request: Some(records::record(record)) }))

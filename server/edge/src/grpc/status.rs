@@ -43,6 +43,9 @@ pub(crate) fn status(fault: &Fault, request_id: Option<&Arc<str>>) -> Status {
     if let Some(id) = request_id.and_then(|id| HeaderValue::from_str(id).ok()) {
         headers.insert("headworks-request-id", id);
     }
+    if let Some(rates) = &fault.rates {
+        crate::rest::rate_headers(headers, rates);
+    }
     if !face.retryable || fault.attempts > 0 {
         // Our own attempts are spent, or another cannot help: stock clients must not multiply them.
         headers.insert("grpc-retry-pushback-ms", HeaderValue::from_static("-1"));

@@ -14,7 +14,7 @@ use headworks_providers::{Door, openai::OpenAiDoor};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tower::ServiceExt;
 
-use super::{ATTEMPTS, CACHE, COST, MODEL, PROVIDER, REQUEST_ID, body, json, refuse_at, responses::Keep, sse::Sse, text, value};
+use super::{ADJUSTED, ATTEMPTS, CACHE, COST, MODEL, PROVIDER, REQUEST_ID, body, json, rate_headers, refuse_at, responses::Keep, sse::Sse, text, value};
 use crate::{App, app::bearer};
 
 /// `POST /v1/chat/completions`.
@@ -129,6 +129,12 @@ pub(super) fn route_headers(headers: &mut HeaderMap, reply: &Reply) {
     headers.insert(PROVIDER, value(&reply.served_by.provider));
     headers.insert(MODEL, value(&reply.served_by.to_string()));
     headers.insert(ATTEMPTS, HeaderValue::from(reply.attempts));
+    if let Some(adjusted) = &reply.facts.adjusted {
+        headers.insert(ADJUSTED, value(adjusted));
+    }
+    if let Some(rates) = &reply.facts.rates {
+        rate_headers(headers, rates);
+    }
 }
 
 /// `grpc-timeout` is for gRPC; REST clients say `x-headworks-timeout-ms`.

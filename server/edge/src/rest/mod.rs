@@ -17,7 +17,7 @@ use axum::{
     routing::{get, post},
 };
 use bytes::Bytes;
-use headworks_core::{Fault, Reason};
+use headworks_core::{Fault, Left, Rated, Reason};
 use headworks_providers::{Door, openai::OpenAiDoor};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
@@ -50,6 +50,35 @@ pub(crate) const MODEL: HeaderName = HeaderName::from_static("x-headworks-model"
 pub(crate) const ATTEMPTS: HeaderName = HeaderName::from_static("x-headworks-attempts");
 pub(crate) const CACHE: HeaderName = HeaderName::from_static("x-headworks-cache");
 pub(crate) const COST: HeaderName = HeaderName::from_static("x-headworks-cost-usd");
+
+/// How the answer differs from what was asked so that it fits a budget.
+pub(crate) const ADJUSTED: HeaderName = HeaderName::from_static("x-headworks-adjusted");
+
+/// How far rate limits are, in the names and forms of OpenAI's.
+pub(crate) fn rate_headers(headers: &mut HeaderMap, rates: &Rated) {
+    let mut put = |left: Option<Left>, names: [&'static str; 3]| {
+        let Some(left) = left else { return };
+        let [limit, remaining, reset] = names;
+        headers.insert(limit, HeaderValue::from(left.limit));
+        headers.insert(remaining, HeaderValue::from(left.remaining));
+        headers.insert(reset, value(&span(left.reset)));
+    };
+    put(rates.requests, ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"]);
+    put(rates.tokens, ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"]);
+}
+
+/// `850ms`, `6.5s`, `2m0s`, `1h0m0s`.
+fn span(time: std::time::Duration) -> String {
+    let millis = time.as_millis();
+    let (hours, minutes, seconds) = (millis / 3_600_000, millis / 60_000 % 60, millis % 60_000);
+    let seconds = if seconds % 1000 == 0 { format!("{}s", seconds / 1000) } else { format!("{}.{:03}s", seconds / 1000, seconds % 1000) };
+    match (hours, minutes) {
+        (0, 0) if millis < 1000 => format!("{millis}ms"),
+        (0, 0) => seconds,
+        (0, _) => format!("{minutes}m{seconds}"),
+        _ => format!("{hours}h{minutes}m{seconds}"),
+    }
+}
 
 /// A header value of any text that can be one.
 pub(crate) fn value(text: &str) -> HeaderValue {
@@ -87,6 +116,9 @@ pub(crate) fn refuse_at(door: &dyn Door, fault: &Fault, request_id: Option<Arc<s
         headers.insert(header::RETRY_AFTER, value(&wait.as_millis().div_ceil(1000).to_string()));
         headers.insert("retry-after-ms", value(&wait.as_millis().to_string()));
     }
+    if let Some(rates) = &fault.rates {
+        rate_headers(headers, rates);
+    }
     if fault.reason == Reason::UnauthenticatedKey {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
@@ -113,4 +145,16 @@ async fn method_not_allowed(request: axum::extract::Request) -> Response {
 /// A header's text.
 pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok()).filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    #[test]
+    fn times_are_written_as_openai_writes_them() {
+        for (millis, text) in [(0, "0ms"), (850, "850ms"), (6_500, "6.500s"), (120_000, "2m0s"), (3_600_000, "1h0m0s"), (86_461_001, "24h1m1.001s")] {
+            assert_eq!(super::span(Duration::from_millis(millis)), text);
+        }
+    }
 }

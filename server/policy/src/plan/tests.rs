@@ -90,16 +90,7 @@ fn catalog() -> Catalog {
 }
 
 fn key(allowed: &[&str]) -> Key {
-    Key {
-        id: "k".into(),
-        name: "k".into(),
-        roles: vec![Role::Caller],
-        allowed_models: allowed.iter().map(|p| (*p).into()).collect(),
-        default_policy: None,
-        auto_cache: false,
-        regions: vec![],
-        budget: None,
-    }
+    Key { id: "k".into(), name: "k".into(), roles: vec![Role::Caller], allowed_models: allowed.iter().map(|p| (*p).into()).collect(), ..Key::default() }
 }
 
 fn ask(model: &str, models: &[&str]) -> ChatRequest {

@@ -68,16 +68,7 @@ fn tried(target: &str, at: u64, cause: Option<Cause>, first: u64, total: u64, ou
 /// A call with its one attempt, or a failing and a serving one.
 fn call(n: u64, attempts: Vec<Tried>) -> Recorded {
     let last = attempts.last().unwrap().clone();
-    let key = Key {
-        id: "k".into(),
-        name: "k".into(),
-        roles: vec![Role::Caller],
-        allowed_models: vec![],
-        default_policy: None,
-        auto_cache: false,
-        regions: vec![],
-        budget: None,
-    };
+    let key = Key { id: "k".into(), name: "k".into(), roles: vec![Role::Caller], ..Key::default() };
     Recorded {
         id: format!("req_{n}").into(),
         at: Duration::from_secs(n),

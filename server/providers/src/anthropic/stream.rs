@@ -225,15 +225,13 @@ impl Streamed {
                     d.str("thinking", text);
                 });
             }
-            EventKind::ReasoningSignature(signature) => {
-                if self.thinks || self.open.iter().any(|open| matches!(open.kind, Kind::Thinking)) {
-                    let index = self.thinking(out);
-                    delta(out, index, |d| {
-                        d.str("type", "signature_delta");
-                        d.str("signature", signature);
-                    });
-                    self.end(out, |open| open.index == index);
-                }
+            EventKind::ReasoningSignature(signature) if self.thinks || self.open.iter().any(|open| matches!(open.kind, Kind::Thinking)) => {
+                let index = self.thinking(out);
+                delta(out, index, |d| {
+                    d.str("type", "signature_delta");
+                    d.str("signature", signature);
+                });
+                self.end(out, |open| open.index == index);
             }
             EventKind::RedactedReasoning(data) => {
                 let mut json = Vec::new();

@@ -59,7 +59,7 @@ impl Dialect for Bedrock {
     }
 
     fn embed_decoder(&self, target: &Target, head: &Head<'_>) -> Box<dyn Decoder> {
-        Whole::new(target, head, crate::embed::bedrock::read)
+        Whole::decoder(target, head, crate::embed::bedrock::read)
     }
 
     fn embed_inputs(&self, target: &Target) -> usize {

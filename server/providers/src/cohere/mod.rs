@@ -42,6 +42,6 @@ impl Dialect for Cohere {
     }
 
     fn embed_decoder(&self, target: &Target, head: &Head<'_>) -> Box<dyn Decoder> {
-        Whole::new(target, head, crate::embed::cohere::read)
+        Whole::decoder(target, head, crate::embed::cohere::read)
     }
 }

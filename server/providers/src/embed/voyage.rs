@@ -18,7 +18,7 @@ impl Dialect for Voyage {
     }
 
     fn decoder(&self, target: &Target, head: &Head<'_>) -> Box<dyn Decoder> {
-        Whole::new(target, head, openai::read)
+        Whole::decoder(target, head, openai::read)
     }
 
     fn fault(&self, target: &Target, head: &Head<'_>, body: &[u8]) -> Fault {
@@ -30,6 +30,6 @@ impl Dialect for Voyage {
     }
 
     fn embed_decoder(&self, target: &Target, head: &Head<'_>) -> Box<dyn Decoder> {
-        Whole::new(target, head, openai::read)
+        Whole::decoder(target, head, openai::read)
     }
 }

@@ -32,7 +32,7 @@ pub(crate) struct Whole {
 
 impl Whole {
     /// A decoder that `read`s the body at its end.
-    pub(crate) fn new(target: &Target, head: &Head<'_>, read: Read) -> Box<dyn Decoder> {
+    pub(crate) fn decoder(target: &Target, head: &Head<'_>, read: Read) -> Box<dyn Decoder> {
         Box::new(Self { target: target.clone(), headers: head.headers.clone(), body: BytesMut::new(), read })
     }
 }

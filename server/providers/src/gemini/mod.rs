@@ -59,6 +59,6 @@ impl Dialect for Gemini {
     }
 
     fn embed_decoder(&self, target: &Target, head: &Head<'_>) -> Box<dyn Decoder> {
-        Whole::new(target, head, crate::embed::gemini::read)
+        Whole::decoder(target, head, crate::embed::gemini::read)
     }
 }

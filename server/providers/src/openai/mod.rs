@@ -48,6 +48,6 @@ impl Dialect for OpenAi {
     }
 
     fn embed_decoder(&self, target: &Target, head: &Head<'_>) -> Box<dyn Decoder> {
-        Whole::new(target, head, embed::openai::read)
+        Whole::decoder(target, head, embed::openai::read)
     }
 }

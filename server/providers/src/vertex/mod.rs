@@ -158,7 +158,7 @@ impl Dialect for Vertex {
     }
 
     fn embed_decoder(&self, target: &Target, head: &Head<'_>) -> Box<dyn Decoder> {
-        Whole::new(target, head, crate::embed::vertex::read)
+        Whole::decoder(target, head, crate::embed::vertex::read)
     }
 
     fn embed_inputs(&self, target: &Target) -> usize {

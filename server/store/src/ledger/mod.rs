@@ -5,6 +5,7 @@
 //! the time of its commit, which makes a record findable by the time in its id.
 
 mod recover;
+mod spent;
 mod writer;
 
 use std::{
@@ -14,14 +15,17 @@ use std::{
 
 use bytes::Bytes;
 use headworks_api::storage::{Intent, RequestRecord, Window};
-use headworks_core::Fault;
+use headworks_core::{Fault, Tally};
 use parking_lot::Mutex;
 use prost::Message;
 use tokio::sync::oneshot;
 
-use crate::{Landed, Store, StoreError, store::counter};
+use crate::{Landed, Store, StoreError};
 
 pub(crate) const WINDOWS: &[u8] = b"ledger/";
+/// What each payer spent: `SpendRecord`s.
+const SPENT: &[u8] = b"spent/";
+/// What older versions kept in its place: the lifetime's sum of each key alone.
 const SPEND: &[u8] = b"spend/";
 /// The oldest window that may hold an intent whose call is not over.
 pub(crate) const OPEN: &[u8] = b"meta/open";
@@ -48,7 +52,7 @@ pub type Done = oneshot::Receiver<Result<(), StoreError>>;
 #[derive(Clone)]
 pub struct Ledger {
     queue: mpsc::Sender<Queued>,
-    spent: Arc<Mutex<HashMap<String, i64>>>,
+    spent: Arc<Mutex<HashMap<String, Tally>>>,
 }
 
 pub(crate) fn place(window: u64) -> Vec<u8> {
@@ -73,18 +77,7 @@ impl Ledger {
     /// The same, and tells of every window once it is on disk.
     pub async fn tapped(store: Arc<dyn Store>, tap: Option<mpsc::Sender<Arc<Landed>>>) -> Result<Self, StoreError> {
         let last = store.scan_back(WINDOWS, None, 1).await?.first().and_then(|(key, ..)| time_of(key)).unwrap_or(0);
-        let mut spent = HashMap::new();
-        let mut after: Option<Vec<u8>> = None;
-        loop {
-            let page = store.scan(SPEND, after.as_deref(), 1000).await?;
-            let Some(end) = page.last() else { break };
-            after = Some(end.0.clone());
-            for (key, _, value) in &page {
-                let id = key.strip_prefix(SPEND).map(String::from_utf8_lossy).unwrap_or_default();
-                spent.insert(id.into_owned(), counter(value).unwrap_or(0));
-            }
-        }
-        let spent = Arc::new(Mutex::new(spent));
+        let spent = Arc::new(Mutex::new(spent::read(&*store).await?));
         let (queue, entries) = mpsc::channel();
         let left = recover::left_open(&*store).await?;
         let writer = writer::Writer::new(store, last, spent.clone(), tap);
@@ -129,9 +122,9 @@ impl Ledger {
         wait(self.send(Entry::Flush, true)).await
     }
 
-    /// What each key has spent, as the sum of its records, billionths of a US dollar.
-    pub fn spent(&self) -> Vec<(String, i64)> {
-        self.spent.lock().iter().map(|(key, sum)| (key.clone(), *sum)).collect()
+    /// What each key and group has spent, by window: the sums of its records.
+    pub fn spent(&self) -> Vec<(String, Tally)> {
+        self.spent.lock().iter().map(|(payer, tally)| (payer.clone(), *tally)).collect()
     }
 }
 
@@ -148,11 +141,23 @@ pub async fn settled(done: Done) -> Result<(), Fault> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use headworks_api::storage::AttemptRecord;
+    use headworks_core::{BudgetWindow, NanoUsd};
+
     use super::*;
-    use crate::{Filter, MemoryStore, Records};
+    use crate::{Change, Expect, Filter, MemoryStore, Records};
 
     fn intent(id: &str, ordinal: i32, hold: i64) -> Intent {
-        Intent { request_id: id.into(), ordinal, key_id: "k".into(), provider: "p".into(), model: "m".into(), hold_nano_usd: hold, start_unix_nanos: 5 }
+        Intent {
+            request_id: id.into(),
+            ordinal,
+            key_id: "k".into(),
+            provider: "p".into(),
+            model: "m".into(),
+            hold_nano_usd: hold,
+            start_unix_nanos: 5,
+            ..Default::default()
+        }
     }
 
     #[tokio::test]
@@ -166,11 +171,49 @@ mod tests {
         ledger.flush().await.unwrap();
         for run in 0..3 {
             let again = Ledger::open(store.clone()).await.unwrap();
-            assert_eq!(again.spent(), [("k".to_owned(), 157)], "run {run}");
+            let spent: Vec<_> = again.spent().into_iter().map(|(payer, tally)| (payer, tally.span(BudgetWindow::Lifetime).spent)).collect();
+            assert_eq!(spent, [("k".to_owned(), NanoUsd(157))], "run {run}");
             let all = Records::new(store.clone()).list(&Filter::default(), 10, None).await.unwrap();
             let mut seen: Vec<_> = all.records.iter().map(|r| (r.id.as_str(), r.cost_nano_usd, r.outcome)).collect();
             seen.sort_unstable();
             assert_eq!(seen, [("req_1", 7, 0), ("req_2", 150, UNKNOWN)], "run {run}");
+        }
+    }
+
+    #[tokio::test]
+    async fn l4_counters_are_the_sums_of_records_per_payer_and_window_also_after_a_restart() {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+        // What an older version left counts on.
+        let old = Change::Put { key: b"spend/k".to_vec(), value: Bytes::copy_from_slice(&1_000i64.to_be_bytes()), expect: Expect::Any };
+        store.commit(vec![old]).await.unwrap();
+        let midnight = 1_767_225_600i64;
+        let attempt = |seconds: i64, cost: Option<i64>, markup| AttemptRecord {
+            start_unix_nanos: seconds * 1_000_000_000,
+            cost_nano_usd: cost,
+            markup_nano_usd: markup,
+            ..Default::default()
+        };
+        let record = |id: &str, groups: &[&str], attempts| RequestRecord {
+            id: id.into(),
+            key_id: "k".into(),
+            group_ids: groups.iter().map(|g| (*g).to_owned()).collect(),
+            attempts,
+            ..Default::default()
+        };
+        let ledger = Ledger::open(store.clone()).await.unwrap();
+        drop(ledger.record(record("a", &["team", "org"], vec![attempt(midnight - 1, Some(10), 1), attempt(midnight, Some(5), 0)]), false));
+        // A call that began in the old day and ends after one of the new day; and one of a key that moved to another group.
+        drop(ledger.record(record("b", &["other", "org"], vec![attempt(midnight - 2, Some(100), 0), attempt(midnight + 9, None, 0)]), false));
+        ledger.flush().await.unwrap();
+        for ledger in [ledger, Ledger::open(store.clone()).await.unwrap()] {
+            let spent: HashMap<String, Tally> = ledger.spent().into_iter().collect();
+            let sums = |payer: &str| {
+                [BudgetWindow::Day, BudgetWindow::Month, BudgetWindow::Week, BudgetWindow::Lifetime].map(|window| spent[payer].span(window).spent.0)
+            };
+            assert_eq!(sums("k"), [5, 5, 116, 1116]);
+            assert_eq!(sums("team"), [5, 5, 16, 16]);
+            assert_eq!(sums("org"), [5, 5, 116, 116]);
+            assert_eq!(spent["other"].span(BudgetWindow::Lifetime).spent, NanoUsd(100));
         }
     }
 }

@@ -13,10 +13,11 @@ use std::{
 
 use bytes::Bytes;
 use headworks_api::storage::Window;
+use headworks_core::Tally;
 use parking_lot::Mutex;
 use prost::Message;
 
-use super::{Entry, OPEN, Queued, SPEND, place};
+use super::{Entry, OPEN, Queued, place, spent};
 use crate::{Change, Expect, Landed, Store};
 
 /// Most entries in one window.
@@ -36,7 +37,7 @@ pub(super) struct Writer {
     open: BTreeMap<u64, usize>,
     windows: HashMap<String, u64>,
     low: u64,
-    spent: Arc<Mutex<HashMap<String, i64>>>,
+    spent: Arc<Mutex<HashMap<String, Tally>>>,
     /// Told of what is on disk.
     tap: Option<mpsc::Sender<Arc<Landed>>>,
 }
@@ -46,7 +47,7 @@ fn now() -> u64 {
 }
 
 impl Writer {
-    pub(super) fn new(store: Arc<dyn Store>, last: u64, spent: Arc<Mutex<HashMap<String, i64>>>, tap: Option<mpsc::Sender<Arc<Landed>>>) -> Self {
+    pub(super) fn new(store: Arc<dyn Store>, last: u64, spent: Arc<Mutex<HashMap<String, Tally>>>, tap: Option<mpsc::Sender<Arc<Landed>>>) -> Self {
         Self { store, last, open: BTreeMap::new(), windows: HashMap::new(), low: 0, spent, tap }
     }
 
@@ -96,10 +97,7 @@ impl Writer {
                 *self.open.entry(at).or_default() += 1;
             }
         }
-        let mut sums: HashMap<&str, i64> = HashMap::new();
         for record in &window.records {
-            let sum = sums.entry(&record.key_id).or_default();
-            *sum = sum.saturating_add(record.cost_nano_usd);
             if let Some(opened) = self.windows.remove(&record.id)
                 && let Some(count) = self.open.get_mut(&opened)
             {
@@ -111,13 +109,14 @@ impl Writer {
         }
         let mut changes = Vec::with_capacity(3);
         changes.push(put(place(at), window.encode_to_vec().into()));
-        let mut spent = self.spent.lock();
-        for (key, sum) in sums {
-            let total = spent.entry(key.to_owned()).or_default();
-            *total = total.saturating_add(sum);
-            changes.push(put([SPEND, key.as_bytes()].concat(), Bytes::copy_from_slice(&total.to_be_bytes())));
+        if !window.records.is_empty() {
+            let mut spent = self.spent.lock();
+            let mut payers: Vec<&str> = Vec::new();
+            for record in &window.records {
+                spent::add(&mut spent, record, &mut payers);
+            }
+            changes.extend(payers.into_iter().filter_map(|payer| Some(spent::put(payer, spent.get(payer)?))));
         }
-        drop(spent);
         // Nothing older than this needs to be looked at after a crash. Written seldom: being low costs only time then.
         let low = self.open.first_key_value().map_or(at, |(window, _)| *window);
         if low.saturating_sub(self.low) > 1_000_000_000 {

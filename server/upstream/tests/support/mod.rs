@@ -19,16 +19,7 @@ pub fn attempt(target: Arc<Target>, mut body: Value) -> Attempt {
     body["model"] = target.id.to_string().into();
     let body = Bytes::from(body.to_string());
     let request = OpenAiDoor.request(&http::HeaderMap::new(), &body).expect("a good request");
-    let tenant = Key {
-        id: "key".into(),
-        name: "test".into(),
-        roles: Vec::new(),
-        allowed_models: Vec::new(),
-        default_policy: None,
-        auto_cache: false,
-        regions: Vec::new(),
-        budget: None,
-    };
+    let tenant = Key { id: "key".into(), name: "test".into(), ..Key::default() };
     let call = Call {
         id: "call".into(),
         tenant: Arc::new(tenant),

@@ -48,7 +48,7 @@ impl Doors {
         };
         let mut place = 0;
         let mut explained = |planned: &Planned| {
-            let hold = hold(&planned.target, &work);
+            let hold = hold(&planned.target, &work).with_markup(tenant.markup);
             let mut told = v1::ExplainedTarget {
                 target: planned.target.id.to_string(),
                 message: planned.place.to_string(),
@@ -57,7 +57,7 @@ impl Doors {
                 ..v1::ExplainedTarget::default()
             };
             // Held for a moment: whether it fits is known to the budget alone.
-            match shared.budgets.reserve(&tenant, &hold) {
+            match shared.budgets.reserve(&tenant, &hold, headworks_engine::unix_seconds()) {
                 Ok(held) => {
                     drop(held);
                     place += 1;

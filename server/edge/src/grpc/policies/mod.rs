@@ -7,12 +7,12 @@ mod simulate;
 use std::sync::Arc;
 
 use headworks_api::{storage::PolicyRecord, v1};
-use headworks_core::{Fault, Reason};
+use headworks_core::{Fault, Reason, Role};
 use headworks_policy::{Known, Policy, validate};
 use prost::Message;
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Doors, keys, page, page_size, records, status};
+use super::{Doors, key_fields, page, page_size, records, status};
 pub use read::read_policy;
 
 fn refuse(fault: Fault) -> Status {
@@ -136,7 +136,7 @@ impl v1::policy_service_server::PolicyService for Doors {
     }
 
     async fn get_policy(&self, request: Request<v1::GetPolicyRequest>) -> Result<Response<v1::GetPolicyResponse>, Status> {
-        self.admin(&request)?;
+        self.holding(&request, &[Role::Reader, Role::KeyManager])?;
         let asked = request.into_inner();
         let current = self.0.policies.get(&asked.name);
         let policy = match current {
@@ -154,7 +154,7 @@ impl v1::policy_service_server::PolicyService for Doors {
     }
 
     async fn list_policies(&self, request: Request<v1::ListPoliciesRequest>) -> Result<Response<v1::ListPoliciesResponse>, Status> {
-        self.admin(&request)?;
+        self.holding(&request, &[Role::Reader, Role::KeyManager])?;
         let asked = request.into_inner();
         let all = self.0.policies.list().iter().map(|(record, version)| self.shown(record, Some(*version))).collect();
         let (policies, next_page_token) = page(all, page_size(asked.page_size)?, &asked.page_token, |p: &v1::Policy| p.name.clone());
@@ -192,7 +192,7 @@ impl v1::policy_service_server::PolicyService for Doors {
         let asked = request.into_inner();
         let new = asked.policy.ok_or_else(|| refuse(Fault::invalid("policy", "is missing")))?;
         let paths = asked.update_mask.unwrap_or_default().paths;
-        let version = keys::version(&new.etag, "policy.etag").map_err(refuse)?;
+        let version = key_fields::version(&new.etag, "policy.etag").map_err(refuse)?;
         let update = |record: &mut PolicyRecord| {
             let mut policy =
                 v1::Policy::decode(record.policy.clone()).map_err(|error| Fault::internal(format!("the stored policy cannot be read: {error}")))?;
@@ -211,7 +211,7 @@ impl v1::policy_service_server::PolicyService for Doors {
     async fn delete_policy(&self, request: Request<v1::DeletePolicyRequest>) -> Result<Response<v1::DeletePolicyResponse>, Status> {
         self.admin(&request)?;
         let asked = request.into_inner();
-        let version = keys::version(&asked.etag, "etag").map_err(refuse)?;
+        let version = key_fields::version(&asked.etag, "etag").map_err(refuse)?;
         if let Some(user) = self.users_of(&asked.name) {
             let fault = Fault::new(Reason::Conflict, format!("the policy {} is named by {user}; change that first", asked.name));
             return Err(refuse(fault));

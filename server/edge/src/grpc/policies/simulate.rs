@@ -106,7 +106,7 @@ fn nanos(nanos: i64) -> Duration {
 /// A key that is gone: it may use what the policy names.
 fn anyone(id: &str) -> Arc<Key> {
     let (id, name) = (Arc::from(id), Arc::from("gone"));
-    Arc::new(Key { id, name, roles: vec![Role::Caller], allowed_models: vec![], default_policy: None, auto_cache: false, regions: vec![], budget: None })
+    Arc::new(Key { id, name, roles: vec![Role::Caller], ..Key::default() })
 }
 
 /// What a record tells of its request: not the words, but what policies look at.

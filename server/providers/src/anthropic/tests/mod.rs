@@ -45,6 +45,7 @@ fn receipt(tokens: Tokens) -> EventKind {
         tokens,
         estimated: false,
         cost: Some(NanoUsd(1_500_000)),
+        markup: Default::default(),
         rates: None,
         service_tier: None,
         hold: NanoUsd::ZERO,

@@ -26,6 +26,7 @@ fn receipt() -> EventKind {
         tokens,
         estimated: false,
         cost: Some(NanoUsd(5)),
+        markup: Default::default(),
         rates: None,
         service_tier: None,
         hold: NanoUsd(9),
