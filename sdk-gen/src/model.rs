@@ -67,6 +67,8 @@ pub struct Method {
     pub rust: String,
     /// Comment, by line.
     pub doc: Vec<String>,
+    /// First sentence of the comment.
+    pub summary: String,
     /// Request.
     pub input: TypeName,
     /// Response.
@@ -125,6 +127,8 @@ pub struct Message {
     pub r#type: TypeName,
     /// Whether it stands inside another.
     pub nested: bool,
+    /// Whether it is the request or response of a method.
+    pub envelope: bool,
     /// Comment, by line.
     pub doc: Vec<String>,
     /// Stem of its file.
@@ -156,6 +160,8 @@ pub struct Field {
     pub kind: String,
     /// The message or enum it holds.
     pub r#type: Option<TypeName>,
+    /// Whether that is an enum.
+    pub enumeration: bool,
     /// Whether absent differs from zero.
     pub optional: bool,
     /// Whether it is a list.
@@ -245,6 +251,11 @@ pub fn model(loaded: &Loaded, config: &Config) -> Result<Schema, Failure> {
         }
         schema.stems.push(stem);
     }
+    for method in schema.services.iter().flat_map(|service| &service.methods) {
+        for message in schema.messages.iter_mut().filter(|m| m.r#type.name == method.input.name || m.r#type.name == method.output.name) {
+            message.envelope = true;
+        }
+    }
     schema.chat = ["Chat", "ChatReply", "StreamEvent"].iter().all(|name| schema.messages.iter().any(|m| m.r#type.name == *name));
     Ok(schema)
 }
@@ -283,6 +294,7 @@ impl<'a> Builder<'a> {
         schema.messages.push(Message {
             r#type: type_name(&name),
             nested: !outer.is_empty(),
+            envelope: false,
             doc: comments.at(path),
             stem: stem.to_owned(),
             fields: fields.collect::<Result<_, _>>()?,
@@ -343,6 +355,7 @@ impl<'a> Builder<'a> {
             doc,
             kind,
             r#type: self.ours(field.type_name()).filter(|_| entry.is_none()),
+            enumeration: field.r#type() == Type::Enum,
             optional: field.proto3_optional(),
             repeated: repeated && entry.is_none(),
             map: entry.is_some(),
@@ -424,6 +437,7 @@ impl<'a> Builder<'a> {
             camel: names::camel(method.name()),
             java: names::java(method.name()),
             rust: names::rust(method.name()),
+            summary: doc.join(" ").split_inclusive(". ").next().unwrap_or_default().trim_end().to_owned(),
             doc,
             input: known(method.input_type())?,
             output: known(method.output_type())?,

@@ -1,5 +1,5 @@
 //! Templates to files. `templates/<lang>` mirrors the client's folder: `.j2` is rendered and dropped from the name,
-//! `%service` stands for one file per service, what begins with `_.` is a partial, everything else is copied.
+//! `%service` (or `%stem`, its schema file) stands for one file per service, what begins with `_.` is a partial, everything else is copied.
 
 use std::path::Path;
 
@@ -24,6 +24,8 @@ pub fn render(folder: &Path, language: &Language, schema: &Schema, facts: &Facts
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build()?);
     environment.add_filter("comment", comment);
+    environment.add_filter("jsdoc", |lines: Vec<String>, prefix: String| comment(lines, prefix).replace("*/", "*\\/"));
+    environment.add_filter("docstring", |lines: Vec<String>, prefix: String| comment(lines, prefix).replace('\\', "\\\\").replace("\"\"\"", "'''"));
     environment.add_filter("javadoc", javadoc);
     environment.add_filter("goname", go_name);
     environment.add_filter("snake", |name: String| crate::names::snake(&name));
@@ -33,7 +35,7 @@ pub fn render(folder: &Path, language: &Language, schema: &Schema, facts: &Facts
     for path in files::walk(folder)? {
         let name = path.strip_prefix(folder)?.to_string_lossy().into_owned();
         match name.strip_suffix(".j2") {
-            Some(_) => environment.add_template_owned(name.clone(), std::fs::read_to_string(&path)?).map_err(|e| format!("{name}: {e:#}"))?,
+            Some(_) => environment.add_template_owned(name.clone(), std::fs::read_to_string(&path)?).map_err(|e| format!("{name}: {e}"))?,
             None => plain.push((name, path)),
         }
     }
@@ -47,14 +49,14 @@ pub fn render(folder: &Path, language: &Language, schema: &Schema, facts: &Facts
             continue;
         }
         let services: Vec<Option<&crate::model::Service>> =
-            if target.contains("%service") || target.contains("%Service") { schema.services.iter().map(Some).collect() } else { vec![None] };
+            if ["%service", "%Service", "%stem"].iter().any(|mark| target.contains(mark)) { schema.services.iter().map(Some).collect() } else { vec![None] };
         for service in services {
             let values =
                 context! { schema => Value::from(Serde(schema)), version => facts.version.as_str(), service => service.map(|s| Value::from(Serde(s))) };
-            let text = template.render(values).map_err(|e| format!("{}/{name}: {e:#}", folder.display()))?;
+            let text = template.render(values).map_err(|e| format!("{}/{name}: {e}", folder.display()))?;
             let mut path = target.to_owned();
             if let Some(service) = service {
-                path = path.replace("%service", &service.snake).replace("%Service", &service.pascal);
+                path = path.replace("%service", &service.snake).replace("%Service", &service.pascal).replace("%stem", &service.stem);
             }
             out.insert(path, text.into_bytes());
         }
@@ -84,6 +86,7 @@ fn javadoc(lines: Vec<String>, prefix: String) -> String {
                 '>' => out += "&gt;",
                 '&' => out += "&amp;",
                 '@' => out += "{@literal @}",
+                '/' if out.ends_with('*') => out += "&#47;",
                 _ => out.push(letter),
             }
         }

@@ -17,6 +17,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("headworks-core", &[][..]),
         ("headworks-api", &[]),
         ("headworks-sdk-gen", &[]),
+        ("headworks-client", &[]),
         ("headworks-providers", &["core"]),
         ("headworks-policy", &["core"]),
         ("headworks-store", &["api", "core"]),

@@ -4,7 +4,7 @@ use tonic::transport::Channel;
 
 use crate::{
     Error,
-    core::{Answers, Core, MESSAGE_LIMIT},
+    core::{Core, MESSAGE_LIMIT},
     v1::{self, embedding_service_client::EmbeddingServiceClient},
 };
 
