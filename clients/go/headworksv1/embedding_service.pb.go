@@ -29,7 +29,7 @@ type EmbedRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the model: `provider/model`, `policy/NAME` or a bare name.
 	Model string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
-	// The texts, as many as the model takes in one call. Give these or `token_inputs`.
+	// The texts. Give these or `token_inputs`.
 	Inputs []string `protobuf:"bytes,2,rep,name=inputs,proto3" json:"inputs,omitempty"`
 	// Length of the vectors, where the model lets one choose. Absent: the model's own.
 	Dimensions *int32 `protobuf:"varint,3,opt,name=dimensions,proto3,oneof" json:"dimensions,omitempty"`

@@ -30,8 +30,9 @@ const (
 //
 // Turns texts into vectors.
 type EmbeddingServiceClient interface {
-	// Embeds texts. Needs the role CALLER. Not served by this version.
-	// Errors: NOT_IMPLEMENTED, and those of `ChatService.Complete`.
+	// Embeds texts. Needs the role CALLER. More inputs than the provider takes at once are sent in pieces and
+	// answered as one call. Falls back only to another host of the same model: vectors of two models cannot be compared.
+	// Errors: those of `ChatService.Complete`.
 	Embed(ctx context.Context, in *EmbedRequest, opts ...grpc.CallOption) (*EmbedResponse, error)
 }
 
@@ -59,8 +60,9 @@ func (c *embeddingServiceClient) Embed(ctx context.Context, in *EmbedRequest, op
 //
 // Turns texts into vectors.
 type EmbeddingServiceServer interface {
-	// Embeds texts. Needs the role CALLER. Not served by this version.
-	// Errors: NOT_IMPLEMENTED, and those of `ChatService.Complete`.
+	// Embeds texts. Needs the role CALLER. More inputs than the provider takes at once are sent in pieces and
+	// answered as one call. Falls back only to another host of the same model: vectors of two models cannot be compared.
+	// Errors: those of `ChatService.Complete`.
 	Embed(context.Context, *EmbedRequest) (*EmbedResponse, error)
 	mustEmbedUnimplementedEmbeddingServiceServer()
 }

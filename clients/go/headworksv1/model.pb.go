@@ -729,7 +729,9 @@ type Provider struct {
 	// Where it processes. Empty: not said.
 	Regions []string `protobuf:"bytes,8,rep,name=regions,proto3" json:"regions,omitempty"`
 	// How many models the catalogue lists for it.
-	ModelCount    int32 `protobuf:"varint,9,opt,name=model_count,json=modelCount,proto3" json:"model_count,omitempty"`
+	ModelCount int32 `protobuf:"varint,9,opt,name=model_count,json=modelCount,proto3" json:"model_count,omitempty"`
+	// What it lacks to be configured, in words for the operator, where that is more than the variable above. Empty: nothing.
+	Missing       string `protobuf:"bytes,10,opt,name=missing,proto3" json:"missing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -827,6 +829,13 @@ func (x *Provider) GetModelCount() int32 {
 	return 0
 }
 
+func (x *Provider) GetMissing() string {
+	if x != nil {
+		return x.Missing
+	}
+	return ""
+}
+
 var File_headworks_v1_model_proto protoreflect.FileDescriptor
 
 const file_headworks_v1_model_proto_rawDesc = "" +
@@ -903,7 +912,7 @@ const file_headworks_v1_model_proto_rawDesc = "" +
 	"\tstreaming\x18\b \x01(\x0e2\x18.headworks.v1.CapabilityR\tstreaming\x124\n" +
 	"\bsampling\x18\t \x01(\x0e2\x18.headworks.v1.CapabilityR\bsampling\x12%\n" +
 	"\x0eprompt_caching\x18\n" +
-	" \x01(\tR\rpromptCaching\"\x83\x02\n" +
+	" \x01(\tR\rpromptCaching\"\x9d\x02\n" +
 	"\bProvider\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -916,7 +925,9 @@ const file_headworks_v1_model_proto_rawDesc = "" +
 	"\bbase_url\x18\a \x01(\tR\abaseUrl\x12\x18\n" +
 	"\aregions\x18\b \x03(\tR\aregions\x12\x1f\n" +
 	"\vmodel_count\x18\t \x01(\x05R\n" +
-	"modelCount*\x94\x01\n" +
+	"modelCount\x12\x18\n" +
+	"\amissing\x18\n" +
+	" \x01(\tR\amissing*\x94\x01\n" +
 	"\vModelStatus\x12\x1c\n" +
 	"\x18MODEL_STATUS_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13MODEL_STATUS_ACTIVE\x10\x01\x12\x18\n" +

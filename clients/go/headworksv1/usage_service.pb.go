@@ -25,6 +25,67 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// The length of a step.
+type UsageStep int32
+
+const (
+	// One sum.
+	UsageStep_USAGE_STEP_UNSPECIFIED UsageStep = 0
+	// Minutes; they are kept for `ledger.minute_days`.
+	UsageStep_USAGE_STEP_MINUTE UsageStep = 1
+	// Hours; they are kept for `ledger.hour_days`.
+	UsageStep_USAGE_STEP_HOUR UsageStep = 2
+	// Days.
+	UsageStep_USAGE_STEP_DAY UsageStep = 3
+	// Calendar months.
+	UsageStep_USAGE_STEP_MONTH UsageStep = 4
+)
+
+// Enum value maps for UsageStep.
+var (
+	UsageStep_name = map[int32]string{
+		0: "USAGE_STEP_UNSPECIFIED",
+		1: "USAGE_STEP_MINUTE",
+		2: "USAGE_STEP_HOUR",
+		3: "USAGE_STEP_DAY",
+		4: "USAGE_STEP_MONTH",
+	}
+	UsageStep_value = map[string]int32{
+		"USAGE_STEP_UNSPECIFIED": 0,
+		"USAGE_STEP_MINUTE":      1,
+		"USAGE_STEP_HOUR":        2,
+		"USAGE_STEP_DAY":         3,
+		"USAGE_STEP_MONTH":       4,
+	}
+)
+
+func (x UsageStep) Enum() *UsageStep {
+	p := new(UsageStep)
+	*p = x
+	return p
+}
+
+func (x UsageStep) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (UsageStep) Descriptor() protoreflect.EnumDescriptor {
+	return file_headworks_v1_usage_service_proto_enumTypes[0].Descriptor()
+}
+
+func (UsageStep) Type() protoreflect.EnumType {
+	return &file_headworks_v1_usage_service_proto_enumTypes[0]
+}
+
+func (x UsageStep) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use UsageStep.Descriptor instead.
+func (UsageStep) EnumDescriptor() ([]byte, []int) {
+	return file_headworks_v1_usage_service_proto_rawDescGZIP(), []int{0}
+}
+
 // The form of an export.
 type ExportFormat int32
 
@@ -66,11 +127,11 @@ func (x ExportFormat) String() string {
 }
 
 func (ExportFormat) Descriptor() protoreflect.EnumDescriptor {
-	return file_headworks_v1_usage_service_proto_enumTypes[0].Descriptor()
+	return file_headworks_v1_usage_service_proto_enumTypes[1].Descriptor()
 }
 
 func (ExportFormat) Type() protoreflect.EnumType {
-	return &file_headworks_v1_usage_service_proto_enumTypes[0]
+	return &file_headworks_v1_usage_service_proto_enumTypes[1]
 }
 
 func (x ExportFormat) Number() protoreflect.EnumNumber {
@@ -79,7 +140,7 @@ func (x ExportFormat) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ExportFormat.Descriptor instead.
 func (ExportFormat) EnumDescriptor() ([]byte, []int) {
-	return file_headworks_v1_usage_service_proto_rawDescGZIP(), []int{0}
+	return file_headworks_v1_usage_service_proto_rawDescGZIP(), []int{1}
 }
 
 // The record of one call.
@@ -115,8 +176,10 @@ type RequestRecord struct {
 	Metadata map[string]string `protobuf:"bytes,14,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Whether it was streamed.
 	Streamed bool `protobuf:"varint,15,opt,name=streamed,proto3" json:"streamed,omitempty"`
-	// The door it came by: `grpc` or `rest-chat`.
-	Door          string `protobuf:"bytes,16,opt,name=door,proto3" json:"door,omitempty"`
+	// The door it came by: `grpc`, `rest-chat`, `rest-responses`, `rest-messages`, `rest-embeddings`, ...
+	Door string `protobuf:"bytes,16,opt,name=door,proto3" json:"door,omitempty"`
+	// The groups of the key when the call was made, nearest first.
+	GroupIds      []string `protobuf:"bytes,17,rep,name=group_ids,json=groupIds,proto3" json:"group_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -263,6 +326,13 @@ func (x *RequestRecord) GetDoor() string {
 	return ""
 }
 
+func (x *RequestRecord) GetGroupIds() []string {
+	if x != nil {
+		return x.GroupIds
+	}
+	return nil
+}
+
 // Which calls.
 type RequestFilter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -277,7 +347,21 @@ type RequestFilter struct {
 	// Only calls before this. Absent: all.
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	// Only calls with this tag. Empty: all.
-	Tag           string `protobuf:"bytes,6,opt,name=tag,proto3" json:"tag,omitempty"`
+	Tag string `protobuf:"bytes,6,opt,name=tag,proto3" json:"tag,omitempty"`
+	// Only calls of keys in this group or in one below it. Empty: all.
+	GroupId string `protobuf:"bytes,7,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
+	// Only calls that asked for this model. Empty: all.
+	Model string `protobuf:"bytes,8,opt,name=model,proto3" json:"model,omitempty"`
+	// Only calls that went by this policy. Empty: all.
+	Policy string `protobuf:"bytes,9,opt,name=policy,proto3" json:"policy,omitempty"`
+	// Only calls of this user of the application. Empty: all.
+	UserId string `protobuf:"bytes,10,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// Only calls that failed for this reason. UNSPECIFIED: all.
+	Reason Reason `protobuf:"varint,11,opt,name=reason,proto3,enum=headworks.v1.Reason" json:"reason,omitempty"`
+	// Only calls that came by this door. Empty: all.
+	Door string `protobuf:"bytes,12,opt,name=door,proto3" json:"door,omitempty"`
+	// Only calls with these values in their metadata. Empty: all.
+	Metadata      map[string]string `protobuf:"bytes,13,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -354,22 +438,75 @@ func (x *RequestFilter) GetTag() string {
 	return ""
 }
 
+func (x *RequestFilter) GetGroupId() string {
+	if x != nil {
+		return x.GroupId
+	}
+	return ""
+}
+
+func (x *RequestFilter) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *RequestFilter) GetPolicy() string {
+	if x != nil {
+		return x.Policy
+	}
+	return ""
+}
+
+func (x *RequestFilter) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *RequestFilter) GetReason() Reason {
+	if x != nil {
+		return x.Reason
+	}
+	return Reason_REASON_UNSPECIFIED
+}
+
+func (x *RequestFilter) GetDoor() string {
+	if x != nil {
+		return x.Door
+	}
+	return ""
+}
+
+func (x *RequestFilter) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
 // Asks for sums.
 type QueryUsageRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Over which calls.
+	// Over which calls. Without a start: those of the last 30 days, in steps of minutes of the last 6 hours, of hours of
+	// the last 7 days, of months of the last year. Times are rounded outwards to minutes.
 	Filter *RequestFilter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
-	// By what: `key`, `group`, `model`, `served_by`, `provider`, `policy`, `tag`, `user`, `outcome`, `metadata.NAME`.
+	// By what: `key`, `group`, `model`, `served_by`, `provider`, `policy`, `tag`, `user`, `outcome`, `reason`,
+	// `attempt_reason`, `door`, `metadata.NAME`. A call with several tags counts for each; one without any for none.
 	GroupBy []string `protobuf:"bytes,2,rep,name=group_by,json=groupBy,proto3" json:"group_by,omitempty"`
-	// In steps of: one minute, hour, day. Absent: one sum.
+	// In steps of: one minute, hour, day. Absent: one sum. `step` says the same and months.
 	Interval *durationpb.Duration `protobuf:"bytes,3,opt,name=interval,proto3" json:"interval,omitempty"`
-	// What to sum: `requests`, `errors`, `failovers`, `tokens`, `cost`, `saved`, `latency`, `time_to_first_token`.
-	// Empty: all. What is not asked for is left out of the rows.
+	// What to sum: `requests`, `errors`, `failovers`, `tokens`, `cost`, `saved`, `latency`, `time_to_first_token`,
+	// `tokens_per_second`, `errors_by_reason`. Empty: all but the last. What is not asked for is left out of the rows.
 	Metrics []string `protobuf:"bytes,4,rep,name=metrics,proto3" json:"metrics,omitempty"`
 	// Most rows to return. 0: 100; at most 1000.
 	PageSize int32 `protobuf:"varint,5,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// Where the last page ended.
-	PageToken     string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// In steps of what, by UTC. UNSPECIFIED: as `interval` says.
+	Step          UsageStep `protobuf:"varint,7,opt,name=step,proto3,enum=headworks.v1.UsageStep" json:"step,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -446,6 +583,13 @@ func (x *QueryUsageRequest) GetPageToken() string {
 	return ""
 }
 
+func (x *QueryUsageRequest) GetStep() UsageStep {
+	if x != nil {
+		return x.Step
+	}
+	return UsageStep_USAGE_STEP_UNSPECIFIED
+}
+
 // Sums.
 type QueryUsageResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -453,8 +597,10 @@ type QueryUsageResponse struct {
 	Rows []*UsageRow `protobuf:"bytes,1,rep,name=rows,proto3" json:"rows,omitempty"`
 	// Where the next page begins. Empty: this is the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Cost at the end of the time asked for, markup included, if it goes on as it did until now. Absent: that time is over, or has not begun.
+	ProjectedCostNanoUsd *int64 `protobuf:"varint,3,opt,name=projected_cost_nano_usd,json=projectedCostNanoUsd,proto3,oneof" json:"projected_cost_nano_usd,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *QueryUsageResponse) Reset() {
@@ -501,6 +647,13 @@ func (x *QueryUsageResponse) GetNextPageToken() string {
 	return ""
 }
 
+func (x *QueryUsageResponse) GetProjectedCostNanoUsd() int64 {
+	if x != nil && x.ProjectedCostNanoUsd != nil {
+		return *x.ProjectedCostNanoUsd
+	}
+	return 0
+}
+
 // One row of sums.
 type UsageRow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -526,8 +679,42 @@ type UsageRow struct {
 	TimeToFirstTokenP50 *durationpb.Duration `protobuf:"bytes,10,opt,name=time_to_first_token_p50,json=timeToFirstTokenP50,proto3" json:"time_to_first_token_p50,omitempty"`
 	// 99th percentile of time to first token. Absent: no call came to its first token.
 	TimeToFirstTokenP99 *durationpb.Duration `protobuf:"bytes,11,opt,name=time_to_first_token_p99,json=timeToFirstTokenP99,proto3" json:"time_to_first_token_p99,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// 90th percentile of latency.
+	LatencyP90 *durationpb.Duration `protobuf:"bytes,12,opt,name=latency_p90,json=latencyP90,proto3" json:"latency_p90,omitempty"`
+	// 95th percentile of latency.
+	LatencyP95 *durationpb.Duration `protobuf:"bytes,13,opt,name=latency_p95,json=latencyP95,proto3" json:"latency_p95,omitempty"`
+	// 90th percentile of time to first token.
+	TimeToFirstTokenP90 *durationpb.Duration `protobuf:"bytes,14,opt,name=time_to_first_token_p90,json=timeToFirstTokenP90,proto3" json:"time_to_first_token_p90,omitempty"`
+	// 95th percentile of time to first token.
+	TimeToFirstTokenP95 *durationpb.Duration `protobuf:"bytes,15,opt,name=time_to_first_token_p95,json=timeToFirstTokenP95,proto3" json:"time_to_first_token_p95,omitempty"`
+	// Output tokens per second after the first token: half of the answers were faster. 0: unknown.
+	TokensPerSecondP50 float64 `protobuf:"fixed64,16,opt,name=tokens_per_second_p50,json=tokensPerSecondP50,proto3" json:"tokens_per_second_p50,omitempty"`
+	// Output tokens per second after the first token: nine of ten answers were faster. 0: unknown.
+	TokensPerSecondP10 float64 `protobuf:"fixed64,17,opt,name=tokens_per_second_p10,json=tokensPerSecondP10,proto3" json:"tokens_per_second_p10,omitempty"`
+	// How many their caller gave up; not among the errors.
+	CancelledCount int64 `protobuf:"varint,18,opt,name=cancelled_count,json=cancelledCount,proto3" json:"cancelled_count,omitempty"`
+	// How many had a second attempt beside a first.
+	HedgeCount int64 `protobuf:"varint,19,opt,name=hedge_count,json=hedgeCount,proto3" json:"hedge_count,omitempty"`
+	// How many a guardrail stopped or edited.
+	GuardrailHitCount int64 `protobuf:"varint,20,opt,name=guardrail_hit_count,json=guardrailHitCount,proto3" json:"guardrail_hit_count,omitempty"`
+	// How many read from a prompt cache.
+	CacheHitCount int64 `protobuf:"varint,21,opt,name=cache_hit_count,json=cacheHitCount,proto3" json:"cache_hit_count,omitempty"`
+	// Attempts.
+	AttemptCount int64 `protobuf:"varint,22,opt,name=attempt_count,json=attemptCount,proto3" json:"attempt_count,omitempty"`
+	// Attempts that did not serve.
+	FailedAttemptCount int64 `protobuf:"varint,23,opt,name=failed_attempt_count,json=failedAttemptCount,proto3" json:"failed_attempt_count,omitempty"`
+	// What the same calls would have cost without prompt caches, billionths of a US dollar.
+	CostWithoutCacheNanoUsd int64 `protobuf:"varint,24,opt,name=cost_without_cache_nano_usd,json=costWithoutCacheNanoUsd,proto3" json:"cost_without_cache_nano_usd,omitempty"`
+	// Share of calls that read from a prompt cache, 0 to 1.
+	CacheHitRate float64 `protobuf:"fixed64,25,opt,name=cache_hit_rate,json=cacheHitRate,proto3" json:"cache_hit_rate,omitempty"`
+	// Share of input tokens that were read from a prompt cache, 0 to 1.
+	CacheTokenRate float64 `protobuf:"fixed64,26,opt,name=cache_token_rate,json=cacheTokenRate,proto3" json:"cache_token_rate,omitempty"`
+	// Share of calls that needed another target than their first, 0 to 1.
+	FailoverRate float64 `protobuf:"fixed64,27,opt,name=failover_rate,json=failoverRate,proto3" json:"failover_rate,omitempty"`
+	// How many failed for each reason, by the reason's name without its prefix.
+	ErrorsByReason map[string]int64 `protobuf:"bytes,28,rep,name=errors_by_reason,json=errorsByReason,proto3" json:"errors_by_reason,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *UsageRow) Reset() {
@@ -633,6 +820,125 @@ func (x *UsageRow) GetTimeToFirstTokenP50() *durationpb.Duration {
 func (x *UsageRow) GetTimeToFirstTokenP99() *durationpb.Duration {
 	if x != nil {
 		return x.TimeToFirstTokenP99
+	}
+	return nil
+}
+
+func (x *UsageRow) GetLatencyP90() *durationpb.Duration {
+	if x != nil {
+		return x.LatencyP90
+	}
+	return nil
+}
+
+func (x *UsageRow) GetLatencyP95() *durationpb.Duration {
+	if x != nil {
+		return x.LatencyP95
+	}
+	return nil
+}
+
+func (x *UsageRow) GetTimeToFirstTokenP90() *durationpb.Duration {
+	if x != nil {
+		return x.TimeToFirstTokenP90
+	}
+	return nil
+}
+
+func (x *UsageRow) GetTimeToFirstTokenP95() *durationpb.Duration {
+	if x != nil {
+		return x.TimeToFirstTokenP95
+	}
+	return nil
+}
+
+func (x *UsageRow) GetTokensPerSecondP50() float64 {
+	if x != nil {
+		return x.TokensPerSecondP50
+	}
+	return 0
+}
+
+func (x *UsageRow) GetTokensPerSecondP10() float64 {
+	if x != nil {
+		return x.TokensPerSecondP10
+	}
+	return 0
+}
+
+func (x *UsageRow) GetCancelledCount() int64 {
+	if x != nil {
+		return x.CancelledCount
+	}
+	return 0
+}
+
+func (x *UsageRow) GetHedgeCount() int64 {
+	if x != nil {
+		return x.HedgeCount
+	}
+	return 0
+}
+
+func (x *UsageRow) GetGuardrailHitCount() int64 {
+	if x != nil {
+		return x.GuardrailHitCount
+	}
+	return 0
+}
+
+func (x *UsageRow) GetCacheHitCount() int64 {
+	if x != nil {
+		return x.CacheHitCount
+	}
+	return 0
+}
+
+func (x *UsageRow) GetAttemptCount() int64 {
+	if x != nil {
+		return x.AttemptCount
+	}
+	return 0
+}
+
+func (x *UsageRow) GetFailedAttemptCount() int64 {
+	if x != nil {
+		return x.FailedAttemptCount
+	}
+	return 0
+}
+
+func (x *UsageRow) GetCostWithoutCacheNanoUsd() int64 {
+	if x != nil {
+		return x.CostWithoutCacheNanoUsd
+	}
+	return 0
+}
+
+func (x *UsageRow) GetCacheHitRate() float64 {
+	if x != nil {
+		return x.CacheHitRate
+	}
+	return 0
+}
+
+func (x *UsageRow) GetCacheTokenRate() float64 {
+	if x != nil {
+		return x.CacheTokenRate
+	}
+	return 0
+}
+
+func (x *UsageRow) GetFailoverRate() float64 {
+	if x != nil {
+		return x.FailoverRate
+	}
+	return 0
+}
+
+func (x *UsageRow) GetErrorsByReason() map[string]int64 {
+	if x != nil {
+		return x.ErrorsByReason
 	}
 	return nil
 }
@@ -897,8 +1203,10 @@ func (x *WatchRequestsRequest) GetFilter() *RequestFilter {
 // A call that ended.
 type WatchRequestsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The call.
-	Request       *RequestRecord `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
+	// The call. Absent where calls were missed.
+	Request *RequestRecord `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
+	// The reader was too slow, and this many commits' calls were not told.
+	MissedWindows int64 `protobuf:"varint,2,opt,name=missed_windows,json=missedWindows,proto3" json:"missed_windows,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -938,6 +1246,13 @@ func (x *WatchRequestsResponse) GetRequest() *RequestRecord {
 		return x.Request
 	}
 	return nil
+}
+
+func (x *WatchRequestsResponse) GetMissedWindows() int64 {
+	if x != nil {
+		return x.MissedWindows
+	}
+	return 0
 }
 
 // Asks for calls to be written out.
@@ -1045,7 +1360,7 @@ var File_headworks_v1_usage_service_proto protoreflect.FileDescriptor
 
 const file_headworks_v1_usage_service_proto_rawDesc = "" +
 	"\n" +
-	" headworks/v1/usage_service.proto\x12\fheadworks.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headworks/v1/reason.proto\x1a\x18headworks/v1/usage.proto\"\x91\x05\n" +
+	" headworks/v1/usage_service.proto\x12\fheadworks.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headworks/v1/reason.proto\x1a\x18headworks/v1/usage.proto\"\xae\x05\n" +
 	"\rRequestRecord\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x15\n" +
 	"\x06key_id\x18\x02 \x01(\tR\x05keyId\x12\x14\n" +
@@ -1064,10 +1379,11 @@ const file_headworks_v1_usage_service_proto_rawDesc = "" +
 	"\btrace_id\x18\r \x01(\tR\atraceId\x12E\n" +
 	"\bmetadata\x18\x0e \x03(\v2).headworks.v1.RequestRecord.MetadataEntryR\bmetadata\x12\x1a\n" +
 	"\bstreamed\x18\x0f \x01(\bR\bstreamed\x12\x12\n" +
-	"\x04door\x18\x10 \x01(\tR\x04door\x1a;\n" +
+	"\x04door\x18\x10 \x01(\tR\x04door\x12\x1b\n" +
+	"\tgroup_ids\x18\x11 \x03(\tR\bgroupIds\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xff\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa7\x04\n" +
 	"\rRequestFilter\x12\x15\n" +
 	"\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\x1b\n" +
 	"\tserved_by\x18\x02 \x01(\tR\bservedBy\x126\n" +
@@ -1075,7 +1391,18 @@ const file_headworks_v1_usage_service_proto_rawDesc = "" +
 	"\n" +
 	"start_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
 	"\bend_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12\x10\n" +
-	"\x03tag\x18\x06 \x01(\tR\x03tag\"\xf0\x01\n" +
+	"\x03tag\x18\x06 \x01(\tR\x03tag\x12\x19\n" +
+	"\bgroup_id\x18\a \x01(\tR\agroupId\x12\x14\n" +
+	"\x05model\x18\b \x01(\tR\x05model\x12\x16\n" +
+	"\x06policy\x18\t \x01(\tR\x06policy\x12\x17\n" +
+	"\auser_id\x18\n" +
+	" \x01(\tR\x06userId\x12,\n" +
+	"\x06reason\x18\v \x01(\x0e2\x14.headworks.v1.ReasonR\x06reason\x12\x12\n" +
+	"\x04door\x18\f \x01(\tR\x04door\x12E\n" +
+	"\bmetadata\x18\r \x03(\v2).headworks.v1.RequestFilter.MetadataEntryR\bmetadata\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9d\x02\n" +
 	"\x11QueryUsageRequest\x123\n" +
 	"\x06filter\x18\x01 \x01(\v2\x1b.headworks.v1.RequestFilterR\x06filter\x12\x19\n" +
 	"\bgroup_by\x18\x02 \x03(\tR\agroupBy\x125\n" +
@@ -1083,10 +1410,13 @@ const file_headworks_v1_usage_service_proto_rawDesc = "" +
 	"\ametrics\x18\x04 \x03(\tR\ametrics\x12\x1b\n" +
 	"\tpage_size\x18\x05 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x06 \x01(\tR\tpageToken\"h\n" +
+	"page_token\x18\x06 \x01(\tR\tpageToken\x12+\n" +
+	"\x04step\x18\a \x01(\x0e2\x17.headworks.v1.UsageStepR\x04step\"\xc0\x01\n" +
 	"\x12QueryUsageResponse\x12*\n" +
 	"\x04rows\x18\x01 \x03(\v2\x16.headworks.v1.UsageRowR\x04rows\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9a\x05\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12:\n" +
+	"\x17projected_cost_nano_usd\x18\x03 \x01(\x03H\x00R\x14projectedCostNanoUsd\x88\x01\x01B\x1a\n" +
+	"\x18_projected_cost_nano_usd\"\xdf\f\n" +
 	"\bUsageRow\x127\n" +
 	"\x05group\x18\x01 \x03(\v2!.headworks.v1.UsageRow.GroupEntryR\x05group\x129\n" +
 	"\n" +
@@ -1103,11 +1433,34 @@ const file_headworks_v1_usage_service_proto_rawDesc = "" +
 	"latencyP99\x12O\n" +
 	"\x17time_to_first_token_p50\x18\n" +
 	" \x01(\v2\x19.google.protobuf.DurationR\x13timeToFirstTokenP50\x12O\n" +
-	"\x17time_to_first_token_p99\x18\v \x01(\v2\x19.google.protobuf.DurationR\x13timeToFirstTokenP99\x1a8\n" +
+	"\x17time_to_first_token_p99\x18\v \x01(\v2\x19.google.protobuf.DurationR\x13timeToFirstTokenP99\x12:\n" +
+	"\vlatency_p90\x18\f \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"latencyP90\x12:\n" +
+	"\vlatency_p95\x18\r \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"latencyP95\x12O\n" +
+	"\x17time_to_first_token_p90\x18\x0e \x01(\v2\x19.google.protobuf.DurationR\x13timeToFirstTokenP90\x12O\n" +
+	"\x17time_to_first_token_p95\x18\x0f \x01(\v2\x19.google.protobuf.DurationR\x13timeToFirstTokenP95\x121\n" +
+	"\x15tokens_per_second_p50\x18\x10 \x01(\x01R\x12tokensPerSecondP50\x121\n" +
+	"\x15tokens_per_second_p10\x18\x11 \x01(\x01R\x12tokensPerSecondP10\x12'\n" +
+	"\x0fcancelled_count\x18\x12 \x01(\x03R\x0ecancelledCount\x12\x1f\n" +
+	"\vhedge_count\x18\x13 \x01(\x03R\n" +
+	"hedgeCount\x12.\n" +
+	"\x13guardrail_hit_count\x18\x14 \x01(\x03R\x11guardrailHitCount\x12&\n" +
+	"\x0fcache_hit_count\x18\x15 \x01(\x03R\rcacheHitCount\x12#\n" +
+	"\rattempt_count\x18\x16 \x01(\x03R\fattemptCount\x120\n" +
+	"\x14failed_attempt_count\x18\x17 \x01(\x03R\x12failedAttemptCount\x12<\n" +
+	"\x1bcost_without_cache_nano_usd\x18\x18 \x01(\x03R\x17costWithoutCacheNanoUsd\x12$\n" +
+	"\x0ecache_hit_rate\x18\x19 \x01(\x01R\fcacheHitRate\x12(\n" +
+	"\x10cache_token_rate\x18\x1a \x01(\x01R\x0ecacheTokenRate\x12#\n" +
+	"\rfailover_rate\x18\x1b \x01(\x01R\ffailoverRate\x12T\n" +
+	"\x10errors_by_reason\x18\x1c \x03(\v2*.headworks.v1.UsageRow.ErrorsByReasonEntryR\x0eerrorsByReason\x1a8\n" +
 	"\n" +
 	"GroupEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x86\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aA\n" +
+	"\x13ErrorsByReasonEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\x86\x01\n" +
 	"\x13ListRequestsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -1121,14 +1474,21 @@ const file_headworks_v1_usage_service_proto_rawDesc = "" +
 	"\x12GetRequestResponse\x125\n" +
 	"\arequest\x18\x01 \x01(\v2\x1b.headworks.v1.RequestRecordR\arequest\"K\n" +
 	"\x14WatchRequestsRequest\x123\n" +
-	"\x06filter\x18\x01 \x01(\v2\x1b.headworks.v1.RequestFilterR\x06filter\"N\n" +
+	"\x06filter\x18\x01 \x01(\v2\x1b.headworks.v1.RequestFilterR\x06filter\"u\n" +
 	"\x15WatchRequestsResponse\x125\n" +
-	"\arequest\x18\x01 \x01(\v2\x1b.headworks.v1.RequestRecordR\arequest\"\x80\x01\n" +
+	"\arequest\x18\x01 \x01(\v2\x1b.headworks.v1.RequestRecordR\arequest\x12%\n" +
+	"\x0emissed_windows\x18\x02 \x01(\x03R\rmissedWindows\"\x80\x01\n" +
 	"\x15ExportRequestsRequest\x123\n" +
 	"\x06filter\x18\x01 \x01(\v2\x1b.headworks.v1.RequestFilterR\x06filter\x122\n" +
 	"\x06format\x18\x02 \x01(\x0e2\x1a.headworks.v1.ExportFormatR\x06format\",\n" +
 	"\x16ExportRequestsResponse\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data*}\n" +
+	"\tUsageStep\x12\x1a\n" +
+	"\x16USAGE_STEP_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11USAGE_STEP_MINUTE\x10\x01\x12\x13\n" +
+	"\x0fUSAGE_STEP_HOUR\x10\x02\x12\x12\n" +
+	"\x0eUSAGE_STEP_DAY\x10\x03\x12\x14\n" +
+	"\x10USAGE_STEP_MONTH\x10\x04*}\n" +
 	"\fExportFormat\x12\x1d\n" +
 	"\x19EXPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18EXPORT_FORMAT_JSON_LINES\x10\x01\x12\x15\n" +
@@ -1155,75 +1515,86 @@ func file_headworks_v1_usage_service_proto_rawDescGZIP() []byte {
 	return file_headworks_v1_usage_service_proto_rawDescData
 }
 
-var file_headworks_v1_usage_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_headworks_v1_usage_service_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_headworks_v1_usage_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_headworks_v1_usage_service_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_headworks_v1_usage_service_proto_goTypes = []any{
-	(ExportFormat)(0),              // 0: headworks.v1.ExportFormat
-	(*RequestRecord)(nil),          // 1: headworks.v1.RequestRecord
-	(*RequestFilter)(nil),          // 2: headworks.v1.RequestFilter
-	(*QueryUsageRequest)(nil),      // 3: headworks.v1.QueryUsageRequest
-	(*QueryUsageResponse)(nil),     // 4: headworks.v1.QueryUsageResponse
-	(*UsageRow)(nil),               // 5: headworks.v1.UsageRow
-	(*ListRequestsRequest)(nil),    // 6: headworks.v1.ListRequestsRequest
-	(*ListRequestsResponse)(nil),   // 7: headworks.v1.ListRequestsResponse
-	(*GetRequestRequest)(nil),      // 8: headworks.v1.GetRequestRequest
-	(*GetRequestResponse)(nil),     // 9: headworks.v1.GetRequestResponse
-	(*WatchRequestsRequest)(nil),   // 10: headworks.v1.WatchRequestsRequest
-	(*WatchRequestsResponse)(nil),  // 11: headworks.v1.WatchRequestsResponse
-	(*ExportRequestsRequest)(nil),  // 12: headworks.v1.ExportRequestsRequest
-	(*ExportRequestsResponse)(nil), // 13: headworks.v1.ExportRequestsResponse
-	nil,                            // 14: headworks.v1.RequestRecord.MetadataEntry
-	nil,                            // 15: headworks.v1.UsageRow.GroupEntry
-	(*timestamppb.Timestamp)(nil),  // 16: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),    // 17: google.protobuf.Duration
-	(AttemptOutcome)(0),            // 18: headworks.v1.AttemptOutcome
-	(Reason)(0),                    // 19: headworks.v1.Reason
-	(*Usage)(nil),                  // 20: headworks.v1.Usage
-	(*Route)(nil),                  // 21: headworks.v1.Route
+	(UsageStep)(0),                 // 0: headworks.v1.UsageStep
+	(ExportFormat)(0),              // 1: headworks.v1.ExportFormat
+	(*RequestRecord)(nil),          // 2: headworks.v1.RequestRecord
+	(*RequestFilter)(nil),          // 3: headworks.v1.RequestFilter
+	(*QueryUsageRequest)(nil),      // 4: headworks.v1.QueryUsageRequest
+	(*QueryUsageResponse)(nil),     // 5: headworks.v1.QueryUsageResponse
+	(*UsageRow)(nil),               // 6: headworks.v1.UsageRow
+	(*ListRequestsRequest)(nil),    // 7: headworks.v1.ListRequestsRequest
+	(*ListRequestsResponse)(nil),   // 8: headworks.v1.ListRequestsResponse
+	(*GetRequestRequest)(nil),      // 9: headworks.v1.GetRequestRequest
+	(*GetRequestResponse)(nil),     // 10: headworks.v1.GetRequestResponse
+	(*WatchRequestsRequest)(nil),   // 11: headworks.v1.WatchRequestsRequest
+	(*WatchRequestsResponse)(nil),  // 12: headworks.v1.WatchRequestsResponse
+	(*ExportRequestsRequest)(nil),  // 13: headworks.v1.ExportRequestsRequest
+	(*ExportRequestsResponse)(nil), // 14: headworks.v1.ExportRequestsResponse
+	nil,                            // 15: headworks.v1.RequestRecord.MetadataEntry
+	nil,                            // 16: headworks.v1.RequestFilter.MetadataEntry
+	nil,                            // 17: headworks.v1.UsageRow.GroupEntry
+	nil,                            // 18: headworks.v1.UsageRow.ErrorsByReasonEntry
+	(*timestamppb.Timestamp)(nil),  // 19: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),    // 20: google.protobuf.Duration
+	(AttemptOutcome)(0),            // 21: headworks.v1.AttemptOutcome
+	(Reason)(0),                    // 22: headworks.v1.Reason
+	(*Usage)(nil),                  // 23: headworks.v1.Usage
+	(*Route)(nil),                  // 24: headworks.v1.Route
 }
 var file_headworks_v1_usage_service_proto_depIdxs = []int32{
-	16, // 0: headworks.v1.RequestRecord.start_time:type_name -> google.protobuf.Timestamp
-	17, // 1: headworks.v1.RequestRecord.latency:type_name -> google.protobuf.Duration
-	18, // 2: headworks.v1.RequestRecord.outcome:type_name -> headworks.v1.AttemptOutcome
-	19, // 3: headworks.v1.RequestRecord.reason:type_name -> headworks.v1.Reason
-	20, // 4: headworks.v1.RequestRecord.usage:type_name -> headworks.v1.Usage
-	21, // 5: headworks.v1.RequestRecord.route:type_name -> headworks.v1.Route
-	14, // 6: headworks.v1.RequestRecord.metadata:type_name -> headworks.v1.RequestRecord.MetadataEntry
-	18, // 7: headworks.v1.RequestFilter.outcome:type_name -> headworks.v1.AttemptOutcome
-	16, // 8: headworks.v1.RequestFilter.start_time:type_name -> google.protobuf.Timestamp
-	16, // 9: headworks.v1.RequestFilter.end_time:type_name -> google.protobuf.Timestamp
-	2,  // 10: headworks.v1.QueryUsageRequest.filter:type_name -> headworks.v1.RequestFilter
-	17, // 11: headworks.v1.QueryUsageRequest.interval:type_name -> google.protobuf.Duration
-	5,  // 12: headworks.v1.QueryUsageResponse.rows:type_name -> headworks.v1.UsageRow
-	15, // 13: headworks.v1.UsageRow.group:type_name -> headworks.v1.UsageRow.GroupEntry
-	16, // 14: headworks.v1.UsageRow.start_time:type_name -> google.protobuf.Timestamp
-	20, // 15: headworks.v1.UsageRow.usage:type_name -> headworks.v1.Usage
-	17, // 16: headworks.v1.UsageRow.latency_p50:type_name -> google.protobuf.Duration
-	17, // 17: headworks.v1.UsageRow.latency_p99:type_name -> google.protobuf.Duration
-	17, // 18: headworks.v1.UsageRow.time_to_first_token_p50:type_name -> google.protobuf.Duration
-	17, // 19: headworks.v1.UsageRow.time_to_first_token_p99:type_name -> google.protobuf.Duration
-	2,  // 20: headworks.v1.ListRequestsRequest.filter:type_name -> headworks.v1.RequestFilter
-	1,  // 21: headworks.v1.ListRequestsResponse.requests:type_name -> headworks.v1.RequestRecord
-	1,  // 22: headworks.v1.GetRequestResponse.request:type_name -> headworks.v1.RequestRecord
-	2,  // 23: headworks.v1.WatchRequestsRequest.filter:type_name -> headworks.v1.RequestFilter
-	1,  // 24: headworks.v1.WatchRequestsResponse.request:type_name -> headworks.v1.RequestRecord
-	2,  // 25: headworks.v1.ExportRequestsRequest.filter:type_name -> headworks.v1.RequestFilter
-	0,  // 26: headworks.v1.ExportRequestsRequest.format:type_name -> headworks.v1.ExportFormat
-	3,  // 27: headworks.v1.UsageService.QueryUsage:input_type -> headworks.v1.QueryUsageRequest
-	6,  // 28: headworks.v1.UsageService.ListRequests:input_type -> headworks.v1.ListRequestsRequest
-	8,  // 29: headworks.v1.UsageService.GetRequest:input_type -> headworks.v1.GetRequestRequest
-	10, // 30: headworks.v1.UsageService.WatchRequests:input_type -> headworks.v1.WatchRequestsRequest
-	12, // 31: headworks.v1.UsageService.ExportRequests:input_type -> headworks.v1.ExportRequestsRequest
-	4,  // 32: headworks.v1.UsageService.QueryUsage:output_type -> headworks.v1.QueryUsageResponse
-	7,  // 33: headworks.v1.UsageService.ListRequests:output_type -> headworks.v1.ListRequestsResponse
-	9,  // 34: headworks.v1.UsageService.GetRequest:output_type -> headworks.v1.GetRequestResponse
-	11, // 35: headworks.v1.UsageService.WatchRequests:output_type -> headworks.v1.WatchRequestsResponse
-	13, // 36: headworks.v1.UsageService.ExportRequests:output_type -> headworks.v1.ExportRequestsResponse
-	32, // [32:37] is the sub-list for method output_type
-	27, // [27:32] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	19, // 0: headworks.v1.RequestRecord.start_time:type_name -> google.protobuf.Timestamp
+	20, // 1: headworks.v1.RequestRecord.latency:type_name -> google.protobuf.Duration
+	21, // 2: headworks.v1.RequestRecord.outcome:type_name -> headworks.v1.AttemptOutcome
+	22, // 3: headworks.v1.RequestRecord.reason:type_name -> headworks.v1.Reason
+	23, // 4: headworks.v1.RequestRecord.usage:type_name -> headworks.v1.Usage
+	24, // 5: headworks.v1.RequestRecord.route:type_name -> headworks.v1.Route
+	15, // 6: headworks.v1.RequestRecord.metadata:type_name -> headworks.v1.RequestRecord.MetadataEntry
+	21, // 7: headworks.v1.RequestFilter.outcome:type_name -> headworks.v1.AttemptOutcome
+	19, // 8: headworks.v1.RequestFilter.start_time:type_name -> google.protobuf.Timestamp
+	19, // 9: headworks.v1.RequestFilter.end_time:type_name -> google.protobuf.Timestamp
+	22, // 10: headworks.v1.RequestFilter.reason:type_name -> headworks.v1.Reason
+	16, // 11: headworks.v1.RequestFilter.metadata:type_name -> headworks.v1.RequestFilter.MetadataEntry
+	3,  // 12: headworks.v1.QueryUsageRequest.filter:type_name -> headworks.v1.RequestFilter
+	20, // 13: headworks.v1.QueryUsageRequest.interval:type_name -> google.protobuf.Duration
+	0,  // 14: headworks.v1.QueryUsageRequest.step:type_name -> headworks.v1.UsageStep
+	6,  // 15: headworks.v1.QueryUsageResponse.rows:type_name -> headworks.v1.UsageRow
+	17, // 16: headworks.v1.UsageRow.group:type_name -> headworks.v1.UsageRow.GroupEntry
+	19, // 17: headworks.v1.UsageRow.start_time:type_name -> google.protobuf.Timestamp
+	23, // 18: headworks.v1.UsageRow.usage:type_name -> headworks.v1.Usage
+	20, // 19: headworks.v1.UsageRow.latency_p50:type_name -> google.protobuf.Duration
+	20, // 20: headworks.v1.UsageRow.latency_p99:type_name -> google.protobuf.Duration
+	20, // 21: headworks.v1.UsageRow.time_to_first_token_p50:type_name -> google.protobuf.Duration
+	20, // 22: headworks.v1.UsageRow.time_to_first_token_p99:type_name -> google.protobuf.Duration
+	20, // 23: headworks.v1.UsageRow.latency_p90:type_name -> google.protobuf.Duration
+	20, // 24: headworks.v1.UsageRow.latency_p95:type_name -> google.protobuf.Duration
+	20, // 25: headworks.v1.UsageRow.time_to_first_token_p90:type_name -> google.protobuf.Duration
+	20, // 26: headworks.v1.UsageRow.time_to_first_token_p95:type_name -> google.protobuf.Duration
+	18, // 27: headworks.v1.UsageRow.errors_by_reason:type_name -> headworks.v1.UsageRow.ErrorsByReasonEntry
+	3,  // 28: headworks.v1.ListRequestsRequest.filter:type_name -> headworks.v1.RequestFilter
+	2,  // 29: headworks.v1.ListRequestsResponse.requests:type_name -> headworks.v1.RequestRecord
+	2,  // 30: headworks.v1.GetRequestResponse.request:type_name -> headworks.v1.RequestRecord
+	3,  // 31: headworks.v1.WatchRequestsRequest.filter:type_name -> headworks.v1.RequestFilter
+	2,  // 32: headworks.v1.WatchRequestsResponse.request:type_name -> headworks.v1.RequestRecord
+	3,  // 33: headworks.v1.ExportRequestsRequest.filter:type_name -> headworks.v1.RequestFilter
+	1,  // 34: headworks.v1.ExportRequestsRequest.format:type_name -> headworks.v1.ExportFormat
+	4,  // 35: headworks.v1.UsageService.QueryUsage:input_type -> headworks.v1.QueryUsageRequest
+	7,  // 36: headworks.v1.UsageService.ListRequests:input_type -> headworks.v1.ListRequestsRequest
+	9,  // 37: headworks.v1.UsageService.GetRequest:input_type -> headworks.v1.GetRequestRequest
+	11, // 38: headworks.v1.UsageService.WatchRequests:input_type -> headworks.v1.WatchRequestsRequest
+	13, // 39: headworks.v1.UsageService.ExportRequests:input_type -> headworks.v1.ExportRequestsRequest
+	5,  // 40: headworks.v1.UsageService.QueryUsage:output_type -> headworks.v1.QueryUsageResponse
+	8,  // 41: headworks.v1.UsageService.ListRequests:output_type -> headworks.v1.ListRequestsResponse
+	10, // 42: headworks.v1.UsageService.GetRequest:output_type -> headworks.v1.GetRequestResponse
+	12, // 43: headworks.v1.UsageService.WatchRequests:output_type -> headworks.v1.WatchRequestsResponse
+	14, // 44: headworks.v1.UsageService.ExportRequests:output_type -> headworks.v1.ExportRequestsResponse
+	40, // [40:45] is the sub-list for method output_type
+	35, // [35:40] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_headworks_v1_usage_service_proto_init() }
@@ -1233,13 +1604,14 @@ func file_headworks_v1_usage_service_proto_init() {
 	}
 	file_headworks_v1_reason_proto_init()
 	file_headworks_v1_usage_proto_init()
+	file_headworks_v1_usage_service_proto_msgTypes[3].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headworks_v1_usage_service_proto_rawDesc), len(file_headworks_v1_usage_service_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   15,
+			NumEnums:      2,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -34,8 +34,9 @@ const (
 //
 // Tells what was called and what it cost. A key sees its own calls, an admin sees all.
 type UsageServiceClient interface {
-	// Sums over calls. Not served by this version.
-	// Errors: NOT_IMPLEMENTED, INVALID_REQUEST for an unknown metric or group.
+	// Sums over calls. Rows come by step, then by group. A call counts where it ended; tokens and money of an attempt
+	// that another came after count at that attempt's provider and model.
+	// Errors: INVALID_REQUEST for an unknown metric or group, PERMISSION_DENIED for another key's calls.
 	QueryUsage(ctx context.Context, in *QueryUsageRequest, opts ...grpc.CallOption) (*QueryUsageResponse, error)
 	// Lists calls, newest first.
 	// Errors: INVALID_REQUEST, PERMISSION_DENIED for another key's calls.
@@ -43,11 +44,12 @@ type UsageServiceClient interface {
 	// Gets one call with every attempt.
 	// Errors: NOT_FOUND, also for a call that the caller may not see; a call's record lands when it ends.
 	GetRequest(ctx context.Context, in *GetRequestRequest, opts ...grpc.CallOption) (*GetRequestResponse, error)
-	// Tells of calls as they end. Not served by this version.
-	// Errors: NOT_IMPLEMENTED, PERMISSION_DENIED for another key's calls.
+	// Tells of calls once their records are on disk, from now on. A reader that is too slow misses calls and is told so
+	// by `missed_windows`.
+	// Errors: PERMISSION_DENIED for another key's calls.
 	WatchRequests(ctx context.Context, in *WatchRequestsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchRequestsResponse], error)
-	// Writes out calls. Not served by this version.
-	// Errors: NOT_IMPLEMENTED, PERMISSION_DENIED for another key's calls.
+	// Writes out calls, oldest first. The pieces' bytes, one after the other, are the file.
+	// Errors: PERMISSION_DENIED for another key's calls.
 	ExportRequests(ctx context.Context, in *ExportRequestsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportRequestsResponse], error)
 }
 
@@ -133,8 +135,9 @@ type UsageService_ExportRequestsClient = grpc.ServerStreamingClient[ExportReques
 //
 // Tells what was called and what it cost. A key sees its own calls, an admin sees all.
 type UsageServiceServer interface {
-	// Sums over calls. Not served by this version.
-	// Errors: NOT_IMPLEMENTED, INVALID_REQUEST for an unknown metric or group.
+	// Sums over calls. Rows come by step, then by group. A call counts where it ended; tokens and money of an attempt
+	// that another came after count at that attempt's provider and model.
+	// Errors: INVALID_REQUEST for an unknown metric or group, PERMISSION_DENIED for another key's calls.
 	QueryUsage(context.Context, *QueryUsageRequest) (*QueryUsageResponse, error)
 	// Lists calls, newest first.
 	// Errors: INVALID_REQUEST, PERMISSION_DENIED for another key's calls.
@@ -142,11 +145,12 @@ type UsageServiceServer interface {
 	// Gets one call with every attempt.
 	// Errors: NOT_FOUND, also for a call that the caller may not see; a call's record lands when it ends.
 	GetRequest(context.Context, *GetRequestRequest) (*GetRequestResponse, error)
-	// Tells of calls as they end. Not served by this version.
-	// Errors: NOT_IMPLEMENTED, PERMISSION_DENIED for another key's calls.
+	// Tells of calls once their records are on disk, from now on. A reader that is too slow misses calls and is told so
+	// by `missed_windows`.
+	// Errors: PERMISSION_DENIED for another key's calls.
 	WatchRequests(*WatchRequestsRequest, grpc.ServerStreamingServer[WatchRequestsResponse]) error
-	// Writes out calls. Not served by this version.
-	// Errors: NOT_IMPLEMENTED, PERMISSION_DENIED for another key's calls.
+	// Writes out calls, oldest first. The pieces' bytes, one after the other, are the file.
+	// Errors: PERMISSION_DENIED for another key's calls.
 	ExportRequests(*ExportRequestsRequest, grpc.ServerStreamingServer[ExportRequestsResponse]) error
 	mustEmbedUnimplementedUsageServiceServer()
 }

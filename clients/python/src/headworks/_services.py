@@ -106,8 +106,9 @@ class Embeddings:
         timeout: timedelta | None = None,
         options: CallOptions | None = None,
     ) -> v1.EmbedResponse:
-        """Embeds texts. Needs the role CALLER. Not served by this version.
-        Errors: NOT_IMPLEMENTED, and those of `ChatService.Complete`."""
+        """Embeds texts. Needs the role CALLER. More inputs than the provider takes at once are sent in pieces and
+        answered as one call. Falls back only to another host of the same model: vectors of two models cannot be compared.
+        Errors: those of `ChatService.Complete`."""
         request_ = build(
             v1.EmbedRequest,
             {
@@ -720,10 +721,12 @@ class Usage:
         metrics: Sequence[str] | None = None,
         page_size: int | None = None,
         page_token: str | None = None,
+        step: v1.UsageStep.ValueType | None = None,
         options: CallOptions | None = None,
     ) -> Pager[v1.UsageRow, v1.QueryUsageResponse]:
-        """Sums over calls. Not served by this version.
-        Errors: NOT_IMPLEMENTED, INVALID_REQUEST for an unknown metric or group."""
+        """Sums over calls. Rows come by step, then by group. A call counts where it ended; tokens and money of an attempt
+        that another came after count at that attempt's provider and model.
+        Errors: INVALID_REQUEST for an unknown metric or group, PERMISSION_DENIED for another key's calls."""
         request_ = build(
             v1.QueryUsageRequest,
             {
@@ -733,6 +736,7 @@ class Usage:
                 "metrics": metrics,
                 "page_size": page_size,
                 "page_token": page_token,
+                "step": step,
             },
         )
 
@@ -789,8 +793,9 @@ class Usage:
         filter: v1.RequestFilter | None = None,
         options: CallOptions | None = None,
     ) -> Iterator[v1.WatchRequestsResponse]:
-        """Tells of calls as they end. Not served by this version.
-        Errors: NOT_IMPLEMENTED, PERMISSION_DENIED for another key's calls."""
+        """Tells of calls once their records are on disk, from now on. A reader that is too slow misses calls and is told so
+        by `missed_windows`.
+        Errors: PERMISSION_DENIED for another key's calls."""
         request_ = build(
             v1.WatchRequestsRequest,
             {
@@ -806,8 +811,8 @@ class Usage:
         format: v1.ExportFormat.ValueType | None = None,
         options: CallOptions | None = None,
     ) -> Iterator[v1.ExportRequestsResponse]:
-        """Writes out calls. Not served by this version.
-        Errors: NOT_IMPLEMENTED, PERMISSION_DENIED for another key's calls."""
+        """Writes out calls, oldest first. The pieces' bytes, one after the other, are the file.
+        Errors: PERMISSION_DENIED for another key's calls."""
         request_ = build(
             v1.ExportRequestsRequest,
             {

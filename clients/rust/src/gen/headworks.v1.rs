@@ -1407,7 +1407,7 @@ pub struct EmbedRequest {
     /// Name of the model: `provider/model`, `policy/NAME` or a bare name.
     #[prost(string, tag = "1")]
     pub model: ::prost::alloc::string::String,
-    /// The texts, as many as the model takes in one call. Give these or `token_inputs`.
+    /// The texts. Give these or `token_inputs`.
     #[prost(string, repeated, tag = "2")]
     pub inputs: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Length of the vectors, where the model lets one choose. Absent: the model's own.
@@ -1552,8 +1552,9 @@ pub mod embedding_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Embeds texts. Needs the role CALLER. Not served by this version.
-        /// Errors: NOT_IMPLEMENTED, and those of `ChatService.Complete`.
+        /// Embeds texts. Needs the role CALLER. More inputs than the provider takes at once are sent in pieces and
+        /// answered as one call. Falls back only to another host of the same model: vectors of two models cannot be compared.
+        /// Errors: those of `ChatService.Complete`.
         pub async fn embed(
             &mut self,
             request: impl tonic::IntoRequest<super::EmbedRequest>,
@@ -2422,6 +2423,9 @@ pub struct Provider {
     /// How many models the catalogue lists for it.
     #[prost(int32, tag = "9")]
     pub model_count: i32,
+    /// What it lacks to be configured, in words for the operator, where that is more than the variable above. Empty: nothing.
+    #[prost(string, tag = "10")]
+    pub missing: ::prost::alloc::string::String,
 }
 /// A model's standing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -3682,12 +3686,15 @@ pub struct RequestRecord {
     /// Whether it was streamed.
     #[prost(bool, tag = "15")]
     pub streamed: bool,
-    /// The door it came by: `grpc` or `rest-chat`.
+    /// The door it came by: `grpc`, `rest-chat`, `rest-responses`, `rest-messages`, `rest-embeddings`, ...
     #[prost(string, tag = "16")]
     pub door: ::prost::alloc::string::String,
+    /// The groups of the key when the call was made, nearest first.
+    #[prost(string, repeated, tag = "17")]
+    pub group_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Which calls.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RequestFilter {
     /// Only this key. Empty: all that may be seen.
     #[prost(string, tag = "1")]
@@ -3707,21 +3714,44 @@ pub struct RequestFilter {
     /// Only calls with this tag. Empty: all.
     #[prost(string, tag = "6")]
     pub tag: ::prost::alloc::string::String,
+    /// Only calls of keys in this group or in one below it. Empty: all.
+    #[prost(string, tag = "7")]
+    pub group_id: ::prost::alloc::string::String,
+    /// Only calls that asked for this model. Empty: all.
+    #[prost(string, tag = "8")]
+    pub model: ::prost::alloc::string::String,
+    /// Only calls that went by this policy. Empty: all.
+    #[prost(string, tag = "9")]
+    pub policy: ::prost::alloc::string::String,
+    /// Only calls of this user of the application. Empty: all.
+    #[prost(string, tag = "10")]
+    pub user_id: ::prost::alloc::string::String,
+    /// Only calls that failed for this reason. UNSPECIFIED: all.
+    #[prost(enumeration = "Reason", tag = "11")]
+    pub reason: i32,
+    /// Only calls that came by this door. Empty: all.
+    #[prost(string, tag = "12")]
+    pub door: ::prost::alloc::string::String,
+    /// Only calls with these values in their metadata. Empty: all.
+    #[prost(map = "string, string", tag = "13")]
+    pub metadata: ::std::collections::HashMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
 }
 /// Asks for sums.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct QueryUsageRequest {
-    /// Over which calls.
+    /// Over which calls. Without a start: those of the last 30 days, in steps of minutes of the last 6 hours, of hours of
+    /// the last 7 days, of months of the last year. Times are rounded outwards to minutes.
     #[prost(message, optional, tag = "1")]
     pub filter: ::core::option::Option<RequestFilter>,
-    /// By what: `key`, `group`, `model`, `served_by`, `provider`, `policy`, `tag`, `user`, `outcome`, `metadata.NAME`.
+    /// By what: `key`, `group`, `model`, `served_by`, `provider`, `policy`, `tag`, `user`, `outcome`, `reason`,
+    /// `attempt_reason`, `door`, `metadata.NAME`. A call with several tags counts for each; one without any for none.
     #[prost(string, repeated, tag = "2")]
     pub group_by: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// In steps of: one minute, hour, day. Absent: one sum.
+    /// In steps of: one minute, hour, day. Absent: one sum. `step` says the same and months.
     #[prost(message, optional, tag = "3")]
     pub interval: ::core::option::Option<::prost_types::Duration>,
-    /// What to sum: `requests`, `errors`, `failovers`, `tokens`, `cost`, `saved`, `latency`, `time_to_first_token`.
-    /// Empty: all. What is not asked for is left out of the rows.
+    /// What to sum: `requests`, `errors`, `failovers`, `tokens`, `cost`, `saved`, `latency`, `time_to_first_token`,
+    /// `tokens_per_second`, `errors_by_reason`. Empty: all but the last. What is not asked for is left out of the rows.
     #[prost(string, repeated, tag = "4")]
     pub metrics: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Most rows to return. 0: 100; at most 1000.
@@ -3730,6 +3760,9 @@ pub struct QueryUsageRequest {
     /// Where the last page ended.
     #[prost(string, tag = "6")]
     pub page_token: ::prost::alloc::string::String,
+    /// In steps of what, by UTC. UNSPECIFIED: as `interval` says.
+    #[prost(enumeration = "UsageStep", tag = "7")]
+    pub step: i32,
 }
 /// Sums.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3740,6 +3773,9 @@ pub struct QueryUsageResponse {
     /// Where the next page begins. Empty: this is the last.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+    /// Cost at the end of the time asked for, markup included, if it goes on as it did until now. Absent: that time is over, or has not begun.
+    #[prost(int64, optional, tag = "3")]
+    pub projected_cost_nano_usd: ::core::option::Option<i64>,
 }
 /// One row of sums.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3777,9 +3813,60 @@ pub struct UsageRow {
     /// 99th percentile of time to first token. Absent: no call came to its first token.
     #[prost(message, optional, tag = "11")]
     pub time_to_first_token_p99: ::core::option::Option<::prost_types::Duration>,
+    /// 90th percentile of latency.
+    #[prost(message, optional, tag = "12")]
+    pub latency_p90: ::core::option::Option<::prost_types::Duration>,
+    /// 95th percentile of latency.
+    #[prost(message, optional, tag = "13")]
+    pub latency_p95: ::core::option::Option<::prost_types::Duration>,
+    /// 90th percentile of time to first token.
+    #[prost(message, optional, tag = "14")]
+    pub time_to_first_token_p90: ::core::option::Option<::prost_types::Duration>,
+    /// 95th percentile of time to first token.
+    #[prost(message, optional, tag = "15")]
+    pub time_to_first_token_p95: ::core::option::Option<::prost_types::Duration>,
+    /// Output tokens per second after the first token: half of the answers were faster. 0: unknown.
+    #[prost(double, tag = "16")]
+    pub tokens_per_second_p50: f64,
+    /// Output tokens per second after the first token: nine of ten answers were faster. 0: unknown.
+    #[prost(double, tag = "17")]
+    pub tokens_per_second_p10: f64,
+    /// How many their caller gave up; not among the errors.
+    #[prost(int64, tag = "18")]
+    pub cancelled_count: i64,
+    /// How many had a second attempt beside a first.
+    #[prost(int64, tag = "19")]
+    pub hedge_count: i64,
+    /// How many a guardrail stopped or edited.
+    #[prost(int64, tag = "20")]
+    pub guardrail_hit_count: i64,
+    /// How many read from a prompt cache.
+    #[prost(int64, tag = "21")]
+    pub cache_hit_count: i64,
+    /// Attempts.
+    #[prost(int64, tag = "22")]
+    pub attempt_count: i64,
+    /// Attempts that did not serve.
+    #[prost(int64, tag = "23")]
+    pub failed_attempt_count: i64,
+    /// What the same calls would have cost without prompt caches, billionths of a US dollar.
+    #[prost(int64, tag = "24")]
+    pub cost_without_cache_nano_usd: i64,
+    /// Share of calls that read from a prompt cache, 0 to 1.
+    #[prost(double, tag = "25")]
+    pub cache_hit_rate: f64,
+    /// Share of input tokens that were read from a prompt cache, 0 to 1.
+    #[prost(double, tag = "26")]
+    pub cache_token_rate: f64,
+    /// Share of calls that needed another target than their first, 0 to 1.
+    #[prost(double, tag = "27")]
+    pub failover_rate: f64,
+    /// How many failed for each reason, by the reason's name without its prefix.
+    #[prost(map = "string, int64", tag = "28")]
+    pub errors_by_reason: ::std::collections::HashMap<::prost::alloc::string::String, i64>,
 }
 /// Asks for calls.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListRequestsRequest {
     /// Most calls to return. 0: 100; at most 1000.
     #[prost(int32, tag = "1")]
@@ -3816,7 +3903,7 @@ pub struct GetRequestResponse {
     pub request: ::core::option::Option<RequestRecord>,
 }
 /// Asks to be told of calls.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WatchRequestsRequest {
     /// Of which.
     #[prost(message, optional, tag = "1")]
@@ -3825,12 +3912,15 @@ pub struct WatchRequestsRequest {
 /// A call that ended.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WatchRequestsResponse {
-    /// The call.
+    /// The call. Absent where calls were missed.
     #[prost(message, optional, tag = "1")]
     pub request: ::core::option::Option<RequestRecord>,
+    /// The reader was too slow, and this many commits' calls were not told.
+    #[prost(int64, tag = "2")]
+    pub missed_windows: i64,
 }
 /// Asks for calls to be written out.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ExportRequestsRequest {
     /// Which calls.
     #[prost(message, optional, tag = "1")]
@@ -3845,6 +3935,47 @@ pub struct ExportRequestsResponse {
     /// The next bytes of the file.
     #[prost(bytes = "vec", tag = "1")]
     pub data: ::prost::alloc::vec::Vec<u8>,
+}
+/// The length of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum UsageStep {
+    /// One sum.
+    Unspecified = 0,
+    /// Minutes; they are kept for `ledger.minute_days`.
+    Minute = 1,
+    /// Hours; they are kept for `ledger.hour_days`.
+    Hour = 2,
+    /// Days.
+    Day = 3,
+    /// Calendar months.
+    Month = 4,
+}
+impl UsageStep {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "USAGE_STEP_UNSPECIFIED",
+            Self::Minute => "USAGE_STEP_MINUTE",
+            Self::Hour => "USAGE_STEP_HOUR",
+            Self::Day => "USAGE_STEP_DAY",
+            Self::Month => "USAGE_STEP_MONTH",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "USAGE_STEP_UNSPECIFIED" => Some(Self::Unspecified),
+            "USAGE_STEP_MINUTE" => Some(Self::Minute),
+            "USAGE_STEP_HOUR" => Some(Self::Hour),
+            "USAGE_STEP_DAY" => Some(Self::Day),
+            "USAGE_STEP_MONTH" => Some(Self::Month),
+            _ => None,
+        }
+    }
 }
 /// The form of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -3951,8 +4082,9 @@ pub mod usage_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Sums over calls. Not served by this version.
-        /// Errors: NOT_IMPLEMENTED, INVALID_REQUEST for an unknown metric or group.
+        /// Sums over calls. Rows come by step, then by group. A call counts where it ended; tokens and money of an attempt
+        /// that another came after count at that attempt's provider and model.
+        /// Errors: INVALID_REQUEST for an unknown metric or group, PERMISSION_DENIED for another key's calls.
         pub async fn query_usage(
             &mut self,
             request: impl tonic::IntoRequest<super::QueryUsageRequest>,
@@ -3990,8 +4122,9 @@ pub mod usage_service_client {
             req.extensions_mut().insert(GrpcMethod::new("headworks.v1.UsageService", "GetRequest"));
             self.inner.unary(req, path, codec).await
         }
-        /// Tells of calls as they end. Not served by this version.
-        /// Errors: NOT_IMPLEMENTED, PERMISSION_DENIED for another key's calls.
+        /// Tells of calls once their records are on disk, from now on. A reader that is too slow misses calls and is told so
+        /// by `missed_windows`.
+        /// Errors: PERMISSION_DENIED for another key's calls.
         pub async fn watch_requests(
             &mut self,
             request: impl tonic::IntoRequest<super::WatchRequestsRequest>,
@@ -4003,8 +4136,8 @@ pub mod usage_service_client {
             req.extensions_mut().insert(GrpcMethod::new("headworks.v1.UsageService", "WatchRequests"));
             self.inner.server_streaming(req, path, codec).await
         }
-        /// Writes out calls. Not served by this version.
-        /// Errors: NOT_IMPLEMENTED, PERMISSION_DENIED for another key's calls.
+        /// Writes out calls, oldest first. The pieces' bytes, one after the other, are the file.
+        /// Errors: PERMISSION_DENIED for another key's calls.
         pub async fn export_requests(
             &mut self,
             request: impl tonic::IntoRequest<super::ExportRequestsRequest>,

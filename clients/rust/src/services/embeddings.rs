@@ -21,8 +21,9 @@ impl Embeddings {
         Self { core, stub }
     }
 
-    /// Embeds texts. Needs the role CALLER. Not served by this version.
-    /// Errors: NOT_IMPLEMENTED, and those of `ChatService.Complete`.
+    /// Embeds texts. Needs the role CALLER. More inputs than the provider takes at once are sent in pieces and
+    /// answered as one call. Falls back only to another host of the same model: vectors of two models cannot be compared.
+    /// Errors: those of `ChatService.Complete`.
     pub async fn embed(&self, request: v1::EmbedRequest) -> Result<v1::EmbedResponse, Error> {
         let again = !request.request_id.is_empty();
         let call = |request| {

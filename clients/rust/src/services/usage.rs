@@ -21,8 +21,9 @@ impl Usage {
         Self { core, stub }
     }
 
-    /// Sums over calls. Not served by this version.
-    /// Errors: NOT_IMPLEMENTED, INVALID_REQUEST for an unknown metric or group.
+    /// Sums over calls. Rows come by step, then by group. A call counts where it ended; tokens and money of an attempt
+    /// that another came after count at that attempt's provider and model.
+    /// Errors: INVALID_REQUEST for an unknown metric or group, PERMISSION_DENIED for another key's calls.
     pub async fn query_usage(&self, request: v1::QueryUsageRequest) -> Result<v1::QueryUsageResponse, Error> {
         let again = true;
         let call = |request| {
@@ -82,8 +83,9 @@ impl Usage {
         self.core.unary(request, again, call).await
     }
 
-    /// Tells of calls as they end. Not served by this version.
-    /// Errors: NOT_IMPLEMENTED, PERMISSION_DENIED for another key's calls.
+    /// Tells of calls once their records are on disk, from now on. A reader that is too slow misses calls and is told so
+    /// by `missed_windows`.
+    /// Errors: PERMISSION_DENIED for another key's calls.
     pub fn watch_requests(&self, request: v1::WatchRequestsRequest) -> Answers<v1::WatchRequestsResponse> {
         let stub = self.stub.clone();
         let again = true;
@@ -93,8 +95,8 @@ impl Usage {
         })
     }
 
-    /// Writes out calls. Not served by this version.
-    /// Errors: NOT_IMPLEMENTED, PERMISSION_DENIED for another key's calls.
+    /// Writes out calls, oldest first. The pieces' bytes, one after the other, are the file.
+    /// Errors: PERMISSION_DENIED for another key's calls.
     pub fn export_requests(&self, request: v1::ExportRequestsRequest) -> Answers<v1::ExportRequestsResponse> {
         let stub = self.stub.clone();
         let again = true;

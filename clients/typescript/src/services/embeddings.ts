@@ -18,8 +18,9 @@ export class Embeddings {
   }
 
   /**
-   * Embeds texts. Needs the role CALLER. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, and those of `ChatService.Complete`.
+   * Embeds texts. Needs the role CALLER. More inputs than the provider takes at once are sent in pieces and
+   * answered as one call. Falls back only to another host of the same model: vectors of two models cannot be compared.
+   * Errors: those of `ChatService.Complete`.
    */
   embed(request: MessageInitShape<typeof v1.EmbedRequestSchema> = {}, options?: CallOptions): Promise<v1.EmbedResponse> {
     return this.#core.unary((o) => this.#stub.embed(request, o), Boolean(request.requestId), options);

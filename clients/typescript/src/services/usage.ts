@@ -18,8 +18,9 @@ export class Usage {
   }
 
   /**
-   * Sums over calls. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, INVALID_REQUEST for an unknown metric or group.
+   * Sums over calls. Rows come by step, then by group. A call counts where it ended; tokens and money of an attempt
+   * that another came after count at that attempt's provider and model.
+   * Errors: INVALID_REQUEST for an unknown metric or group, PERMISSION_DENIED for another key's calls.
    */
   queryUsage(request: MessageInitShape<typeof v1.QueryUsageRequestSchema> = {}, options?: CallOptions): Pager<v1.UsageRow, v1.QueryUsageResponse> {
     const fetch = (pageToken: string) => this.#core.unary((o) => this.#stub.queryUsage({ ...request, pageToken }, o), true, options);
@@ -44,16 +45,17 @@ export class Usage {
   }
 
   /**
-   * Tells of calls as they end. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, PERMISSION_DENIED for another key's calls.
+   * Tells of calls once their records are on disk, from now on. A reader that is too slow misses calls and is told so
+   * by `missed_windows`.
+   * Errors: PERMISSION_DENIED for another key's calls.
    */
   watchRequests(request: MessageInitShape<typeof v1.WatchRequestsRequestSchema> = {}, options?: CallOptions): AsyncIterable<v1.WatchRequestsResponse> {
     return this.#core.stream((o) => this.#stub.watchRequests(request, o), true, options);
   }
 
   /**
-   * Writes out calls. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, PERMISSION_DENIED for another key's calls.
+   * Writes out calls, oldest first. The pieces' bytes, one after the other, are the file.
+   * Errors: PERMISSION_DENIED for another key's calls.
    */
   exportRequests(request: MessageInitShape<typeof v1.ExportRequestsRequestSchema> = {}, options?: CallOptions): AsyncIterable<v1.ExportRequestsResponse> {
     return this.#core.stream((o) => this.#stub.exportRequests(request, o), true, options);

@@ -150,4 +150,5 @@ from .usage_service_pb2 import WatchRequestsRequest as WatchRequestsRequest
 from .usage_service_pb2 import WatchRequestsResponse as WatchRequestsResponse
 from .usage_service_pb2 import ExportRequestsRequest as ExportRequestsRequest
 from .usage_service_pb2 import ExportRequestsResponse as ExportRequestsResponse
+from .usage_service_pb2 import UsageStep as UsageStep
 from .usage_service_pb2 import ExportFormat as ExportFormat

@@ -99,7 +99,7 @@ class EmbedRequest(_message.Message):
     """The application's trace, for analytics. Not the W3C trace context, which travels as `traceparent`."""
     @_builtins.property
     def inputs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The texts, as many as the model takes in one call. Give these or `token_inputs`."""
+        """The texts. Give these or `token_inputs`."""
 
     @_builtins.property
     def token_inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TokenInput]:

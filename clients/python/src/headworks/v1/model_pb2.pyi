@@ -447,6 +447,7 @@ class Provider(_message.Message):
     BASE_URL_FIELD_NUMBER: _builtins.int
     REGIONS_FIELD_NUMBER: _builtins.int
     MODEL_COUNT_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Its id in names."""
     name: _builtins.str
@@ -463,6 +464,8 @@ class Provider(_message.Message):
     """What stands before the dialect's own path."""
     model_count: _builtins.int
     """How many models the catalogue lists for it."""
+    missing: _builtins.str
+    """What it lacks to be configured, in words for the operator, where that is more than the variable above. Empty: nothing."""
     @_builtins.property
     def regions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Where it processes. Empty: not said."""
@@ -479,10 +482,11 @@ class Provider(_message.Message):
         base_url: _builtins.str = ...,
         regions: _abc.Iterable[_builtins.str] | None = ...,
         model_count: _builtins.int = ...,
+        missing: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_url", b"base_url", "configured", b"configured", "credential_env", b"credential_env", "dialect", b"dialect", "id", b"id", "model_count", b"model_count", "name", b"name", "regions", b"regions", "supported", b"supported"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_url", b"base_url", "configured", b"configured", "credential_env", b"credential_env", "dialect", b"dialect", "id", b"id", "missing", b"missing", "model_count", b"model_count", "name", b"name", "regions", b"regions", "supported", b"supported"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

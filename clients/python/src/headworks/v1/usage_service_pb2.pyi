@@ -23,6 +23,38 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _UsageStep:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _UsageStepEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UsageStep.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    USAGE_STEP_UNSPECIFIED: _UsageStep.ValueType  # 0
+    """One sum."""
+    USAGE_STEP_MINUTE: _UsageStep.ValueType  # 1
+    """Minutes; they are kept for `ledger.minute_days`."""
+    USAGE_STEP_HOUR: _UsageStep.ValueType  # 2
+    """Hours; they are kept for `ledger.hour_days`."""
+    USAGE_STEP_DAY: _UsageStep.ValueType  # 3
+    """Days."""
+    USAGE_STEP_MONTH: _UsageStep.ValueType  # 4
+    """Calendar months."""
+
+class UsageStep(_UsageStep, metaclass=_UsageStepEnumTypeWrapper):
+    """The length of a step."""
+
+USAGE_STEP_UNSPECIFIED: UsageStep.ValueType  # 0
+"""One sum."""
+USAGE_STEP_MINUTE: UsageStep.ValueType  # 1
+"""Minutes; they are kept for `ledger.minute_days`."""
+USAGE_STEP_HOUR: UsageStep.ValueType  # 2
+"""Hours; they are kept for `ledger.hour_days`."""
+USAGE_STEP_DAY: UsageStep.ValueType  # 3
+"""Days."""
+USAGE_STEP_MONTH: UsageStep.ValueType  # 4
+"""Calendar months."""
+Global___UsageStep: _TypeAlias = UsageStep  # noqa: Y015
+
 class _ExportFormat:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -93,6 +125,7 @@ class RequestRecord(_message.Message):
     METADATA_FIELD_NUMBER: _builtins.int
     STREAMED_FIELD_NUMBER: _builtins.int
     DOOR_FIELD_NUMBER: _builtins.int
+    GROUP_IDS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Its id."""
     key_id: _builtins.str
@@ -112,7 +145,7 @@ class RequestRecord(_message.Message):
     streamed: _builtins.bool
     """Whether it was streamed."""
     door: _builtins.str
-    """The door it came by: `grpc` or `rest-chat`."""
+    """The door it came by: `grpc`, `rest-chat`, `rest-responses`, `rest-messages`, `rest-embeddings`, ..."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """When it came."""
@@ -137,6 +170,10 @@ class RequestRecord(_message.Message):
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Labels of the request."""
 
+    @_builtins.property
+    def group_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The groups of the key when the call was made, nearest first."""
+
     def __init__(
         self,
         *,
@@ -156,10 +193,11 @@ class RequestRecord(_message.Message):
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         streamed: _builtins.bool = ...,
         door: _builtins.str = ...,
+        group_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["latency", b"latency", "route", b"route", "start_time", b"start_time", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["door", b"door", "id", b"id", "key_id", b"key_id", "latency", b"latency", "metadata", b"metadata", "model", b"model", "outcome", b"outcome", "reason", b"reason", "route", b"route", "served_by", b"served_by", "start_time", b"start_time", "streamed", b"streamed", "tags", b"tags", "trace_id", b"trace_id", "usage", b"usage", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["door", b"door", "group_ids", b"group_ids", "id", b"id", "key_id", b"key_id", "latency", b"latency", "metadata", b"metadata", "model", b"model", "outcome", b"outcome", "reason", b"reason", "route", b"route", "served_by", b"served_by", "start_time", b"start_time", "streamed", b"streamed", "tags", b"tags", "trace_id", b"trace_id", "usage", b"usage", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -171,12 +209,39 @@ class RequestFilter(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     KEY_ID_FIELD_NUMBER: _builtins.int
     SERVED_BY_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     TAG_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DOOR_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
     """Only this key. Empty: all that may be seen."""
     served_by: _builtins.str
@@ -185,6 +250,18 @@ class RequestFilter(_message.Message):
     """Only calls that ended so. UNSPECIFIED: all."""
     tag: _builtins.str
     """Only calls with this tag. Empty: all."""
+    group_id: _builtins.str
+    """Only calls of keys in this group or in one below it. Empty: all."""
+    model: _builtins.str
+    """Only calls that asked for this model. Empty: all."""
+    policy: _builtins.str
+    """Only calls that went by this policy. Empty: all."""
+    user_id: _builtins.str
+    """Only calls of this user of the application. Empty: all."""
+    reason: _reason_pb2.Reason.ValueType
+    """Only calls that failed for this reason. UNSPECIFIED: all."""
+    door: _builtins.str
+    """Only calls that came by this door. Empty: all."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Only calls from here on. Absent: all."""
@@ -192,6 +269,10 @@ class RequestFilter(_message.Message):
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """Only calls before this. Absent: all."""
+
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Only calls with these values in their metadata. Empty: all."""
 
     def __init__(
         self,
@@ -202,10 +283,17 @@ class RequestFilter(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         tag: _builtins.str = ...,
+        group_id: _builtins.str = ...,
+        model: _builtins.str = ...,
+        policy: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        reason: _reason_pb2.Reason.ValueType = ...,
+        door: _builtins.str = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "key_id", b"key_id", "outcome", b"outcome", "served_by", b"served_by", "start_time", b"start_time", "tag", b"tag"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["door", b"door", "end_time", b"end_time", "group_id", b"group_id", "key_id", b"key_id", "metadata", b"metadata", "model", b"model", "outcome", b"outcome", "policy", b"policy", "reason", b"reason", "served_by", b"served_by", "start_time", b"start_time", "tag", b"tag", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -223,26 +311,33 @@ class QueryUsageRequest(_message.Message):
     METRICS_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """Most rows to return. 0: 100; at most 1000."""
     page_token: _builtins.str
     """Where the last page ended."""
+    step: Global___UsageStep.ValueType
+    """In steps of what, by UTC. UNSPECIFIED: as `interval` says."""
     @_builtins.property
     def filter(self) -> Global___RequestFilter:
-        """Over which calls."""
+        """Over which calls. Without a start: those of the last 30 days, in steps of minutes of the last 6 hours, of hours of
+        the last 7 days, of months of the last year. Times are rounded outwards to minutes.
+        """
 
     @_builtins.property
     def group_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """By what: `key`, `group`, `model`, `served_by`, `provider`, `policy`, `tag`, `user`, `outcome`, `metadata.NAME`."""
+        """By what: `key`, `group`, `model`, `served_by`, `provider`, `policy`, `tag`, `user`, `outcome`, `reason`,
+        `attempt_reason`, `door`, `metadata.NAME`. A call with several tags counts for each; one without any for none.
+        """
 
     @_builtins.property
     def interval(self) -> _duration_pb2.Duration:
-        """In steps of: one minute, hour, day. Absent: one sum."""
+        """In steps of: one minute, hour, day. Absent: one sum. `step` says the same and months."""
 
     @_builtins.property
     def metrics(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What to sum: `requests`, `errors`, `failovers`, `tokens`, `cost`, `saved`, `latency`, `time_to_first_token`.
-        Empty: all. What is not asked for is left out of the rows.
+        """What to sum: `requests`, `errors`, `failovers`, `tokens`, `cost`, `saved`, `latency`, `time_to_first_token`,
+        `tokens_per_second`, `errors_by_reason`. Empty: all but the last. What is not asked for is left out of the rows.
         """
 
     def __init__(
@@ -254,10 +349,11 @@ class QueryUsageRequest(_message.Message):
         metrics: _abc.Iterable[_builtins.str] | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        step: Global___UsageStep.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "interval", b"interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "group_by", b"group_by", "interval", b"interval", "metrics", b"metrics", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "group_by", b"group_by", "interval", b"interval", "metrics", b"metrics", "page_size", b"page_size", "page_token", b"page_token", "step", b"step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -271,8 +367,11 @@ class QueryUsageResponse(_message.Message):
 
     ROWS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    PROJECTED_COST_NANO_USD_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Where the next page begins. Empty: this is the last."""
+    projected_cost_nano_usd: _builtins.int
+    """Cost at the end of the time asked for, markup included, if it goes on as it did until now. Absent: that time is over, or has not begun."""
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageRow]:
         """One row per group and step, oldest step first."""
@@ -282,12 +381,15 @@ class QueryUsageResponse(_message.Message):
         *,
         rows: _abc.Iterable[Global___UsageRow] | None = ...,
         next_page_token: _builtins.str = ...,
+        projected_cost_nano_usd: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_projected_cost_nano_usd", b"_projected_cost_nano_usd", "projected_cost_nano_usd", b"projected_cost_nano_usd"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_projected_cost_nano_usd", b"_projected_cost_nano_usd", "next_page_token", b"next_page_token", "projected_cost_nano_usd", b"projected_cost_nano_usd", "rows", b"rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__projected_cost_nano_usd: _TypeAlias = _typing.Literal["projected_cost_nano_usd"]  # noqa: Y015
+    _WhichOneofArgType__projected_cost_nano_usd: _TypeAlias = _typing.Literal["_projected_cost_nano_usd", b"_projected_cost_nano_usd"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__projected_cost_nano_usd) -> _WhichOneofReturnType__projected_cost_nano_usd | None: ...
 
 Global___QueryUsageResponse: _TypeAlias = QueryUsageResponse  # noqa: Y015
 
@@ -317,6 +419,26 @@ class UsageRow(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class ErrorsByReasonEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     GROUP_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     REQUEST_COUNT_FIELD_NUMBER: _builtins.int
@@ -328,6 +450,23 @@ class UsageRow(_message.Message):
     LATENCY_P99_FIELD_NUMBER: _builtins.int
     TIME_TO_FIRST_TOKEN_P50_FIELD_NUMBER: _builtins.int
     TIME_TO_FIRST_TOKEN_P99_FIELD_NUMBER: _builtins.int
+    LATENCY_P90_FIELD_NUMBER: _builtins.int
+    LATENCY_P95_FIELD_NUMBER: _builtins.int
+    TIME_TO_FIRST_TOKEN_P90_FIELD_NUMBER: _builtins.int
+    TIME_TO_FIRST_TOKEN_P95_FIELD_NUMBER: _builtins.int
+    TOKENS_PER_SECOND_P50_FIELD_NUMBER: _builtins.int
+    TOKENS_PER_SECOND_P10_FIELD_NUMBER: _builtins.int
+    CANCELLED_COUNT_FIELD_NUMBER: _builtins.int
+    HEDGE_COUNT_FIELD_NUMBER: _builtins.int
+    GUARDRAIL_HIT_COUNT_FIELD_NUMBER: _builtins.int
+    CACHE_HIT_COUNT_FIELD_NUMBER: _builtins.int
+    ATTEMPT_COUNT_FIELD_NUMBER: _builtins.int
+    FAILED_ATTEMPT_COUNT_FIELD_NUMBER: _builtins.int
+    COST_WITHOUT_CACHE_NANO_USD_FIELD_NUMBER: _builtins.int
+    CACHE_HIT_RATE_FIELD_NUMBER: _builtins.int
+    CACHE_TOKEN_RATE_FIELD_NUMBER: _builtins.int
+    FAILOVER_RATE_FIELD_NUMBER: _builtins.int
+    ERRORS_BY_REASON_FIELD_NUMBER: _builtins.int
     request_count: _builtins.int
     """How many calls."""
     error_count: _builtins.int
@@ -336,6 +475,30 @@ class UsageRow(_message.Message):
     """How many needed another target than their first."""
     price_unknown_count: _builtins.int
     """How many had tokens whose price is unknown; `usage.cost_nano_usd` leaves those out."""
+    tokens_per_second_p50: _builtins.float
+    """Output tokens per second after the first token: half of the answers were faster. 0: unknown."""
+    tokens_per_second_p10: _builtins.float
+    """Output tokens per second after the first token: nine of ten answers were faster. 0: unknown."""
+    cancelled_count: _builtins.int
+    """How many their caller gave up; not among the errors."""
+    hedge_count: _builtins.int
+    """How many had a second attempt beside a first."""
+    guardrail_hit_count: _builtins.int
+    """How many a guardrail stopped or edited."""
+    cache_hit_count: _builtins.int
+    """How many read from a prompt cache."""
+    attempt_count: _builtins.int
+    """Attempts."""
+    failed_attempt_count: _builtins.int
+    """Attempts that did not serve."""
+    cost_without_cache_nano_usd: _builtins.int
+    """What the same calls would have cost without prompt caches, billionths of a US dollar."""
+    cache_hit_rate: _builtins.float
+    """Share of calls that read from a prompt cache, 0 to 1."""
+    cache_token_rate: _builtins.float
+    """Share of input tokens that were read from a prompt cache, 0 to 1."""
+    failover_rate: _builtins.float
+    """Share of calls that needed another target than their first, 0 to 1."""
     @_builtins.property
     def group(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The group's values, by name."""
@@ -364,6 +527,26 @@ class UsageRow(_message.Message):
     def time_to_first_token_p99(self) -> _duration_pb2.Duration:
         """99th percentile of time to first token. Absent: no call came to its first token."""
 
+    @_builtins.property
+    def latency_p90(self) -> _duration_pb2.Duration:
+        """90th percentile of latency."""
+
+    @_builtins.property
+    def latency_p95(self) -> _duration_pb2.Duration:
+        """95th percentile of latency."""
+
+    @_builtins.property
+    def time_to_first_token_p90(self) -> _duration_pb2.Duration:
+        """90th percentile of time to first token."""
+
+    @_builtins.property
+    def time_to_first_token_p95(self) -> _duration_pb2.Duration:
+        """95th percentile of time to first token."""
+
+    @_builtins.property
+    def errors_by_reason(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """How many failed for each reason, by the reason's name without its prefix."""
+
     def __init__(
         self,
         *,
@@ -378,10 +561,27 @@ class UsageRow(_message.Message):
         latency_p99: _duration_pb2.Duration | None = ...,
         time_to_first_token_p50: _duration_pb2.Duration | None = ...,
         time_to_first_token_p99: _duration_pb2.Duration | None = ...,
+        latency_p90: _duration_pb2.Duration | None = ...,
+        latency_p95: _duration_pb2.Duration | None = ...,
+        time_to_first_token_p90: _duration_pb2.Duration | None = ...,
+        time_to_first_token_p95: _duration_pb2.Duration | None = ...,
+        tokens_per_second_p50: _builtins.float = ...,
+        tokens_per_second_p10: _builtins.float = ...,
+        cancelled_count: _builtins.int = ...,
+        hedge_count: _builtins.int = ...,
+        guardrail_hit_count: _builtins.int = ...,
+        cache_hit_count: _builtins.int = ...,
+        attempt_count: _builtins.int = ...,
+        failed_attempt_count: _builtins.int = ...,
+        cost_without_cache_nano_usd: _builtins.int = ...,
+        cache_hit_rate: _builtins.float = ...,
+        cache_token_rate: _builtins.float = ...,
+        failover_rate: _builtins.float = ...,
+        errors_by_reason: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["latency_p50", b"latency_p50", "latency_p99", b"latency_p99", "start_time", b"start_time", "time_to_first_token_p50", b"time_to_first_token_p50", "time_to_first_token_p99", b"time_to_first_token_p99", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["latency_p50", b"latency_p50", "latency_p90", b"latency_p90", "latency_p95", b"latency_p95", "latency_p99", b"latency_p99", "start_time", b"start_time", "time_to_first_token_p50", b"time_to_first_token_p50", "time_to_first_token_p90", b"time_to_first_token_p90", "time_to_first_token_p95", b"time_to_first_token_p95", "time_to_first_token_p99", b"time_to_first_token_p99", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error_count", b"error_count", "failover_count", b"failover_count", "group", b"group", "latency_p50", b"latency_p50", "latency_p99", b"latency_p99", "price_unknown_count", b"price_unknown_count", "request_count", b"request_count", "start_time", b"start_time", "time_to_first_token_p50", b"time_to_first_token_p50", "time_to_first_token_p99", b"time_to_first_token_p99", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_count", b"attempt_count", "cache_hit_count", b"cache_hit_count", "cache_hit_rate", b"cache_hit_rate", "cache_token_rate", b"cache_token_rate", "cancelled_count", b"cancelled_count", "cost_without_cache_nano_usd", b"cost_without_cache_nano_usd", "error_count", b"error_count", "errors_by_reason", b"errors_by_reason", "failed_attempt_count", b"failed_attempt_count", "failover_count", b"failover_count", "failover_rate", b"failover_rate", "group", b"group", "guardrail_hit_count", b"guardrail_hit_count", "hedge_count", b"hedge_count", "latency_p50", b"latency_p50", "latency_p90", b"latency_p90", "latency_p95", b"latency_p95", "latency_p99", b"latency_p99", "price_unknown_count", b"price_unknown_count", "request_count", b"request_count", "start_time", b"start_time", "time_to_first_token_p50", b"time_to_first_token_p50", "time_to_first_token_p90", b"time_to_first_token_p90", "time_to_first_token_p95", b"time_to_first_token_p95", "time_to_first_token_p99", b"time_to_first_token_p99", "tokens_per_second_p10", b"tokens_per_second_p10", "tokens_per_second_p50", b"tokens_per_second_p50", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -524,18 +724,22 @@ class WatchRequestsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REQUEST_FIELD_NUMBER: _builtins.int
+    MISSED_WINDOWS_FIELD_NUMBER: _builtins.int
+    missed_windows: _builtins.int
+    """The reader was too slow, and this many commits' calls were not told."""
     @_builtins.property
     def request(self) -> Global___RequestRecord:
-        """The call."""
+        """The call. Absent where calls were missed."""
 
     def __init__(
         self,
         *,
         request: Global___RequestRecord | None = ...,
+        missed_windows: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["missed_windows", b"missed_windows", "request", b"request"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

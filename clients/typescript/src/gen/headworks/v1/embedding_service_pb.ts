@@ -34,7 +34,7 @@ export type EmbedRequest = Message<"headworks.v1.EmbedRequest"> & {
   model: string;
 
   /**
-   * The texts, as many as the model takes in one call. Give these or `token_inputs`.
+   * The texts. Give these or `token_inputs`.
    *
    * @generated from field: repeated string inputs = 2;
    */
@@ -238,8 +238,9 @@ export const EmbeddingSchema: GenMessage<Embedding> = /*@__PURE__*/
  */
 export const EmbeddingService: GenService<{
   /**
-   * Embeds texts. Needs the role CALLER. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, and those of `ChatService.Complete`.
+   * Embeds texts. Needs the role CALLER. More inputs than the provider takes at once are sent in pieces and
+   * answered as one call. Falls back only to another host of the same model: vectors of two models cannot be compared.
+   * Errors: those of `ChatService.Complete`.
    *
    * @generated from rpc headworks.v1.EmbeddingService.Embed
    */

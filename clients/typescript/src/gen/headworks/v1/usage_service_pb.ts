@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headworks/v1/usage_service.proto.
  */
 export const file_headworks_v1_usage_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBoZWFkd29ya3MvdjEvdXNhZ2Vfc2VydmljZS5wcm90bxIMaGVhZHdvcmtzLnYxIoUECg1SZXF1ZXN0UmVjb3JkEgoKAmlkGAEgASgJEg4KBmtleV9pZBgCIAEoCRINCgVtb2RlbBgDIAEoCRIRCglzZXJ2ZWRfYnkYBCABKAkSLgoKc3RhcnRfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoHbGF0ZW5jeRgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhItCgdvdXRjb21lGAcgASgOMhwuaGVhZHdvcmtzLnYxLkF0dGVtcHRPdXRjb21lEiQKBnJlYXNvbhgIIAEoDjIULmhlYWR3b3Jrcy52MS5SZWFzb24SIgoFdXNhZ2UYCSABKAsyEy5oZWFkd29ya3MudjEuVXNhZ2USIgoFcm91dGUYCiABKAsyEy5oZWFkd29ya3MudjEuUm91dGUSDAoEdGFncxgLIAMoCRIPCgd1c2VyX2lkGAwgASgJEhAKCHRyYWNlX2lkGA0gASgJEjsKCG1ldGFkYXRhGA4gAygLMikuaGVhZHdvcmtzLnYxLlJlcXVlc3RSZWNvcmQuTWV0YWRhdGFFbnRyeRIQCghzdHJlYW1lZBgPIAEoCBIMCgRkb29yGBAgASgJGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLMAQoNUmVxdWVzdEZpbHRlchIOCgZrZXlfaWQYASABKAkSEQoJc2VydmVkX2J5GAIgASgJEi0KB291dGNvbWUYAyABKA4yHC5oZWFkd29ya3MudjEuQXR0ZW1wdE91dGNvbWUSLgoKc3RhcnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgsKA3RhZxgGIAEoCSK3AQoRUXVlcnlVc2FnZVJlcXVlc3QSKwoGZmlsdGVyGAEgASgLMhsuaGVhZHdvcmtzLnYxLlJlcXVlc3RGaWx0ZXISEAoIZ3JvdXBfYnkYAiADKAkSKwoIaW50ZXJ2YWwYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDwoHbWV0cmljcxgEIAMoCRIRCglwYWdlX3NpemUYBSABKAUSEgoKcGFnZV90b2tlbhgGIAEoCSJTChJRdWVyeVVzYWdlUmVzcG9uc2USJAoEcm93cxgBIAMoCzIWLmhlYWR3b3Jrcy52MS5Vc2FnZVJvdxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAki9wMKCFVzYWdlUm93EjAKBWdyb3VwGAEgAygLMiEuaGVhZHdvcmtzLnYxLlVzYWdlUm93Lkdyb3VwRW50cnkSLgoKc3RhcnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNcmVxdWVzdF9jb3VudBgDIAEoAxITCgtlcnJvcl9jb3VudBgEIAEoAxIiCgV1c2FnZRgFIAEoCzITLmhlYWR3b3Jrcy52MS5Vc2FnZRIWCg5mYWlsb3Zlcl9jb3VudBgGIAEoAxIbChNwcmljZV91bmtub3duX2NvdW50GAcgASgDEi4KC2xhdGVuY3lfcDUwGAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi4KC2xhdGVuY3lfcDk5GAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjoKF3RpbWVfdG9fZmlyc3RfdG9rZW5fcDUwGAogASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjoKF3RpbWVfdG9fZmlyc3RfdG9rZW5fcDk5GAsgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uGiwKCkdyb3VwRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJpChNMaXN0UmVxdWVzdHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEisKBmZpbHRlchgDIAEoCzIbLmhlYWR3b3Jrcy52MS5SZXF1ZXN0RmlsdGVyIl4KFExpc3RSZXF1ZXN0c1Jlc3BvbnNlEi0KCHJlcXVlc3RzGAEgAygLMhsuaGVhZHdvcmtzLnYxLlJlcXVlc3RSZWNvcmQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIh8KEUdldFJlcXVlc3RSZXF1ZXN0EgoKAmlkGAEgASgJIkIKEkdldFJlcXVlc3RSZXNwb25zZRIsCgdyZXF1ZXN0GAEgASgLMhsuaGVhZHdvcmtzLnYxLlJlcXVlc3RSZWNvcmQiQwoUV2F0Y2hSZXF1ZXN0c1JlcXVlc3QSKwoGZmlsdGVyGAEgASgLMhsuaGVhZHdvcmtzLnYxLlJlcXVlc3RGaWx0ZXIiRQoVV2F0Y2hSZXF1ZXN0c1Jlc3BvbnNlEiwKB3JlcXVlc3QYASABKAsyGy5oZWFkd29ya3MudjEuUmVxdWVzdFJlY29yZCJwChVFeHBvcnRSZXF1ZXN0c1JlcXVlc3QSKwoGZmlsdGVyGAEgASgLMhsuaGVhZHdvcmtzLnYxLlJlcXVlc3RGaWx0ZXISKgoGZm9ybWF0GAIgASgOMhouaGVhZHdvcmtzLnYxLkV4cG9ydEZvcm1hdCImChZFeHBvcnRSZXF1ZXN0c1Jlc3BvbnNlEgwKBGRhdGEYASABKAwqfQoMRXhwb3J0Rm9ybWF0Eh0KGUVYUE9SVF9GT1JNQVRfVU5TUEVDSUZJRUQQABIcChhFWFBPUlRfRk9STUFUX0pTT05fTElORVMQARIVChFFWFBPUlRfRk9STUFUX0NTVhACEhkKFUVYUE9SVF9GT1JNQVRfUEFSUVVFVBADMsIDCgxVc2FnZVNlcnZpY2USTwoKUXVlcnlVc2FnZRIfLmhlYWR3b3Jrcy52MS5RdWVyeVVzYWdlUmVxdWVzdBogLmhlYWR3b3Jrcy52MS5RdWVyeVVzYWdlUmVzcG9uc2USVQoMTGlzdFJlcXVlc3RzEiEuaGVhZHdvcmtzLnYxLkxpc3RSZXF1ZXN0c1JlcXVlc3QaIi5oZWFkd29ya3MudjEuTGlzdFJlcXVlc3RzUmVzcG9uc2USTwoKR2V0UmVxdWVzdBIfLmhlYWR3b3Jrcy52MS5HZXRSZXF1ZXN0UmVxdWVzdBogLmhlYWR3b3Jrcy52MS5HZXRSZXF1ZXN0UmVzcG9uc2USWgoNV2F0Y2hSZXF1ZXN0cxIiLmhlYWR3b3Jrcy52MS5XYXRjaFJlcXVlc3RzUmVxdWVzdBojLmhlYWR3b3Jrcy52MS5XYXRjaFJlcXVlc3RzUmVzcG9uc2UwARJdCg5FeHBvcnRSZXF1ZXN0cxIjLmhlYWR3b3Jrcy52MS5FeHBvcnRSZXF1ZXN0c1JlcXVlc3QaJC5oZWFkd29ya3MudjEuRXhwb3J0UmVxdWVzdHNSZXNwb25zZTABYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_headworks_v1_reason, file_headworks_v1_usage]);
+  fileDesc("CiBoZWFkd29ya3MvdjEvdXNhZ2Vfc2VydmljZS5wcm90bxIMaGVhZHdvcmtzLnYxIpgECg1SZXF1ZXN0UmVjb3JkEgoKAmlkGAEgASgJEg4KBmtleV9pZBgCIAEoCRINCgVtb2RlbBgDIAEoCRIRCglzZXJ2ZWRfYnkYBCABKAkSLgoKc3RhcnRfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoHbGF0ZW5jeRgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhItCgdvdXRjb21lGAcgASgOMhwuaGVhZHdvcmtzLnYxLkF0dGVtcHRPdXRjb21lEiQKBnJlYXNvbhgIIAEoDjIULmhlYWR3b3Jrcy52MS5SZWFzb24SIgoFdXNhZ2UYCSABKAsyEy5oZWFkd29ya3MudjEuVXNhZ2USIgoFcm91dGUYCiABKAsyEy5oZWFkd29ya3MudjEuUm91dGUSDAoEdGFncxgLIAMoCRIPCgd1c2VyX2lkGAwgASgJEhAKCHRyYWNlX2lkGA0gASgJEjsKCG1ldGFkYXRhGA4gAygLMikuaGVhZHdvcmtzLnYxLlJlcXVlc3RSZWNvcmQuTWV0YWRhdGFFbnRyeRIQCghzdHJlYW1lZBgPIAEoCBIMCgRkb29yGBAgASgJEhEKCWdyb3VwX2lkcxgRIAMoCRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEisAMKDVJlcXVlc3RGaWx0ZXISDgoGa2V5X2lkGAEgASgJEhEKCXNlcnZlZF9ieRgCIAEoCRItCgdvdXRjb21lGAMgASgOMhwuaGVhZHdvcmtzLnYxLkF0dGVtcHRPdXRjb21lEi4KCnN0YXJ0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBILCgN0YWcYBiABKAkSEAoIZ3JvdXBfaWQYByABKAkSDQoFbW9kZWwYCCABKAkSDgoGcG9saWN5GAkgASgJEg8KB3VzZXJfaWQYCiABKAkSJAoGcmVhc29uGAsgASgOMhQuaGVhZHdvcmtzLnYxLlJlYXNvbhIMCgRkb29yGAwgASgJEjsKCG1ldGFkYXRhGA0gAygLMikuaGVhZHdvcmtzLnYxLlJlcXVlc3RGaWx0ZXIuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi3gEKEVF1ZXJ5VXNhZ2VSZXF1ZXN0EisKBmZpbHRlchgBIAEoCzIbLmhlYWR3b3Jrcy52MS5SZXF1ZXN0RmlsdGVyEhAKCGdyb3VwX2J5GAIgAygJEisKCGludGVydmFsGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg8KB21ldHJpY3MYBCADKAkSEQoJcGFnZV9zaXplGAUgASgFEhIKCnBhZ2VfdG9rZW4YBiABKAkSJQoEc3RlcBgHIAEoDjIXLmhlYWR3b3Jrcy52MS5Vc2FnZVN0ZXAilQEKElF1ZXJ5VXNhZ2VSZXNwb25zZRIkCgRyb3dzGAEgAygLMhYuaGVhZHdvcmtzLnYxLlVzYWdlUm93EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIkChdwcm9qZWN0ZWRfY29zdF9uYW5vX3VzZBgDIAEoA0gAiAEBQhoKGF9wcm9qZWN0ZWRfY29zdF9uYW5vX3VzZCKRCQoIVXNhZ2VSb3cSMAoFZ3JvdXAYASADKAsyIS5oZWFkd29ya3MudjEuVXNhZ2VSb3cuR3JvdXBFbnRyeRIuCgpzdGFydF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1yZXF1ZXN0X2NvdW50GAMgASgDEhMKC2Vycm9yX2NvdW50GAQgASgDEiIKBXVzYWdlGAUgASgLMhMuaGVhZHdvcmtzLnYxLlVzYWdlEhYKDmZhaWxvdmVyX2NvdW50GAYgASgDEhsKE3ByaWNlX3Vua25vd25fY291bnQYByABKAMSLgoLbGF0ZW5jeV9wNTAYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLgoLbGF0ZW5jeV9wOTkYCSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SOgoXdGltZV90b19maXJzdF90b2tlbl9wNTAYCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SOgoXdGltZV90b19maXJzdF90b2tlbl9wOTkYCyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLgoLbGF0ZW5jeV9wOTAYDCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLgoLbGF0ZW5jeV9wOTUYDSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SOgoXdGltZV90b19maXJzdF90b2tlbl9wOTAYDiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SOgoXdGltZV90b19maXJzdF90b2tlbl9wOTUYDyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SHQoVdG9rZW5zX3Blcl9zZWNvbmRfcDUwGBAgASgBEh0KFXRva2Vuc19wZXJfc2Vjb25kX3AxMBgRIAEoARIXCg9jYW5jZWxsZWRfY291bnQYEiABKAMSEwoLaGVkZ2VfY291bnQYEyABKAMSGwoTZ3VhcmRyYWlsX2hpdF9jb3VudBgUIAEoAxIXCg9jYWNoZV9oaXRfY291bnQYFSABKAMSFQoNYXR0ZW1wdF9jb3VudBgWIAEoAxIcChRmYWlsZWRfYXR0ZW1wdF9jb3VudBgXIAEoAxIjChtjb3N0X3dpdGhvdXRfY2FjaGVfbmFub191c2QYGCABKAMSFgoOY2FjaGVfaGl0X3JhdGUYGSABKAESGAoQY2FjaGVfdG9rZW5fcmF0ZRgaIAEoARIVCg1mYWlsb3Zlcl9yYXRlGBsgASgBEkQKEGVycm9yc19ieV9yZWFzb24YHCADKAsyKi5oZWFkd29ya3MudjEuVXNhZ2VSb3cuRXJyb3JzQnlSZWFzb25FbnRyeRosCgpHcm91cEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaNQoTRXJyb3JzQnlSZWFzb25FbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAM6AjgBImkKE0xpc3RSZXF1ZXN0c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSKwoGZmlsdGVyGAMgASgLMhsuaGVhZHdvcmtzLnYxLlJlcXVlc3RGaWx0ZXIiXgoUTGlzdFJlcXVlc3RzUmVzcG9uc2USLQoIcmVxdWVzdHMYASADKAsyGy5oZWFkd29ya3MudjEuUmVxdWVzdFJlY29yZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiHwoRR2V0UmVxdWVzdFJlcXVlc3QSCgoCaWQYASABKAkiQgoSR2V0UmVxdWVzdFJlc3BvbnNlEiwKB3JlcXVlc3QYASABKAsyGy5oZWFkd29ya3MudjEuUmVxdWVzdFJlY29yZCJDChRXYXRjaFJlcXVlc3RzUmVxdWVzdBIrCgZmaWx0ZXIYASABKAsyGy5oZWFkd29ya3MudjEuUmVxdWVzdEZpbHRlciJdChVXYXRjaFJlcXVlc3RzUmVzcG9uc2USLAoHcmVxdWVzdBgBIAEoCzIbLmhlYWR3b3Jrcy52MS5SZXF1ZXN0UmVjb3JkEhYKDm1pc3NlZF93aW5kb3dzGAIgASgDInAKFUV4cG9ydFJlcXVlc3RzUmVxdWVzdBIrCgZmaWx0ZXIYASABKAsyGy5oZWFkd29ya3MudjEuUmVxdWVzdEZpbHRlchIqCgZmb3JtYXQYAiABKA4yGi5oZWFkd29ya3MudjEuRXhwb3J0Rm9ybWF0IiYKFkV4cG9ydFJlcXVlc3RzUmVzcG9uc2USDAoEZGF0YRgBIAEoDCp9CglVc2FnZVN0ZXASGgoWVVNBR0VfU1RFUF9VTlNQRUNJRklFRBAAEhUKEVVTQUdFX1NURVBfTUlOVVRFEAESEwoPVVNBR0VfU1RFUF9IT1VSEAISEgoOVVNBR0VfU1RFUF9EQVkQAxIUChBVU0FHRV9TVEVQX01PTlRIEAQqfQoMRXhwb3J0Rm9ybWF0Eh0KGUVYUE9SVF9GT1JNQVRfVU5TUEVDSUZJRUQQABIcChhFWFBPUlRfRk9STUFUX0pTT05fTElORVMQARIVChFFWFBPUlRfRk9STUFUX0NTVhACEhkKFUVYUE9SVF9GT1JNQVRfUEFSUVVFVBADMsIDCgxVc2FnZVNlcnZpY2USTwoKUXVlcnlVc2FnZRIfLmhlYWR3b3Jrcy52MS5RdWVyeVVzYWdlUmVxdWVzdBogLmhlYWR3b3Jrcy52MS5RdWVyeVVzYWdlUmVzcG9uc2USVQoMTGlzdFJlcXVlc3RzEiEuaGVhZHdvcmtzLnYxLkxpc3RSZXF1ZXN0c1JlcXVlc3QaIi5oZWFkd29ya3MudjEuTGlzdFJlcXVlc3RzUmVzcG9uc2USTwoKR2V0UmVxdWVzdBIfLmhlYWR3b3Jrcy52MS5HZXRSZXF1ZXN0UmVxdWVzdBogLmhlYWR3b3Jrcy52MS5HZXRSZXF1ZXN0UmVzcG9uc2USWgoNV2F0Y2hSZXF1ZXN0cxIiLmhlYWR3b3Jrcy52MS5XYXRjaFJlcXVlc3RzUmVxdWVzdBojLmhlYWR3b3Jrcy52MS5XYXRjaFJlcXVlc3RzUmVzcG9uc2UwARJdCg5FeHBvcnRSZXF1ZXN0cxIjLmhlYWR3b3Jrcy52MS5FeHBvcnRSZXF1ZXN0c1JlcXVlc3QaJC5oZWFkd29ya3MudjEuRXhwb3J0UmVxdWVzdHNSZXNwb25zZTABYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_headworks_v1_reason, file_headworks_v1_usage]);
 
 /**
  * The record of one call.
@@ -132,11 +132,18 @@ export type RequestRecord = Message<"headworks.v1.RequestRecord"> & {
   streamed: boolean;
 
   /**
-   * The door it came by: `grpc` or `rest-chat`.
+   * The door it came by: `grpc`, `rest-chat`, `rest-responses`, `rest-messages`, `rest-embeddings`, ...
    *
    * @generated from field: string door = 16;
    */
   door: string;
+
+  /**
+   * The groups of the key when the call was made, nearest first.
+   *
+   * @generated from field: repeated string group_ids = 17;
+   */
+  groupIds: string[];
 };
 
 /**
@@ -193,6 +200,55 @@ export type RequestFilter = Message<"headworks.v1.RequestFilter"> & {
    * @generated from field: string tag = 6;
    */
   tag: string;
+
+  /**
+   * Only calls of keys in this group or in one below it. Empty: all.
+   *
+   * @generated from field: string group_id = 7;
+   */
+  groupId: string;
+
+  /**
+   * Only calls that asked for this model. Empty: all.
+   *
+   * @generated from field: string model = 8;
+   */
+  model: string;
+
+  /**
+   * Only calls that went by this policy. Empty: all.
+   *
+   * @generated from field: string policy = 9;
+   */
+  policy: string;
+
+  /**
+   * Only calls of this user of the application. Empty: all.
+   *
+   * @generated from field: string user_id = 10;
+   */
+  userId: string;
+
+  /**
+   * Only calls that failed for this reason. UNSPECIFIED: all.
+   *
+   * @generated from field: headworks.v1.Reason reason = 11;
+   */
+  reason: Reason;
+
+  /**
+   * Only calls that came by this door. Empty: all.
+   *
+   * @generated from field: string door = 12;
+   */
+  door: string;
+
+  /**
+   * Only calls with these values in their metadata. Empty: all.
+   *
+   * @generated from field: map<string, string> metadata = 13;
+   */
+  metadata: { [key: string]: string };
 };
 
 /**
@@ -209,29 +265,31 @@ export const RequestFilterSchema: GenMessage<RequestFilter> = /*@__PURE__*/
  */
 export type QueryUsageRequest = Message<"headworks.v1.QueryUsageRequest"> & {
   /**
-   * Over which calls.
+   * Over which calls. Without a start: those of the last 30 days, in steps of minutes of the last 6 hours, of hours of
+   * the last 7 days, of months of the last year. Times are rounded outwards to minutes.
    *
    * @generated from field: headworks.v1.RequestFilter filter = 1;
    */
   filter?: RequestFilter | undefined;
 
   /**
-   * By what: `key`, `group`, `model`, `served_by`, `provider`, `policy`, `tag`, `user`, `outcome`, `metadata.NAME`.
+   * By what: `key`, `group`, `model`, `served_by`, `provider`, `policy`, `tag`, `user`, `outcome`, `reason`,
+   * `attempt_reason`, `door`, `metadata.NAME`. A call with several tags counts for each; one without any for none.
    *
    * @generated from field: repeated string group_by = 2;
    */
   groupBy: string[];
 
   /**
-   * In steps of: one minute, hour, day. Absent: one sum.
+   * In steps of: one minute, hour, day. Absent: one sum. `step` says the same and months.
    *
    * @generated from field: google.protobuf.Duration interval = 3;
    */
   interval?: Duration | undefined;
 
   /**
-   * What to sum: `requests`, `errors`, `failovers`, `tokens`, `cost`, `saved`, `latency`, `time_to_first_token`.
-   * Empty: all. What is not asked for is left out of the rows.
+   * What to sum: `requests`, `errors`, `failovers`, `tokens`, `cost`, `saved`, `latency`, `time_to_first_token`,
+   * `tokens_per_second`, `errors_by_reason`. Empty: all but the last. What is not asked for is left out of the rows.
    *
    * @generated from field: repeated string metrics = 4;
    */
@@ -250,6 +308,13 @@ export type QueryUsageRequest = Message<"headworks.v1.QueryUsageRequest"> & {
    * @generated from field: string page_token = 6;
    */
   pageToken: string;
+
+  /**
+   * In steps of what, by UTC. UNSPECIFIED: as `interval` says.
+   *
+   * @generated from field: headworks.v1.UsageStep step = 7;
+   */
+  step: UsageStep;
 };
 
 /**
@@ -278,6 +343,13 @@ export type QueryUsageResponse = Message<"headworks.v1.QueryUsageResponse"> & {
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
+
+  /**
+   * Cost at the end of the time asked for, markup included, if it goes on as it did until now. Absent: that time is over, or has not begun.
+   *
+   * @generated from field: optional int64 projected_cost_nano_usd = 3;
+   */
+  projectedCostNanoUsd?: bigint | undefined;
 };
 
 /**
@@ -369,6 +441,125 @@ export type UsageRow = Message<"headworks.v1.UsageRow"> & {
    * @generated from field: google.protobuf.Duration time_to_first_token_p99 = 11;
    */
   timeToFirstTokenP99?: Duration | undefined;
+
+  /**
+   * 90th percentile of latency.
+   *
+   * @generated from field: google.protobuf.Duration latency_p90 = 12;
+   */
+  latencyP90?: Duration | undefined;
+
+  /**
+   * 95th percentile of latency.
+   *
+   * @generated from field: google.protobuf.Duration latency_p95 = 13;
+   */
+  latencyP95?: Duration | undefined;
+
+  /**
+   * 90th percentile of time to first token.
+   *
+   * @generated from field: google.protobuf.Duration time_to_first_token_p90 = 14;
+   */
+  timeToFirstTokenP90?: Duration | undefined;
+
+  /**
+   * 95th percentile of time to first token.
+   *
+   * @generated from field: google.protobuf.Duration time_to_first_token_p95 = 15;
+   */
+  timeToFirstTokenP95?: Duration | undefined;
+
+  /**
+   * Output tokens per second after the first token: half of the answers were faster. 0: unknown.
+   *
+   * @generated from field: double tokens_per_second_p50 = 16;
+   */
+  tokensPerSecondP50: number;
+
+  /**
+   * Output tokens per second after the first token: nine of ten answers were faster. 0: unknown.
+   *
+   * @generated from field: double tokens_per_second_p10 = 17;
+   */
+  tokensPerSecondP10: number;
+
+  /**
+   * How many their caller gave up; not among the errors.
+   *
+   * @generated from field: int64 cancelled_count = 18;
+   */
+  cancelledCount: bigint;
+
+  /**
+   * How many had a second attempt beside a first.
+   *
+   * @generated from field: int64 hedge_count = 19;
+   */
+  hedgeCount: bigint;
+
+  /**
+   * How many a guardrail stopped or edited.
+   *
+   * @generated from field: int64 guardrail_hit_count = 20;
+   */
+  guardrailHitCount: bigint;
+
+  /**
+   * How many read from a prompt cache.
+   *
+   * @generated from field: int64 cache_hit_count = 21;
+   */
+  cacheHitCount: bigint;
+
+  /**
+   * Attempts.
+   *
+   * @generated from field: int64 attempt_count = 22;
+   */
+  attemptCount: bigint;
+
+  /**
+   * Attempts that did not serve.
+   *
+   * @generated from field: int64 failed_attempt_count = 23;
+   */
+  failedAttemptCount: bigint;
+
+  /**
+   * What the same calls would have cost without prompt caches, billionths of a US dollar.
+   *
+   * @generated from field: int64 cost_without_cache_nano_usd = 24;
+   */
+  costWithoutCacheNanoUsd: bigint;
+
+  /**
+   * Share of calls that read from a prompt cache, 0 to 1.
+   *
+   * @generated from field: double cache_hit_rate = 25;
+   */
+  cacheHitRate: number;
+
+  /**
+   * Share of input tokens that were read from a prompt cache, 0 to 1.
+   *
+   * @generated from field: double cache_token_rate = 26;
+   */
+  cacheTokenRate: number;
+
+  /**
+   * Share of calls that needed another target than their first, 0 to 1.
+   *
+   * @generated from field: double failover_rate = 27;
+   */
+  failoverRate: number;
+
+  /**
+   * How many failed for each reason, by the reason's name without its prefix.
+   *
+   * @generated from field: map<string, int64> errors_by_reason = 28;
+   */
+  errorsByReason: { [key: string]: bigint };
 };
 
 /**
@@ -511,11 +702,18 @@ export const WatchRequestsRequestSchema: GenMessage<WatchRequestsRequest> = /*@_
  */
 export type WatchRequestsResponse = Message<"headworks.v1.WatchRequestsResponse"> & {
   /**
-   * The call.
+   * The call. Absent where calls were missed.
    *
    * @generated from field: headworks.v1.RequestRecord request = 1;
    */
   request?: RequestRecord | undefined;
+
+  /**
+   * The reader was too slow, and this many commits' calls were not told.
+   *
+   * @generated from field: int64 missed_windows = 2;
+   */
+  missedWindows: bigint;
 };
 
 /**
@@ -575,6 +773,54 @@ export const ExportRequestsResponseSchema: GenMessage<ExportRequestsResponse> = 
   messageDesc(file_headworks_v1_usage_service, 12);
 
 /**
+ * The length of a step.
+ *
+ * @generated from enum headworks.v1.UsageStep
+ */
+export enum UsageStep {
+  /**
+   * One sum.
+   *
+   * @generated from enum value: USAGE_STEP_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Minutes; they are kept for `ledger.minute_days`.
+   *
+   * @generated from enum value: USAGE_STEP_MINUTE = 1;
+   */
+  MINUTE = 1,
+
+  /**
+   * Hours; they are kept for `ledger.hour_days`.
+   *
+   * @generated from enum value: USAGE_STEP_HOUR = 2;
+   */
+  HOUR = 2,
+
+  /**
+   * Days.
+   *
+   * @generated from enum value: USAGE_STEP_DAY = 3;
+   */
+  DAY = 3,
+
+  /**
+   * Calendar months.
+   *
+   * @generated from enum value: USAGE_STEP_MONTH = 4;
+   */
+  MONTH = 4,
+}
+
+/**
+ * Describes the enum headworks.v1.UsageStep.
+ */
+export const UsageStepSchema: GenEnum<UsageStep> = /*@__PURE__*/
+  enumDesc(file_headworks_v1_usage_service, 0);
+
+/**
  * The form of an export.
  *
  * @generated from enum headworks.v1.ExportFormat
@@ -613,7 +859,7 @@ export enum ExportFormat {
  * Describes the enum headworks.v1.ExportFormat.
  */
 export const ExportFormatSchema: GenEnum<ExportFormat> = /*@__PURE__*/
-  enumDesc(file_headworks_v1_usage_service, 0);
+  enumDesc(file_headworks_v1_usage_service, 1);
 
 /**
  * Tells what was called and what it cost. A key sees its own calls, an admin sees all.
@@ -622,8 +868,9 @@ export const ExportFormatSchema: GenEnum<ExportFormat> = /*@__PURE__*/
  */
 export const UsageService: GenService<{
   /**
-   * Sums over calls. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, INVALID_REQUEST for an unknown metric or group.
+   * Sums over calls. Rows come by step, then by group. A call counts where it ended; tokens and money of an attempt
+   * that another came after count at that attempt's provider and model.
+   * Errors: INVALID_REQUEST for an unknown metric or group, PERMISSION_DENIED for another key's calls.
    *
    * @generated from rpc headworks.v1.UsageService.QueryUsage
    */
@@ -655,8 +902,9 @@ export const UsageService: GenService<{
     output: typeof GetRequestResponseSchema;
   },
   /**
-   * Tells of calls as they end. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, PERMISSION_DENIED for another key's calls.
+   * Tells of calls once their records are on disk, from now on. A reader that is too slow misses calls and is told so
+   * by `missed_windows`.
+   * Errors: PERMISSION_DENIED for another key's calls.
    *
    * @generated from rpc headworks.v1.UsageService.WatchRequests
    */
@@ -666,8 +914,8 @@ export const UsageService: GenService<{
     output: typeof WatchRequestsResponseSchema;
   },
   /**
-   * Writes out calls. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, PERMISSION_DENIED for another key's calls.
+   * Writes out calls, oldest first. The pieces' bytes, one after the other, are the file.
+   * Errors: PERMISSION_DENIED for another key's calls.
    *
    * @generated from rpc headworks.v1.UsageService.ExportRequests
    */

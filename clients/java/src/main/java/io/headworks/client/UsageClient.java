@@ -13,16 +13,18 @@ public final class UsageClient {
   }
 
   /**
-   * Sums over calls. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, INVALID_REQUEST for an unknown metric or group.
+   * Sums over calls. Rows come by step, then by group. A call counts where it ended; tokens and money of an attempt
+   * that another came after count at that attempt's provider and model.
+   * Errors: INVALID_REQUEST for an unknown metric or group, PERMISSION_DENIED for another key's calls.
    */
   public Pager<io.headworks.v1.UsageRow, io.headworks.v1.QueryUsageResponse> queryUsage(io.headworks.v1.QueryUsageRequest request) {
     return queryUsage(request, RequestOptions.DEFAULT);
   }
 
   /**
-   * Sums over calls. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, INVALID_REQUEST for an unknown metric or group.
+   * Sums over calls. Rows come by step, then by group. A call counts where it ended; tokens and money of an attempt
+   * that another came after count at that attempt's provider and model.
+   * Errors: INVALID_REQUEST for an unknown metric or group, PERMISSION_DENIED for another key's calls.
    */
   public Pager<io.headworks.v1.UsageRow, io.headworks.v1.QueryUsageResponse> queryUsage(io.headworks.v1.QueryUsageRequest request, RequestOptions options) {
     return new Pager<>(
@@ -69,32 +71,34 @@ public final class UsageClient {
   }
 
   /**
-   * Tells of calls as they end. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, PERMISSION_DENIED for another key's calls.
+   * Tells of calls once their records are on disk, from now on. A reader that is too slow misses calls and is told so
+   * by <code>missed_windows</code>.
+   * Errors: PERMISSION_DENIED for another key's calls.
    */
   public Answers<io.headworks.v1.WatchRequestsResponse> watchRequests(io.headworks.v1.WatchRequestsRequest request) {
     return watchRequests(request, RequestOptions.DEFAULT);
   }
 
   /**
-   * Tells of calls as they end. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, PERMISSION_DENIED for another key's calls.
+   * Tells of calls once their records are on disk, from now on. A reader that is too slow misses calls and is told so
+   * by <code>missed_windows</code>.
+   * Errors: PERMISSION_DENIED for another key's calls.
    */
   public Answers<io.headworks.v1.WatchRequestsResponse> watchRequests(io.headworks.v1.WatchRequestsRequest request, RequestOptions options) {
     return core.stream(UsageServiceGrpc.getWatchRequestsMethod(), request, true, options);
   }
 
   /**
-   * Writes out calls. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, PERMISSION_DENIED for another key's calls.
+   * Writes out calls, oldest first. The pieces' bytes, one after the other, are the file.
+   * Errors: PERMISSION_DENIED for another key's calls.
    */
   public Answers<io.headworks.v1.ExportRequestsResponse> exportRequests(io.headworks.v1.ExportRequestsRequest request) {
     return exportRequests(request, RequestOptions.DEFAULT);
   }
 
   /**
-   * Writes out calls. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, PERMISSION_DENIED for another key's calls.
+   * Writes out calls, oldest first. The pieces' bytes, one after the other, are the file.
+   * Errors: PERMISSION_DENIED for another key's calls.
    */
   public Answers<io.headworks.v1.ExportRequestsResponse> exportRequests(io.headworks.v1.ExportRequestsRequest request, RequestOptions options) {
     return core.stream(UsageServiceGrpc.getExportRequestsMethod(), request, true, options);
