@@ -65,7 +65,8 @@ type Client struct {
 	Chat Chat
 	// Turns texts into vectors.
 	Embeddings Embeddings
-	// Manages keys, groups and budgets. Needs the role ADMIN, but for a key that reads itself.
+	// Manages keys, groups and budgets. Needs the role ADMIN or KEY_MANAGER, to read READER too, but for a key that reads
+	// itself. A key manager makes and changes no key with the role ADMIN or KEY_MANAGER.
 	Keys Keys
 	// Tells which models and providers there are.
 	Models Models
@@ -138,6 +139,8 @@ var idempotent = map[string]bool{
 	"/headworks.v1.KeyService/GetGroup":              true,
 	"/headworks.v1.KeyService/ListGroups":            true,
 	"/headworks.v1.KeyService/GetBudget":             true,
+	"/headworks.v1.KeyService/ListAlerts":            true,
+	"/headworks.v1.KeyService/WatchAlerts":           true,
 	"/headworks.v1.ModelService/ListModels":          true,
 	"/headworks.v1.ModelService/GetModel":            true,
 	"/headworks.v1.ModelService/ListProviders":       true,
@@ -185,7 +188,8 @@ type Chat struct{ v1.ChatServiceClient }
 // Turns texts into vectors.
 type Embeddings struct{ v1.EmbeddingServiceClient }
 
-// Manages keys, groups and budgets. Needs the role ADMIN, but for a key that reads itself.
+// Manages keys, groups and budgets. Needs the role ADMIN or KEY_MANAGER, to read READER too, but for a key that reads
+// itself. A key manager makes and changes no key with the role ADMIN or KEY_MANAGER.
 type Keys struct{ v1.KeyServiceClient }
 
 // ListKeysAll walks all pages of ListKeys.
@@ -202,6 +206,14 @@ func (s Keys) ListGroupsAll(ctx context.Context, request *v1.ListGroupsRequest, 
 		func(q *v1.ListGroupsRequest, token string) { q.PageToken = token },
 		func(q *v1.ListGroupsRequest) (*v1.ListGroupsResponse, error) { return s.ListGroups(ctx, q, options...) },
 		func(p *v1.ListGroupsResponse) []*v1.Group { return p.GetGroups() })
+}
+
+// ListAlertsAll walks all pages of ListAlerts.
+func (s Keys) ListAlertsAll(ctx context.Context, request *v1.ListAlertsRequest, options ...grpc.CallOption) iter.Seq2[*v1.Alert, error] {
+	return walk(request,
+		func(q *v1.ListAlertsRequest, token string) { q.PageToken = token },
+		func(q *v1.ListAlertsRequest) (*v1.ListAlertsResponse, error) { return s.ListAlerts(ctx, q, options...) },
+		func(p *v1.ListAlertsResponse) []*v1.Alert { return p.GetAlerts() })
 }
 
 // Tells which models and providers there are.

@@ -26,6 +26,124 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// What a rate limit counts.
+type RateUnit int32
+
+const (
+	// Nothing; an error.
+	RateUnit_RATE_UNIT_UNSPECIFIED RateUnit = 0
+	// Calls.
+	RateUnit_RATE_UNIT_REQUESTS RateUnit = 1
+	// Tokens read and written. What a call may use is reserved when it begins and corrected when it ends.
+	RateUnit_RATE_UNIT_TOKENS RateUnit = 2
+	// Calls under way.
+	RateUnit_RATE_UNIT_CONCURRENT_CALLS RateUnit = 3
+)
+
+// Enum value maps for RateUnit.
+var (
+	RateUnit_name = map[int32]string{
+		0: "RATE_UNIT_UNSPECIFIED",
+		1: "RATE_UNIT_REQUESTS",
+		2: "RATE_UNIT_TOKENS",
+		3: "RATE_UNIT_CONCURRENT_CALLS",
+	}
+	RateUnit_value = map[string]int32{
+		"RATE_UNIT_UNSPECIFIED":      0,
+		"RATE_UNIT_REQUESTS":         1,
+		"RATE_UNIT_TOKENS":           2,
+		"RATE_UNIT_CONCURRENT_CALLS": 3,
+	}
+)
+
+func (x RateUnit) Enum() *RateUnit {
+	p := new(RateUnit)
+	*p = x
+	return p
+}
+
+func (x RateUnit) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RateUnit) Descriptor() protoreflect.EnumDescriptor {
+	return file_headworks_v1_key_service_proto_enumTypes[0].Descriptor()
+}
+
+func (RateUnit) Type() protoreflect.EnumType {
+	return &file_headworks_v1_key_service_proto_enumTypes[0]
+}
+
+func (x RateUnit) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RateUnit.Descriptor instead.
+func (RateUnit) EnumDescriptor() ([]byte, []int) {
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{0}
+}
+
+// The time over which a rate limit counts; it slides.
+type RateWindow int32
+
+const (
+	// The same as MINUTE.
+	RateWindow_RATE_WINDOW_UNSPECIFIED RateWindow = 0
+	// A second.
+	RateWindow_RATE_WINDOW_SECOND RateWindow = 1
+	// A minute.
+	RateWindow_RATE_WINDOW_MINUTE RateWindow = 2
+	// An hour.
+	RateWindow_RATE_WINDOW_HOUR RateWindow = 3
+	// A day.
+	RateWindow_RATE_WINDOW_DAY RateWindow = 4
+)
+
+// Enum value maps for RateWindow.
+var (
+	RateWindow_name = map[int32]string{
+		0: "RATE_WINDOW_UNSPECIFIED",
+		1: "RATE_WINDOW_SECOND",
+		2: "RATE_WINDOW_MINUTE",
+		3: "RATE_WINDOW_HOUR",
+		4: "RATE_WINDOW_DAY",
+	}
+	RateWindow_value = map[string]int32{
+		"RATE_WINDOW_UNSPECIFIED": 0,
+		"RATE_WINDOW_SECOND":      1,
+		"RATE_WINDOW_MINUTE":      2,
+		"RATE_WINDOW_HOUR":        3,
+		"RATE_WINDOW_DAY":         4,
+	}
+)
+
+func (x RateWindow) Enum() *RateWindow {
+	p := new(RateWindow)
+	*p = x
+	return p
+}
+
+func (x RateWindow) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RateWindow) Descriptor() protoreflect.EnumDescriptor {
+	return file_headworks_v1_key_service_proto_enumTypes[1].Descriptor()
+}
+
+func (RateWindow) Type() protoreflect.EnumType {
+	return &file_headworks_v1_key_service_proto_enumTypes[1]
+}
+
+func (x RateWindow) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RateWindow.Descriptor instead.
+func (RateWindow) EnumDescriptor() ([]byte, []int) {
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{1}
+}
+
 // What a key may do.
 type KeyRole int32
 
@@ -36,9 +154,9 @@ const (
 	KeyRole_KEY_ROLE_ADMIN KeyRole = 1
 	// Calls models, reads itself and its own usage.
 	KeyRole_KEY_ROLE_CALLER KeyRole = 2
-	// Manages keys. Not served by this version.
+	// Makes, changes and ends keys and groups, but for keys with the role ADMIN or KEY_MANAGER.
 	KeyRole_KEY_ROLE_KEY_MANAGER KeyRole = 3
-	// Reads usage of all. Not served by this version.
+	// Reads keys, groups, policies, budgets and usage of all.
 	KeyRole_KEY_ROLE_READER KeyRole = 4
 )
 
@@ -71,11 +189,11 @@ func (x KeyRole) String() string {
 }
 
 func (KeyRole) Descriptor() protoreflect.EnumDescriptor {
-	return file_headworks_v1_key_service_proto_enumTypes[0].Descriptor()
+	return file_headworks_v1_key_service_proto_enumTypes[2].Descriptor()
 }
 
 func (KeyRole) Type() protoreflect.EnumType {
-	return &file_headworks_v1_key_service_proto_enumTypes[0]
+	return &file_headworks_v1_key_service_proto_enumTypes[2]
 }
 
 func (x KeyRole) Number() protoreflect.EnumNumber {
@@ -84,7 +202,7 @@ func (x KeyRole) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use KeyRole.Descriptor instead.
 func (KeyRole) EnumDescriptor() ([]byte, []int) {
-	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{0}
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{2}
 }
 
 // A key's standing.
@@ -128,11 +246,11 @@ func (x KeyState) String() string {
 }
 
 func (KeyState) Descriptor() protoreflect.EnumDescriptor {
-	return file_headworks_v1_key_service_proto_enumTypes[1].Descriptor()
+	return file_headworks_v1_key_service_proto_enumTypes[3].Descriptor()
 }
 
 func (KeyState) Type() protoreflect.EnumType {
-	return &file_headworks_v1_key_service_proto_enumTypes[1]
+	return &file_headworks_v1_key_service_proto_enumTypes[3]
 }
 
 func (x KeyState) Number() protoreflect.EnumNumber {
@@ -141,7 +259,61 @@ func (x KeyState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use KeyState.Descriptor instead.
 func (KeyState) EnumDescriptor() ([]byte, []int) {
-	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{1}
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{3}
+}
+
+// What becomes of a call when what is left of a budget does not cover the most it can cost.
+type BudgetFit int32
+
+const (
+	// As the gateway's configuration says (`budget.fit`).
+	BudgetFit_BUDGET_FIT_UNSPECIFIED BudgetFit = 0
+	// Its `max_tokens` is lowered to what is left, and the answer says so. Not below 256, not for calls that reason or
+	// that must follow a JSON Schema: those are refused.
+	BudgetFit_BUDGET_FIT_LOWER BudgetFit = 1
+	// It is refused.
+	BudgetFit_BUDGET_FIT_REFUSE BudgetFit = 2
+)
+
+// Enum value maps for BudgetFit.
+var (
+	BudgetFit_name = map[int32]string{
+		0: "BUDGET_FIT_UNSPECIFIED",
+		1: "BUDGET_FIT_LOWER",
+		2: "BUDGET_FIT_REFUSE",
+	}
+	BudgetFit_value = map[string]int32{
+		"BUDGET_FIT_UNSPECIFIED": 0,
+		"BUDGET_FIT_LOWER":       1,
+		"BUDGET_FIT_REFUSE":      2,
+	}
+)
+
+func (x BudgetFit) Enum() *BudgetFit {
+	p := new(BudgetFit)
+	*p = x
+	return p
+}
+
+func (x BudgetFit) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (BudgetFit) Descriptor() protoreflect.EnumDescriptor {
+	return file_headworks_v1_key_service_proto_enumTypes[4].Descriptor()
+}
+
+func (BudgetFit) Type() protoreflect.EnumType {
+	return &file_headworks_v1_key_service_proto_enumTypes[4]
+}
+
+func (x BudgetFit) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use BudgetFit.Descriptor instead.
+func (BudgetFit) EnumDescriptor() ([]byte, []int) {
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{4}
 }
 
 // A budget's window, by the calendar in UTC.
@@ -189,11 +361,11 @@ func (x BudgetWindow) String() string {
 }
 
 func (BudgetWindow) Descriptor() protoreflect.EnumDescriptor {
-	return file_headworks_v1_key_service_proto_enumTypes[2].Descriptor()
+	return file_headworks_v1_key_service_proto_enumTypes[5].Descriptor()
 }
 
 func (BudgetWindow) Type() protoreflect.EnumType {
-	return &file_headworks_v1_key_service_proto_enumTypes[2]
+	return &file_headworks_v1_key_service_proto_enumTypes[5]
 }
 
 func (x BudgetWindow) Number() protoreflect.EnumNumber {
@@ -202,7 +374,64 @@ func (x BudgetWindow) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use BudgetWindow.Descriptor instead.
 func (BudgetWindow) EnumDescriptor() ([]byte, []int) {
-	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{2}
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{5}
+}
+
+// How far the delivery of an alert is.
+type AlertDelivery int32
+
+const (
+	// There is no webhook.
+	AlertDelivery_ALERT_DELIVERY_UNSPECIFIED AlertDelivery = 0
+	// It will be tried, or tried again.
+	AlertDelivery_ALERT_DELIVERY_PENDING AlertDelivery = 1
+	// The webhook took it.
+	AlertDelivery_ALERT_DELIVERY_DELIVERED AlertDelivery = 2
+	// It was given up.
+	AlertDelivery_ALERT_DELIVERY_FAILED AlertDelivery = 3
+)
+
+// Enum value maps for AlertDelivery.
+var (
+	AlertDelivery_name = map[int32]string{
+		0: "ALERT_DELIVERY_UNSPECIFIED",
+		1: "ALERT_DELIVERY_PENDING",
+		2: "ALERT_DELIVERY_DELIVERED",
+		3: "ALERT_DELIVERY_FAILED",
+	}
+	AlertDelivery_value = map[string]int32{
+		"ALERT_DELIVERY_UNSPECIFIED": 0,
+		"ALERT_DELIVERY_PENDING":     1,
+		"ALERT_DELIVERY_DELIVERED":   2,
+		"ALERT_DELIVERY_FAILED":      3,
+	}
+)
+
+func (x AlertDelivery) Enum() *AlertDelivery {
+	p := new(AlertDelivery)
+	*p = x
+	return p
+}
+
+func (x AlertDelivery) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AlertDelivery) Descriptor() protoreflect.EnumDescriptor {
+	return file_headworks_v1_key_service_proto_enumTypes[6].Descriptor()
+}
+
+func (AlertDelivery) Type() protoreflect.EnumType {
+	return &file_headworks_v1_key_service_proto_enumTypes[6]
+}
+
+func (x AlertDelivery) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AlertDelivery.Descriptor instead.
+func (AlertDelivery) EnumDescriptor() ([]byte, []int) {
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{6}
 }
 
 // A key: who may call, and what.
@@ -240,16 +469,26 @@ type Key struct {
 	SecretHint string `protobuf:"bytes,15,opt,name=secret_hint,json=secretHint,proto3" json:"secret_hint,omitempty"`
 	// Changes with every change; give it back with an update to be sure of what is changed.
 	Etag string `protobuf:"bytes,16,opt,name=etag,proto3" json:"etag,omitempty"`
-	// The group it belongs to. Not served by this version.
+	// Id of the group it belongs to. Empty: none.
 	Group string `protobuf:"bytes,17,opt,name=group,proto3" json:"group,omitempty"`
-	// Most requests per minute. Absent: no limit. Not served by this version.
+	// Most requests per minute. Absent: no limit.
 	RequestsPerMinute *int64 `protobuf:"varint,18,opt,name=requests_per_minute,json=requestsPerMinute,proto3,oneof" json:"requests_per_minute,omitempty"`
-	// Most tokens per minute. Absent: no limit. Not served by this version.
+	// Most tokens per minute, read and written together. Absent: no limit.
 	TokensPerMinute *int64 `protobuf:"varint,19,opt,name=tokens_per_minute,json=tokensPerMinute,proto3,oneof" json:"tokens_per_minute,omitempty"`
-	// Most calls at once. Absent: no limit. Not served by this version.
+	// Most calls at once. Absent: no limit.
 	ConcurrentCalls *int64 `protobuf:"varint,20,opt,name=concurrent_calls,json=concurrentCalls,proto3,oneof" json:"concurrent_calls,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// More limits: over other windows, and for some models only.
+	RateLimits []*RateLimit `protobuf:"bytes,21,rep,name=rate_limits,json=rateLimits,proto3" json:"rate_limits,omitempty"`
+	// Patterns of providers its calls may go to, by whatever policy; `*` stands for any run of characters. Empty: all.
+	AllowedProviders []string `protobuf:"bytes,22,rep,name=allowed_providers,json=allowedProviders,proto3" json:"allowed_providers,omitempty"`
+	// The guardrail profile that its calls pass. Empty: that of its group, or none.
+	GuardrailProfile string `protobuf:"bytes,23,opt,name=guardrail_profile,json=guardrailProfile,proto3" json:"guardrail_profile,omitempty"`
+	// What is added to the cost of its calls, in hundredths of a percent; 500 is 5 %. Absent: as its group says, or nothing.
+	MarkupBasisPoints *int32 `protobuf:"varint,24,opt,name=markup_basis_points,json=markupBasisPoints,proto3,oneof" json:"markup_basis_points,omitempty"`
+	// Until when the secret before the last rotation works on. Absent: it does not.
+	PreviousSecretExpireTime *timestamppb.Timestamp `protobuf:"bytes,25,opt,name=previous_secret_expire_time,json=previousSecretExpireTime,proto3" json:"previous_secret_expire_time,omitempty"`
+	unknownFields            protoimpl.UnknownFields
+	sizeCache                protoimpl.SizeCache
 }
 
 func (x *Key) Reset() {
@@ -422,22 +661,142 @@ func (x *Key) GetConcurrentCalls() int64 {
 	return 0
 }
 
+func (x *Key) GetRateLimits() []*RateLimit {
+	if x != nil {
+		return x.RateLimits
+	}
+	return nil
+}
+
+func (x *Key) GetAllowedProviders() []string {
+	if x != nil {
+		return x.AllowedProviders
+	}
+	return nil
+}
+
+func (x *Key) GetGuardrailProfile() string {
+	if x != nil {
+		return x.GuardrailProfile
+	}
+	return ""
+}
+
+func (x *Key) GetMarkupBasisPoints() int32 {
+	if x != nil && x.MarkupBasisPoints != nil {
+		return *x.MarkupBasisPoints
+	}
+	return 0
+}
+
+func (x *Key) GetPreviousSecretExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PreviousSecretExpireTime
+	}
+	return nil
+}
+
+// How much may be asked for in some time.
+type RateLimit struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is counted.
+	Unit RateUnit `protobuf:"varint,1,opt,name=unit,proto3,enum=headworks.v1.RateUnit" json:"unit,omitempty"`
+	// Over which time. Left out for CONCURRENT_CALLS.
+	Window RateWindow `protobuf:"varint,2,opt,name=window,proto3,enum=headworks.v1.RateWindow" json:"window,omitempty"`
+	// The most, 1 or more.
+	Limit int64 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Pattern of `provider/model` it is for, by the target that a call goes to; a target over its limit is passed over.
+	// Empty: all, counted once a call.
+	Model         string `protobuf:"bytes,4,opt,name=model,proto3" json:"model,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RateLimit) Reset() {
+	*x = RateLimit{}
+	mi := &file_headworks_v1_key_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RateLimit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RateLimit) ProtoMessage() {}
+
+func (x *RateLimit) ProtoReflect() protoreflect.Message {
+	mi := &file_headworks_v1_key_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RateLimit.ProtoReflect.Descriptor instead.
+func (*RateLimit) Descriptor() ([]byte, []int) {
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *RateLimit) GetUnit() RateUnit {
+	if x != nil {
+		return x.Unit
+	}
+	return RateUnit_RATE_UNIT_UNSPECIFIED
+}
+
+func (x *RateLimit) GetWindow() RateWindow {
+	if x != nil {
+		return x.Window
+	}
+	return RateWindow_RATE_WINDOW_UNSPECIFIED
+}
+
+func (x *RateLimit) GetLimit() int64 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *RateLimit) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
 // What may be spent.
 type Budget struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Most that may be spent in the window, billionths of a US dollar. 0 or more; 0 lets nothing through that costs.
 	LimitNanoUsd int64 `protobuf:"varint,1,opt,name=limit_nano_usd,json=limitNanoUsd,proto3" json:"limit_nano_usd,omitempty"`
-	// The window. This version serves LIFETIME.
+	// The window. Money counts in the window in which the attempt that spent it began.
 	Window BudgetWindow `protobuf:"varint,2,opt,name=window,proto3,enum=headworks.v1.BudgetWindow" json:"window,omitempty"`
-	// Whether calls beyond the limit are let through and only told. This version serves hard budgets: false.
-	Soft          bool `protobuf:"varint,3,opt,name=soft,proto3" json:"soft,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Whether calls beyond the limit are let through and only told.
+	Soft bool `protobuf:"varint,3,opt,name=soft,proto3" json:"soft,omitempty"`
+	// What becomes of a call when what is left does not cover the most it can cost.
+	Fit BudgetFit `protobuf:"varint,4,opt,name=fit,proto3,enum=headworks.v1.BudgetFit" json:"fit,omitempty"`
+	// Percents of the limit that are told when they are reached, each from 1 to 1000. Empty: 50, 75, 90 and 100.
+	AlertPercents []int32 `protobuf:"varint,5,rep,packed,name=alert_percents,json=alertPercents,proto3" json:"alert_percents,omitempty"`
+	// Tell nothing.
+	NoAlerts bool `protobuf:"varint,6,opt,name=no_alerts,json=noAlerts,proto3" json:"no_alerts,omitempty"`
+	// Let calls through whose cost has no proven bound, such as those with tools that the provider runs. A hard budget
+	// refuses them otherwise (COST_UNBOUNDED).
+	AllowUnbounded bool `protobuf:"varint,7,opt,name=allow_unbounded,json=allowUnbounded,proto3" json:"allow_unbounded,omitempty"`
+	// Let calls through to models whose price is unknown. A hard budget refuses them otherwise (PRICE_UNKNOWN).
+	AllowUnknownPrice bool `protobuf:"varint,8,opt,name=allow_unknown_price,json=allowUnknownPrice,proto3" json:"allow_unknown_price,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Budget) Reset() {
 	*x = Budget{}
-	mi := &file_headworks_v1_key_service_proto_msgTypes[1]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -449,7 +808,7 @@ func (x *Budget) String() string {
 func (*Budget) ProtoMessage() {}
 
 func (x *Budget) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_key_service_proto_msgTypes[1]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -462,7 +821,7 @@ func (x *Budget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Budget.ProtoReflect.Descriptor instead.
 func (*Budget) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{1}
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Budget) GetLimitNanoUsd() int64 {
@@ -486,6 +845,41 @@ func (x *Budget) GetSoft() bool {
 	return false
 }
 
+func (x *Budget) GetFit() BudgetFit {
+	if x != nil {
+		return x.Fit
+	}
+	return BudgetFit_BUDGET_FIT_UNSPECIFIED
+}
+
+func (x *Budget) GetAlertPercents() []int32 {
+	if x != nil {
+		return x.AlertPercents
+	}
+	return nil
+}
+
+func (x *Budget) GetNoAlerts() bool {
+	if x != nil {
+		return x.NoAlerts
+	}
+	return false
+}
+
+func (x *Budget) GetAllowUnbounded() bool {
+	if x != nil {
+		return x.AllowUnbounded
+	}
+	return false
+}
+
+func (x *Budget) GetAllowUnknownPrice() bool {
+	if x != nil {
+		return x.AllowUnknownPrice
+	}
+	return false
+}
+
 // Asks for a new key.
 type CreateKeyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -497,7 +891,7 @@ type CreateKeyRequest struct {
 
 func (x *CreateKeyRequest) Reset() {
 	*x = CreateKeyRequest{}
-	mi := &file_headworks_v1_key_service_proto_msgTypes[2]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -509,7 +903,7 @@ func (x *CreateKeyRequest) String() string {
 func (*CreateKeyRequest) ProtoMessage() {}
 
 func (x *CreateKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_key_service_proto_msgTypes[2]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -522,7 +916,7 @@ func (x *CreateKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateKeyRequest.ProtoReflect.Descriptor instead.
 func (*CreateKeyRequest) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{2}
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *CreateKeyRequest) GetKey() *Key {
@@ -545,7 +939,7 @@ type CreateKeyResponse struct {
 
 func (x *CreateKeyResponse) Reset() {
 	*x = CreateKeyResponse{}
-	mi := &file_headworks_v1_key_service_proto_msgTypes[3]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -557,7 +951,7 @@ func (x *CreateKeyResponse) String() string {
 func (*CreateKeyResponse) ProtoMessage() {}
 
 func (x *CreateKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_key_service_proto_msgTypes[3]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -570,7 +964,7 @@ func (x *CreateKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateKeyResponse.ProtoReflect.Descriptor instead.
 func (*CreateKeyResponse) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{3}
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *CreateKeyResponse) GetKey() *Key {
@@ -598,7 +992,7 @@ type GetKeyRequest struct {
 
 func (x *GetKeyRequest) Reset() {
 	*x = GetKeyRequest{}
-	mi := &file_headworks_v1_key_service_proto_msgTypes[4]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -610,7 +1004,7 @@ func (x *GetKeyRequest) String() string {
 func (*GetKeyRequest) ProtoMessage() {}
 
 func (x *GetKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_key_service_proto_msgTypes[4]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -623,7 +1017,7 @@ func (x *GetKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeyRequest.ProtoReflect.Descriptor instead.
 func (*GetKeyRequest) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{4}
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetKeyRequest) GetId() string {
@@ -644,7 +1038,7 @@ type GetKeyResponse struct {
 
 func (x *GetKeyResponse) Reset() {
 	*x = GetKeyResponse{}
-	mi := &file_headworks_v1_key_service_proto_msgTypes[5]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -656,7 +1050,7 @@ func (x *GetKeyResponse) String() string {
 func (*GetKeyResponse) ProtoMessage() {}
 
 func (x *GetKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_key_service_proto_msgTypes[5]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -669,7 +1063,7 @@ func (x *GetKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeyResponse.ProtoReflect.Descriptor instead.
 func (*GetKeyResponse) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{5}
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetKeyResponse) GetKey() *Key {
@@ -694,7 +1088,7 @@ type ListKeysRequest struct {
 
 func (x *ListKeysRequest) Reset() {
 	*x = ListKeysRequest{}
-	mi := &file_headworks_v1_key_service_proto_msgTypes[6]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -706,7 +1100,7 @@ func (x *ListKeysRequest) String() string {
 func (*ListKeysRequest) ProtoMessage() {}
 
 func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_key_service_proto_msgTypes[6]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -719,7 +1113,7 @@ func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListKeysRequest) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{6}
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListKeysRequest) GetPageSize() int32 {
@@ -756,7 +1150,7 @@ type ListKeysResponse struct {
 
 func (x *ListKeysResponse) Reset() {
 	*x = ListKeysResponse{}
-	mi := &file_headworks_v1_key_service_proto_msgTypes[7]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -768,7 +1162,7 @@ func (x *ListKeysResponse) String() string {
 func (*ListKeysResponse) ProtoMessage() {}
 
 func (x *ListKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_key_service_proto_msgTypes[7]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -781,7 +1175,7 @@ func (x *ListKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysResponse.ProtoReflect.Descriptor instead.
 func (*ListKeysResponse) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{7}
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListKeysResponse) GetKeys() []*Key {
@@ -804,7 +1198,8 @@ type UpdateKeyRequest struct {
 	// Its id, the new values, and its etag if it must not have changed since it was read.
 	Key *Key `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
 	// The fields to change: `name`, `labels`, `roles`, `allowed_models`, `default_policy`, `auto_cache`, `regions`,
-	// `budget`, `expire_time`. Needed; an unknown path is INVALID_ARGUMENT.
+	// `budget`, `expire_time`, `group`, `requests_per_minute`, `tokens_per_minute`, `concurrent_calls`, `rate_limits`,
+	// `allowed_providers`, `guardrail_profile`, `markup_basis_points`. Needed; an unknown path is INVALID_ARGUMENT.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -812,7 +1207,7 @@ type UpdateKeyRequest struct {
 
 func (x *UpdateKeyRequest) Reset() {
 	*x = UpdateKeyRequest{}
-	mi := &file_headworks_v1_key_service_proto_msgTypes[8]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -824,7 +1219,7 @@ func (x *UpdateKeyRequest) String() string {
 func (*UpdateKeyRequest) ProtoMessage() {}
 
 func (x *UpdateKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_key_service_proto_msgTypes[8]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -837,7 +1232,7 @@ func (x *UpdateKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateKeyRequest.ProtoReflect.Descriptor instead.
 func (*UpdateKeyRequest) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{8}
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *UpdateKeyRequest) GetKey() *Key {
@@ -865,7 +1260,7 @@ type UpdateKeyResponse struct {
 
 func (x *UpdateKeyResponse) Reset() {
 	*x = UpdateKeyResponse{}
-	mi := &file_headworks_v1_key_service_proto_msgTypes[9]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -877,7 +1272,7 @@ func (x *UpdateKeyResponse) String() string {
 func (*UpdateKeyResponse) ProtoMessage() {}
 
 func (x *UpdateKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_key_service_proto_msgTypes[9]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -890,7 +1285,7 @@ func (x *UpdateKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateKeyResponse.ProtoReflect.Descriptor instead.
 func (*UpdateKeyResponse) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{9}
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *UpdateKeyResponse) GetKey() *Key {
@@ -913,7 +1308,7 @@ type RotateKeyRequest struct {
 
 func (x *RotateKeyRequest) Reset() {
 	*x = RotateKeyRequest{}
-	mi := &file_headworks_v1_key_service_proto_msgTypes[10]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -925,7 +1320,7 @@ func (x *RotateKeyRequest) String() string {
 func (*RotateKeyRequest) ProtoMessage() {}
 
 func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_key_service_proto_msgTypes[10]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -938,7 +1333,7 @@ func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateKeyRequest.ProtoReflect.Descriptor instead.
 func (*RotateKeyRequest) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{10}
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RotateKeyRequest) GetId() string {
@@ -968,7 +1363,7 @@ type RotateKeyResponse struct {
 
 func (x *RotateKeyResponse) Reset() {
 	*x = RotateKeyResponse{}
-	mi := &file_headworks_v1_key_service_proto_msgTypes[11]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -980,7 +1375,7 @@ func (x *RotateKeyResponse) String() string {
 func (*RotateKeyResponse) ProtoMessage() {}
 
 func (x *RotateKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_key_service_proto_msgTypes[11]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -993,7 +1388,7 @@ func (x *RotateKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateKeyResponse.ProtoReflect.Descriptor instead.
 func (*RotateKeyResponse) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{11}
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RotateKeyResponse) GetKey() *Key {
@@ -1021,7 +1416,7 @@ type RevokeKeyRequest struct {
 
 func (x *RevokeKeyRequest) Reset() {
 	*x = RevokeKeyRequest{}
-	mi := &file_headworks_v1_key_service_proto_msgTypes[12]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1033,7 +1428,7 @@ func (x *RevokeKeyRequest) String() string {
 func (*RevokeKeyRequest) ProtoMessage() {}
 
 func (x *RevokeKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_key_service_proto_msgTypes[12]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1046,7 +1441,7 @@ func (x *RevokeKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeKeyRequest.ProtoReflect.Descriptor instead.
 func (*RevokeKeyRequest) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{12}
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RevokeKeyRequest) GetId() string {
@@ -1067,7 +1462,7 @@ type RevokeKeyResponse struct {
 
 func (x *RevokeKeyResponse) Reset() {
 	*x = RevokeKeyResponse{}
-	mi := &file_headworks_v1_key_service_proto_msgTypes[13]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1079,7 +1474,7 @@ func (x *RevokeKeyResponse) String() string {
 func (*RevokeKeyResponse) ProtoMessage() {}
 
 func (x *RevokeKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_key_service_proto_msgTypes[13]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1092,7 +1487,7 @@ func (x *RevokeKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeKeyResponse.ProtoReflect.Descriptor instead.
 func (*RevokeKeyResponse) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{13}
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RevokeKeyResponse) GetKey() *Key {
@@ -1124,14 +1519,32 @@ type Group struct {
 	// When it was made.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it was last changed.
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// Patterns of providers that calls of those in it may go to. Empty: all.
+	AllowedProviders []string `protobuf:"bytes,11,rep,name=allowed_providers,json=allowedProviders,proto3" json:"allowed_providers,omitempty"`
+	// Policy for keys in it that have none of their own. Empty: that of its parent, or none.
+	DefaultPolicy string `protobuf:"bytes,12,opt,name=default_policy,json=defaultPolicy,proto3" json:"default_policy,omitempty"`
+	// What an absent `auto_cache` means for keys in it that do not say.
+	AutoCache *bool `protobuf:"varint,13,opt,name=auto_cache,json=autoCache,proto3,oneof" json:"auto_cache,omitempty"`
+	// Guardrail profile for keys in it that have none of their own.
+	GuardrailProfile string `protobuf:"bytes,14,opt,name=guardrail_profile,json=guardrailProfile,proto3" json:"guardrail_profile,omitempty"`
+	// Most requests per minute of all in it together. Absent: no limit.
+	RequestsPerMinute *int64 `protobuf:"varint,15,opt,name=requests_per_minute,json=requestsPerMinute,proto3,oneof" json:"requests_per_minute,omitempty"`
+	// Most tokens per minute of all in it together. Absent: no limit.
+	TokensPerMinute *int64 `protobuf:"varint,16,opt,name=tokens_per_minute,json=tokensPerMinute,proto3,oneof" json:"tokens_per_minute,omitempty"`
+	// Most calls at once of all in it together. Absent: no limit.
+	ConcurrentCalls *int64 `protobuf:"varint,17,opt,name=concurrent_calls,json=concurrentCalls,proto3,oneof" json:"concurrent_calls,omitempty"`
+	// More limits, of all in it together.
+	RateLimits []*RateLimit `protobuf:"bytes,18,rep,name=rate_limits,json=rateLimits,proto3" json:"rate_limits,omitempty"`
+	// What is added to costs of keys in it that do not say, in hundredths of a percent.
+	MarkupBasisPoints *int32 `protobuf:"varint,19,opt,name=markup_basis_points,json=markupBasisPoints,proto3,oneof" json:"markup_basis_points,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Group) Reset() {
 	*x = Group{}
-	mi := &file_headworks_v1_key_service_proto_msgTypes[14]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1143,7 +1556,7 @@ func (x *Group) String() string {
 func (*Group) ProtoMessage() {}
 
 func (x *Group) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_key_service_proto_msgTypes[14]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1156,7 +1569,7 @@ func (x *Group) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group.ProtoReflect.Descriptor instead.
 func (*Group) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{14}
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Group) GetId() string {
@@ -1229,6 +1642,69 @@ func (x *Group) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Group) GetAllowedProviders() []string {
+	if x != nil {
+		return x.AllowedProviders
+	}
+	return nil
+}
+
+func (x *Group) GetDefaultPolicy() string {
+	if x != nil {
+		return x.DefaultPolicy
+	}
+	return ""
+}
+
+func (x *Group) GetAutoCache() bool {
+	if x != nil && x.AutoCache != nil {
+		return *x.AutoCache
+	}
+	return false
+}
+
+func (x *Group) GetGuardrailProfile() string {
+	if x != nil {
+		return x.GuardrailProfile
+	}
+	return ""
+}
+
+func (x *Group) GetRequestsPerMinute() int64 {
+	if x != nil && x.RequestsPerMinute != nil {
+		return *x.RequestsPerMinute
+	}
+	return 0
+}
+
+func (x *Group) GetTokensPerMinute() int64 {
+	if x != nil && x.TokensPerMinute != nil {
+		return *x.TokensPerMinute
+	}
+	return 0
+}
+
+func (x *Group) GetConcurrentCalls() int64 {
+	if x != nil && x.ConcurrentCalls != nil {
+		return *x.ConcurrentCalls
+	}
+	return 0
+}
+
+func (x *Group) GetRateLimits() []*RateLimit {
+	if x != nil {
+		return x.RateLimits
+	}
+	return nil
+}
+
+func (x *Group) GetMarkupBasisPoints() int32 {
+	if x != nil && x.MarkupBasisPoints != nil {
+		return *x.MarkupBasisPoints
+	}
+	return 0
+}
+
 // Asks for a new group.
 type CreateGroupRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1240,7 +1716,7 @@ type CreateGroupRequest struct {
 
 func (x *CreateGroupRequest) Reset() {
 	*x = CreateGroupRequest{}
-	mi := &file_headworks_v1_key_service_proto_msgTypes[15]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1252,7 +1728,7 @@ func (x *CreateGroupRequest) String() string {
 func (*CreateGroupRequest) ProtoMessage() {}
 
 func (x *CreateGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_key_service_proto_msgTypes[15]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1265,7 +1741,7 @@ func (x *CreateGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateGroupRequest.ProtoReflect.Descriptor instead.
 func (*CreateGroupRequest) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{15}
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CreateGroupRequest) GetGroup() *Group {
@@ -1286,7 +1762,7 @@ type CreateGroupResponse struct {
 
 func (x *CreateGroupResponse) Reset() {
 	*x = CreateGroupResponse{}
-	mi := &file_headworks_v1_key_service_proto_msgTypes[16]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1298,7 +1774,7 @@ func (x *CreateGroupResponse) String() string {
 func (*CreateGroupResponse) ProtoMessage() {}
 
 func (x *CreateGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_key_service_proto_msgTypes[16]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1311,7 +1787,7 @@ func (x *CreateGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateGroupResponse.ProtoReflect.Descriptor instead.
 func (*CreateGroupResponse) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{16}
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CreateGroupResponse) GetGroup() *Group {
@@ -1332,7 +1808,7 @@ type GetGroupRequest struct {
 
 func (x *GetGroupRequest) Reset() {
 	*x = GetGroupRequest{}
-	mi := &file_headworks_v1_key_service_proto_msgTypes[17]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1344,7 +1820,7 @@ func (x *GetGroupRequest) String() string {
 func (*GetGroupRequest) ProtoMessage() {}
 
 func (x *GetGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_key_service_proto_msgTypes[17]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1357,7 +1833,7 @@ func (x *GetGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetGroupRequest.ProtoReflect.Descriptor instead.
 func (*GetGroupRequest) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{17}
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetGroupRequest) GetId() string {
@@ -1378,7 +1854,7 @@ type GetGroupResponse struct {
 
 func (x *GetGroupResponse) Reset() {
 	*x = GetGroupResponse{}
-	mi := &file_headworks_v1_key_service_proto_msgTypes[18]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1390,7 +1866,7 @@ func (x *GetGroupResponse) String() string {
 func (*GetGroupResponse) ProtoMessage() {}
 
 func (x *GetGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_key_service_proto_msgTypes[18]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1403,7 +1879,7 @@ func (x *GetGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetGroupResponse.ProtoReflect.Descriptor instead.
 func (*GetGroupResponse) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{18}
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetGroupResponse) GetGroup() *Group {
@@ -1428,7 +1904,7 @@ type ListGroupsRequest struct {
 
 func (x *ListGroupsRequest) Reset() {
 	*x = ListGroupsRequest{}
-	mi := &file_headworks_v1_key_service_proto_msgTypes[19]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1440,7 +1916,7 @@ func (x *ListGroupsRequest) String() string {
 func (*ListGroupsRequest) ProtoMessage() {}
 
 func (x *ListGroupsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_key_service_proto_msgTypes[19]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1453,7 +1929,7 @@ func (x *ListGroupsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGroupsRequest.ProtoReflect.Descriptor instead.
 func (*ListGroupsRequest) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{19}
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListGroupsRequest) GetPageSize() int32 {
@@ -1490,7 +1966,7 @@ type ListGroupsResponse struct {
 
 func (x *ListGroupsResponse) Reset() {
 	*x = ListGroupsResponse{}
-	mi := &file_headworks_v1_key_service_proto_msgTypes[20]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1502,7 +1978,7 @@ func (x *ListGroupsResponse) String() string {
 func (*ListGroupsResponse) ProtoMessage() {}
 
 func (x *ListGroupsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_key_service_proto_msgTypes[20]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1515,7 +1991,7 @@ func (x *ListGroupsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGroupsResponse.ProtoReflect.Descriptor instead.
 func (*ListGroupsResponse) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{20}
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListGroupsResponse) GetGroups() []*Group {
@@ -1537,8 +2013,9 @@ type UpdateGroupRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its id, the new values, and its etag if it must not have changed since it was read.
 	Group *Group `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
-	// The fields to change: `name`, `parent`, `budget`, `labels`, `allowed_models`, `regions`. Needed; an unknown path
-	// is INVALID_ARGUMENT.
+	// The fields to change: `name`, `parent`, `budget`, `labels`, `allowed_models`, `regions`, `allowed_providers`,
+	// `default_policy`, `auto_cache`, `guardrail_profile`, `requests_per_minute`, `tokens_per_minute`,
+	// `concurrent_calls`, `rate_limits`, `markup_basis_points`. Needed; an unknown path is INVALID_ARGUMENT.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1546,7 +2023,7 @@ type UpdateGroupRequest struct {
 
 func (x *UpdateGroupRequest) Reset() {
 	*x = UpdateGroupRequest{}
-	mi := &file_headworks_v1_key_service_proto_msgTypes[21]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1558,7 +2035,7 @@ func (x *UpdateGroupRequest) String() string {
 func (*UpdateGroupRequest) ProtoMessage() {}
 
 func (x *UpdateGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_key_service_proto_msgTypes[21]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1571,7 +2048,7 @@ func (x *UpdateGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateGroupRequest.ProtoReflect.Descriptor instead.
 func (*UpdateGroupRequest) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{21}
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *UpdateGroupRequest) GetGroup() *Group {
@@ -1599,7 +2076,7 @@ type UpdateGroupResponse struct {
 
 func (x *UpdateGroupResponse) Reset() {
 	*x = UpdateGroupResponse{}
-	mi := &file_headworks_v1_key_service_proto_msgTypes[22]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1611,7 +2088,7 @@ func (x *UpdateGroupResponse) String() string {
 func (*UpdateGroupResponse) ProtoMessage() {}
 
 func (x *UpdateGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_key_service_proto_msgTypes[22]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1624,7 +2101,7 @@ func (x *UpdateGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateGroupResponse.ProtoReflect.Descriptor instead.
 func (*UpdateGroupResponse) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{22}
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *UpdateGroupResponse) GetGroup() *Group {
@@ -1647,7 +2124,7 @@ type DeleteGroupRequest struct {
 
 func (x *DeleteGroupRequest) Reset() {
 	*x = DeleteGroupRequest{}
-	mi := &file_headworks_v1_key_service_proto_msgTypes[23]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1659,7 +2136,7 @@ func (x *DeleteGroupRequest) String() string {
 func (*DeleteGroupRequest) ProtoMessage() {}
 
 func (x *DeleteGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_key_service_proto_msgTypes[23]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1672,7 +2149,7 @@ func (x *DeleteGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteGroupRequest.ProtoReflect.Descriptor instead.
 func (*DeleteGroupRequest) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{23}
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DeleteGroupRequest) GetId() string {
@@ -1698,7 +2175,7 @@ type DeleteGroupResponse struct {
 
 func (x *DeleteGroupResponse) Reset() {
 	*x = DeleteGroupResponse{}
-	mi := &file_headworks_v1_key_service_proto_msgTypes[24]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1710,7 +2187,7 @@ func (x *DeleteGroupResponse) String() string {
 func (*DeleteGroupResponse) ProtoMessage() {}
 
 func (x *DeleteGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_key_service_proto_msgTypes[24]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1723,7 +2200,7 @@ func (x *DeleteGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteGroupResponse.ProtoReflect.Descriptor instead.
 func (*DeleteGroupResponse) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{24}
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{25}
 }
 
 // Asks what is left of a budget.
@@ -1739,7 +2216,7 @@ type GetBudgetRequest struct {
 
 func (x *GetBudgetRequest) Reset() {
 	*x = GetBudgetRequest{}
-	mi := &file_headworks_v1_key_service_proto_msgTypes[25]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1751,7 +2228,7 @@ func (x *GetBudgetRequest) String() string {
 func (*GetBudgetRequest) ProtoMessage() {}
 
 func (x *GetBudgetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_key_service_proto_msgTypes[25]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1764,7 +2241,7 @@ func (x *GetBudgetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBudgetRequest.ProtoReflect.Descriptor instead.
 func (*GetBudgetRequest) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{25}
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GetBudgetRequest) GetKeyId() string {
@@ -1796,13 +2273,16 @@ type GetBudgetResponse struct {
 	WindowStartTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=window_start_time,json=windowStartTime,proto3" json:"window_start_time,omitempty"`
 	// When the next window begins and what was spent counts as 0 again. Absent: never.
 	WindowEndTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=window_end_time,json=windowEndTime,proto3" json:"window_end_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// The least that is left of any hard budget that its calls count against, its groups' included, billionths of a US
+	// dollar. Absent: there is none.
+	AvailableNanoUsd *int64 `protobuf:"varint,7,opt,name=available_nano_usd,json=availableNanoUsd,proto3,oneof" json:"available_nano_usd,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *GetBudgetResponse) Reset() {
 	*x = GetBudgetResponse{}
-	mi := &file_headworks_v1_key_service_proto_msgTypes[26]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1814,7 +2294,7 @@ func (x *GetBudgetResponse) String() string {
 func (*GetBudgetResponse) ProtoMessage() {}
 
 func (x *GetBudgetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_key_service_proto_msgTypes[26]
+	mi := &file_headworks_v1_key_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1827,7 +2307,7 @@ func (x *GetBudgetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBudgetResponse.ProtoReflect.Descriptor instead.
 func (*GetBudgetResponse) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{26}
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GetBudgetResponse) GetBudget() *Budget {
@@ -1872,11 +2352,384 @@ func (x *GetBudgetResponse) GetWindowEndTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *GetBudgetResponse) GetAvailableNanoUsd() int64 {
+	if x != nil && x.AvailableNanoUsd != nil {
+		return *x.AvailableNanoUsd
+	}
+	return 0
+}
+
+// A crossing of a budget's threshold. Told once per threshold, limit and window.
+type Alert struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The key whose budget it is. Empty: a group's.
+	KeyId string `protobuf:"bytes,2,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	// The group whose budget it is. Empty: a key's.
+	GroupId string `protobuf:"bytes,3,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
+	// For people: `key "my app"`.
+	Title string `protobuf:"bytes,4,opt,name=title,proto3" json:"title,omitempty"`
+	// The threshold, percent of the limit.
+	Percent int32 `protobuf:"varint,5,opt,name=percent,proto3" json:"percent,omitempty"`
+	// The budget's limit, billionths of a US dollar.
+	LimitNanoUsd int64 `protobuf:"varint,6,opt,name=limit_nano_usd,json=limitNanoUsd,proto3" json:"limit_nano_usd,omitempty"`
+	// What was spent when it was crossed, billionths of a US dollar.
+	SpentNanoUsd int64 `protobuf:"varint,7,opt,name=spent_nano_usd,json=spentNanoUsd,proto3" json:"spent_nano_usd,omitempty"`
+	// The budget's window.
+	Window BudgetWindow `protobuf:"varint,8,opt,name=window,proto3,enum=headworks.v1.BudgetWindow" json:"window,omitempty"`
+	// When that window began.
+	WindowStartTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=window_start_time,json=windowStartTime,proto3" json:"window_start_time,omitempty"`
+	// When it was crossed.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// How far its delivery to the webhook is.
+	Delivery AlertDelivery `protobuf:"varint,11,opt,name=delivery,proto3,enum=headworks.v1.AlertDelivery" json:"delivery,omitempty"`
+	// How often its delivery was tried.
+	Attempts int32 `protobuf:"varint,12,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	// What went wrong last.
+	Error         string `protobuf:"bytes,13,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Alert) Reset() {
+	*x = Alert{}
+	mi := &file_headworks_v1_key_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Alert) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Alert) ProtoMessage() {}
+
+func (x *Alert) ProtoReflect() protoreflect.Message {
+	mi := &file_headworks_v1_key_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Alert.ProtoReflect.Descriptor instead.
+func (*Alert) Descriptor() ([]byte, []int) {
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *Alert) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Alert) GetKeyId() string {
+	if x != nil {
+		return x.KeyId
+	}
+	return ""
+}
+
+func (x *Alert) GetGroupId() string {
+	if x != nil {
+		return x.GroupId
+	}
+	return ""
+}
+
+func (x *Alert) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *Alert) GetPercent() int32 {
+	if x != nil {
+		return x.Percent
+	}
+	return 0
+}
+
+func (x *Alert) GetLimitNanoUsd() int64 {
+	if x != nil {
+		return x.LimitNanoUsd
+	}
+	return 0
+}
+
+func (x *Alert) GetSpentNanoUsd() int64 {
+	if x != nil {
+		return x.SpentNanoUsd
+	}
+	return 0
+}
+
+func (x *Alert) GetWindow() BudgetWindow {
+	if x != nil {
+		return x.Window
+	}
+	return BudgetWindow_BUDGET_WINDOW_UNSPECIFIED
+}
+
+func (x *Alert) GetWindowStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.WindowStartTime
+	}
+	return nil
+}
+
+func (x *Alert) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Alert) GetDelivery() AlertDelivery {
+	if x != nil {
+		return x.Delivery
+	}
+	return AlertDelivery_ALERT_DELIVERY_UNSPECIFIED
+}
+
+func (x *Alert) GetAttempts() int32 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+func (x *Alert) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+// Asks for alerts.
+type ListAlertsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Most alerts to return. 0: 100; at most 1000.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where the last page ended.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only of this key. Empty: all that the caller may see.
+	KeyId string `protobuf:"bytes,3,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	// Only of this group.
+	GroupId       string `protobuf:"bytes,4,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAlertsRequest) Reset() {
+	*x = ListAlertsRequest{}
+	mi := &file_headworks_v1_key_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAlertsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAlertsRequest) ProtoMessage() {}
+
+func (x *ListAlertsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headworks_v1_key_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAlertsRequest.ProtoReflect.Descriptor instead.
+func (*ListAlertsRequest) Descriptor() ([]byte, []int) {
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ListAlertsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListAlertsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListAlertsRequest) GetKeyId() string {
+	if x != nil {
+		return x.KeyId
+	}
+	return ""
+}
+
+func (x *ListAlertsRequest) GetGroupId() string {
+	if x != nil {
+		return x.GroupId
+	}
+	return ""
+}
+
+// A page of alerts.
+type ListAlertsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The alerts, newest first.
+	Alerts []*Alert `protobuf:"bytes,1,rep,name=alerts,proto3" json:"alerts,omitempty"`
+	// Where the next page begins. Empty: this is the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAlertsResponse) Reset() {
+	*x = ListAlertsResponse{}
+	mi := &file_headworks_v1_key_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAlertsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAlertsResponse) ProtoMessage() {}
+
+func (x *ListAlertsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headworks_v1_key_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAlertsResponse.ProtoReflect.Descriptor instead.
+func (*ListAlertsResponse) Descriptor() ([]byte, []int) {
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ListAlertsResponse) GetAlerts() []*Alert {
+	if x != nil {
+		return x.Alerts
+	}
+	return nil
+}
+
+func (x *ListAlertsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Asks to be told of alerts.
+type WatchAlertsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchAlertsRequest) Reset() {
+	*x = WatchAlertsRequest{}
+	mi := &file_headworks_v1_key_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchAlertsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchAlertsRequest) ProtoMessage() {}
+
+func (x *WatchAlertsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headworks_v1_key_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchAlertsRequest.ProtoReflect.Descriptor instead.
+func (*WatchAlertsRequest) Descriptor() ([]byte, []int) {
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{31}
+}
+
+// One alert.
+type WatchAlertsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The alert.
+	Alert         *Alert `protobuf:"bytes,1,opt,name=alert,proto3" json:"alert,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchAlertsResponse) Reset() {
+	*x = WatchAlertsResponse{}
+	mi := &file_headworks_v1_key_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchAlertsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchAlertsResponse) ProtoMessage() {}
+
+func (x *WatchAlertsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headworks_v1_key_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchAlertsResponse.ProtoReflect.Descriptor instead.
+func (*WatchAlertsResponse) Descriptor() ([]byte, []int) {
+	return file_headworks_v1_key_service_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *WatchAlertsResponse) GetAlert() *Alert {
+	if x != nil {
+		return x.Alert
+	}
+	return nil
+}
+
 var File_headworks_v1_key_service_proto protoreflect.FileDescriptor
 
 const file_headworks_v1_key_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1eheadworks/v1/key_service.proto\x12\fheadworks.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd7\a\n" +
+	"\x1eheadworks/v1/key_service.proto\x12\fheadworks.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x93\n" +
+	"\n" +
 	"\x03Key\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x125\n" +
@@ -1904,18 +2757,35 @@ const file_headworks_v1_key_service_proto_rawDesc = "" +
 	"\x05group\x18\x11 \x01(\tR\x05group\x123\n" +
 	"\x13requests_per_minute\x18\x12 \x01(\x03H\x01R\x11requestsPerMinute\x88\x01\x01\x12/\n" +
 	"\x11tokens_per_minute\x18\x13 \x01(\x03H\x02R\x0ftokensPerMinute\x88\x01\x01\x12.\n" +
-	"\x10concurrent_calls\x18\x14 \x01(\x03H\x03R\x0fconcurrentCalls\x88\x01\x01\x1a9\n" +
+	"\x10concurrent_calls\x18\x14 \x01(\x03H\x03R\x0fconcurrentCalls\x88\x01\x01\x128\n" +
+	"\vrate_limits\x18\x15 \x03(\v2\x17.headworks.v1.RateLimitR\n" +
+	"rateLimits\x12+\n" +
+	"\x11allowed_providers\x18\x16 \x03(\tR\x10allowedProviders\x12+\n" +
+	"\x11guardrail_profile\x18\x17 \x01(\tR\x10guardrailProfile\x123\n" +
+	"\x13markup_basis_points\x18\x18 \x01(\x05H\x04R\x11markupBasisPoints\x88\x01\x01\x12Y\n" +
+	"\x1bprevious_secret_expire_time\x18\x19 \x01(\v2\x1a.google.protobuf.TimestampR\x18previousSecretExpireTime\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\r\n" +
 	"\v_auto_cacheB\x16\n" +
 	"\x14_requests_per_minuteB\x14\n" +
 	"\x12_tokens_per_minuteB\x13\n" +
-	"\x11_concurrent_calls\"v\n" +
+	"\x11_concurrent_callsB\x16\n" +
+	"\x14_markup_basis_points\"\x95\x01\n" +
+	"\tRateLimit\x12*\n" +
+	"\x04unit\x18\x01 \x01(\x0e2\x16.headworks.v1.RateUnitR\x04unit\x120\n" +
+	"\x06window\x18\x02 \x01(\x0e2\x18.headworks.v1.RateWindowR\x06window\x12\x14\n" +
+	"\x05limit\x18\x03 \x01(\x03R\x05limit\x12\x14\n" +
+	"\x05model\x18\x04 \x01(\tR\x05model\"\xbe\x02\n" +
 	"\x06Budget\x12$\n" +
 	"\x0elimit_nano_usd\x18\x01 \x01(\x03R\flimitNanoUsd\x122\n" +
 	"\x06window\x18\x02 \x01(\x0e2\x1a.headworks.v1.BudgetWindowR\x06window\x12\x12\n" +
-	"\x04soft\x18\x03 \x01(\bR\x04soft\"7\n" +
+	"\x04soft\x18\x03 \x01(\bR\x04soft\x12)\n" +
+	"\x03fit\x18\x04 \x01(\x0e2\x17.headworks.v1.BudgetFitR\x03fit\x12%\n" +
+	"\x0ealert_percents\x18\x05 \x03(\x05R\ralertPercents\x12\x1b\n" +
+	"\tno_alerts\x18\x06 \x01(\bR\bnoAlerts\x12'\n" +
+	"\x0fallow_unbounded\x18\a \x01(\bR\x0eallowUnbounded\x12.\n" +
+	"\x13allow_unknown_price\x18\b \x01(\bR\x11allowUnknownPrice\"7\n" +
 	"\x10CreateKeyRequest\x12#\n" +
 	"\x03key\x18\x01 \x01(\v2\x11.headworks.v1.KeyR\x03key\"P\n" +
 	"\x11CreateKeyResponse\x12#\n" +
@@ -1948,7 +2818,7 @@ const file_headworks_v1_key_service_proto_rawDesc = "" +
 	"\x10RevokeKeyRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"8\n" +
 	"\x11RevokeKeyResponse\x12#\n" +
-	"\x03key\x18\x01 \x01(\v2\x11.headworks.v1.KeyR\x03key\"\xb4\x03\n" +
+	"\x03key\x18\x01 \x01(\v2\x11.headworks.v1.KeyR\x03key\"\xc8\a\n" +
 	"\x05Group\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
@@ -1962,10 +2832,26 @@ const file_headworks_v1_key_service_proto_rawDesc = "" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\x1a9\n" +
+	"updateTime\x12+\n" +
+	"\x11allowed_providers\x18\v \x03(\tR\x10allowedProviders\x12%\n" +
+	"\x0edefault_policy\x18\f \x01(\tR\rdefaultPolicy\x12\"\n" +
+	"\n" +
+	"auto_cache\x18\r \x01(\bH\x00R\tautoCache\x88\x01\x01\x12+\n" +
+	"\x11guardrail_profile\x18\x0e \x01(\tR\x10guardrailProfile\x123\n" +
+	"\x13requests_per_minute\x18\x0f \x01(\x03H\x01R\x11requestsPerMinute\x88\x01\x01\x12/\n" +
+	"\x11tokens_per_minute\x18\x10 \x01(\x03H\x02R\x0ftokensPerMinute\x88\x01\x01\x12.\n" +
+	"\x10concurrent_calls\x18\x11 \x01(\x03H\x03R\x0fconcurrentCalls\x88\x01\x01\x128\n" +
+	"\vrate_limits\x18\x12 \x03(\v2\x17.headworks.v1.RateLimitR\n" +
+	"rateLimits\x123\n" +
+	"\x13markup_basis_points\x18\x13 \x01(\x05H\x04R\x11markupBasisPoints\x88\x01\x01\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"?\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\r\n" +
+	"\v_auto_cacheB\x16\n" +
+	"\x14_requests_per_minuteB\x14\n" +
+	"\x12_tokens_per_minuteB\x13\n" +
+	"\x11_concurrent_callsB\x16\n" +
+	"\x14_markup_basis_points\"?\n" +
 	"\x12CreateGroupRequest\x12)\n" +
 	"\x05group\x18\x01 \x01(\v2\x13.headworks.v1.GroupR\x05group\"@\n" +
 	"\x13CreateGroupResponse\x12)\n" +
@@ -1994,14 +2880,56 @@ const file_headworks_v1_key_service_proto_rawDesc = "" +
 	"\x13DeleteGroupResponse\"D\n" +
 	"\x10GetBudgetRequest\x12\x15\n" +
 	"\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\x19\n" +
-	"\bgroup_id\x18\x02 \x01(\tR\agroupId\"\xc5\x02\n" +
+	"\bgroup_id\x18\x02 \x01(\tR\agroupId\"\x8f\x03\n" +
 	"\x11GetBudgetResponse\x12,\n" +
 	"\x06budget\x18\x01 \x01(\v2\x14.headworks.v1.BudgetR\x06budget\x12$\n" +
 	"\x0espent_nano_usd\x18\x02 \x01(\x03R\fspentNanoUsd\x12\"\n" +
 	"\rheld_nano_usd\x18\x03 \x01(\x03R\vheldNanoUsd\x12,\n" +
 	"\x12remaining_nano_usd\x18\x04 \x01(\x03R\x10remainingNanoUsd\x12F\n" +
 	"\x11window_start_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x0fwindowStartTime\x12B\n" +
-	"\x0fwindow_end_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\rwindowEndTime*{\n" +
+	"\x0fwindow_end_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\rwindowEndTime\x121\n" +
+	"\x12available_nano_usd\x18\a \x01(\x03H\x00R\x10availableNanoUsd\x88\x01\x01B\x15\n" +
+	"\x13_available_nano_usd\"\xe9\x03\n" +
+	"\x05Alert\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x15\n" +
+	"\x06key_id\x18\x02 \x01(\tR\x05keyId\x12\x19\n" +
+	"\bgroup_id\x18\x03 \x01(\tR\agroupId\x12\x14\n" +
+	"\x05title\x18\x04 \x01(\tR\x05title\x12\x18\n" +
+	"\apercent\x18\x05 \x01(\x05R\apercent\x12$\n" +
+	"\x0elimit_nano_usd\x18\x06 \x01(\x03R\flimitNanoUsd\x12$\n" +
+	"\x0espent_nano_usd\x18\a \x01(\x03R\fspentNanoUsd\x122\n" +
+	"\x06window\x18\b \x01(\x0e2\x1a.headworks.v1.BudgetWindowR\x06window\x12F\n" +
+	"\x11window_start_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x0fwindowStartTime\x12;\n" +
+	"\vcreate_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x127\n" +
+	"\bdelivery\x18\v \x01(\x0e2\x1b.headworks.v1.AlertDeliveryR\bdelivery\x12\x1a\n" +
+	"\battempts\x18\f \x01(\x05R\battempts\x12\x14\n" +
+	"\x05error\x18\r \x01(\tR\x05error\"\x81\x01\n" +
+	"\x11ListAlertsRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x15\n" +
+	"\x06key_id\x18\x03 \x01(\tR\x05keyId\x12\x19\n" +
+	"\bgroup_id\x18\x04 \x01(\tR\agroupId\"i\n" +
+	"\x12ListAlertsResponse\x12+\n" +
+	"\x06alerts\x18\x01 \x03(\v2\x13.headworks.v1.AlertR\x06alerts\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x14\n" +
+	"\x12WatchAlertsRequest\"@\n" +
+	"\x13WatchAlertsResponse\x12)\n" +
+	"\x05alert\x18\x01 \x01(\v2\x13.headworks.v1.AlertR\x05alert*s\n" +
+	"\bRateUnit\x12\x19\n" +
+	"\x15RATE_UNIT_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12RATE_UNIT_REQUESTS\x10\x01\x12\x14\n" +
+	"\x10RATE_UNIT_TOKENS\x10\x02\x12\x1e\n" +
+	"\x1aRATE_UNIT_CONCURRENT_CALLS\x10\x03*\x84\x01\n" +
+	"\n" +
+	"RateWindow\x12\x1b\n" +
+	"\x17RATE_WINDOW_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12RATE_WINDOW_SECOND\x10\x01\x12\x16\n" +
+	"\x12RATE_WINDOW_MINUTE\x10\x02\x12\x14\n" +
+	"\x10RATE_WINDOW_HOUR\x10\x03\x12\x13\n" +
+	"\x0fRATE_WINDOW_DAY\x10\x04*{\n" +
 	"\aKeyRole\x12\x18\n" +
 	"\x14KEY_ROLE_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eKEY_ROLE_ADMIN\x10\x01\x12\x13\n" +
@@ -2012,13 +2940,22 @@ const file_headworks_v1_key_service_proto_rawDesc = "" +
 	"\x15KEY_STATE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10KEY_STATE_ACTIVE\x10\x01\x12\x15\n" +
 	"\x11KEY_STATE_EXPIRED\x10\x02\x12\x15\n" +
-	"\x11KEY_STATE_REVOKED\x10\x03*\x91\x01\n" +
+	"\x11KEY_STATE_REVOKED\x10\x03*T\n" +
+	"\tBudgetFit\x12\x1a\n" +
+	"\x16BUDGET_FIT_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10BUDGET_FIT_LOWER\x10\x01\x12\x15\n" +
+	"\x11BUDGET_FIT_REFUSE\x10\x02*\x91\x01\n" +
 	"\fBudgetWindow\x12\x1d\n" +
 	"\x19BUDGET_WINDOW_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11BUDGET_WINDOW_DAY\x10\x01\x12\x16\n" +
 	"\x12BUDGET_WINDOW_WEEK\x10\x02\x12\x17\n" +
 	"\x13BUDGET_WINDOW_MONTH\x10\x03\x12\x1a\n" +
-	"\x16BUDGET_WINDOW_LIFETIME\x10\x042\xba\a\n" +
+	"\x16BUDGET_WINDOW_LIFETIME\x10\x04*\x84\x01\n" +
+	"\rAlertDelivery\x12\x1e\n" +
+	"\x1aALERT_DELIVERY_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16ALERT_DELIVERY_PENDING\x10\x01\x12\x1c\n" +
+	"\x18ALERT_DELIVERY_DELIVERED\x10\x02\x12\x19\n" +
+	"\x15ALERT_DELIVERY_FAILED\x10\x032\xe1\b\n" +
 	"\n" +
 	"KeyService\x12L\n" +
 	"\tCreateKey\x12\x1e.headworks.v1.CreateKeyRequest\x1a\x1f.headworks.v1.CreateKeyResponse\x12C\n" +
@@ -2033,7 +2970,10 @@ const file_headworks_v1_key_service_proto_rawDesc = "" +
 	"ListGroups\x12\x1f.headworks.v1.ListGroupsRequest\x1a .headworks.v1.ListGroupsResponse\x12R\n" +
 	"\vUpdateGroup\x12 .headworks.v1.UpdateGroupRequest\x1a!.headworks.v1.UpdateGroupResponse\x12R\n" +
 	"\vDeleteGroup\x12 .headworks.v1.DeleteGroupRequest\x1a!.headworks.v1.DeleteGroupResponse\x12L\n" +
-	"\tGetBudget\x12\x1e.headworks.v1.GetBudgetRequest\x1a\x1f.headworks.v1.GetBudgetResponseB7Z5github.com/headworks/headworks/clients/go/headworksv1b\x06proto3"
+	"\tGetBudget\x12\x1e.headworks.v1.GetBudgetRequest\x1a\x1f.headworks.v1.GetBudgetResponse\x12O\n" +
+	"\n" +
+	"ListAlerts\x12\x1f.headworks.v1.ListAlertsRequest\x1a .headworks.v1.ListAlertsResponse\x12T\n" +
+	"\vWatchAlerts\x12 .headworks.v1.WatchAlertsRequest\x1a!.headworks.v1.WatchAlertsResponse0\x01B7Z5github.com/headworks/headworks/clients/go/headworksv1b\x06proto3"
 
 var (
 	file_headworks_v1_key_service_proto_rawDescOnce sync.Once
@@ -2047,108 +2987,134 @@ func file_headworks_v1_key_service_proto_rawDescGZIP() []byte {
 	return file_headworks_v1_key_service_proto_rawDescData
 }
 
-var file_headworks_v1_key_service_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_headworks_v1_key_service_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_headworks_v1_key_service_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_headworks_v1_key_service_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_headworks_v1_key_service_proto_goTypes = []any{
-	(KeyRole)(0),                  // 0: headworks.v1.KeyRole
-	(KeyState)(0),                 // 1: headworks.v1.KeyState
-	(BudgetWindow)(0),             // 2: headworks.v1.BudgetWindow
-	(*Key)(nil),                   // 3: headworks.v1.Key
-	(*Budget)(nil),                // 4: headworks.v1.Budget
-	(*CreateKeyRequest)(nil),      // 5: headworks.v1.CreateKeyRequest
-	(*CreateKeyResponse)(nil),     // 6: headworks.v1.CreateKeyResponse
-	(*GetKeyRequest)(nil),         // 7: headworks.v1.GetKeyRequest
-	(*GetKeyResponse)(nil),        // 8: headworks.v1.GetKeyResponse
-	(*ListKeysRequest)(nil),       // 9: headworks.v1.ListKeysRequest
-	(*ListKeysResponse)(nil),      // 10: headworks.v1.ListKeysResponse
-	(*UpdateKeyRequest)(nil),      // 11: headworks.v1.UpdateKeyRequest
-	(*UpdateKeyResponse)(nil),     // 12: headworks.v1.UpdateKeyResponse
-	(*RotateKeyRequest)(nil),      // 13: headworks.v1.RotateKeyRequest
-	(*RotateKeyResponse)(nil),     // 14: headworks.v1.RotateKeyResponse
-	(*RevokeKeyRequest)(nil),      // 15: headworks.v1.RevokeKeyRequest
-	(*RevokeKeyResponse)(nil),     // 16: headworks.v1.RevokeKeyResponse
-	(*Group)(nil),                 // 17: headworks.v1.Group
-	(*CreateGroupRequest)(nil),    // 18: headworks.v1.CreateGroupRequest
-	(*CreateGroupResponse)(nil),   // 19: headworks.v1.CreateGroupResponse
-	(*GetGroupRequest)(nil),       // 20: headworks.v1.GetGroupRequest
-	(*GetGroupResponse)(nil),      // 21: headworks.v1.GetGroupResponse
-	(*ListGroupsRequest)(nil),     // 22: headworks.v1.ListGroupsRequest
-	(*ListGroupsResponse)(nil),    // 23: headworks.v1.ListGroupsResponse
-	(*UpdateGroupRequest)(nil),    // 24: headworks.v1.UpdateGroupRequest
-	(*UpdateGroupResponse)(nil),   // 25: headworks.v1.UpdateGroupResponse
-	(*DeleteGroupRequest)(nil),    // 26: headworks.v1.DeleteGroupRequest
-	(*DeleteGroupResponse)(nil),   // 27: headworks.v1.DeleteGroupResponse
-	(*GetBudgetRequest)(nil),      // 28: headworks.v1.GetBudgetRequest
-	(*GetBudgetResponse)(nil),     // 29: headworks.v1.GetBudgetResponse
-	nil,                           // 30: headworks.v1.Key.LabelsEntry
-	nil,                           // 31: headworks.v1.Group.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 32: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil), // 33: google.protobuf.FieldMask
-	(*durationpb.Duration)(nil),   // 34: google.protobuf.Duration
+	(RateUnit)(0),                 // 0: headworks.v1.RateUnit
+	(RateWindow)(0),               // 1: headworks.v1.RateWindow
+	(KeyRole)(0),                  // 2: headworks.v1.KeyRole
+	(KeyState)(0),                 // 3: headworks.v1.KeyState
+	(BudgetFit)(0),                // 4: headworks.v1.BudgetFit
+	(BudgetWindow)(0),             // 5: headworks.v1.BudgetWindow
+	(AlertDelivery)(0),            // 6: headworks.v1.AlertDelivery
+	(*Key)(nil),                   // 7: headworks.v1.Key
+	(*RateLimit)(nil),             // 8: headworks.v1.RateLimit
+	(*Budget)(nil),                // 9: headworks.v1.Budget
+	(*CreateKeyRequest)(nil),      // 10: headworks.v1.CreateKeyRequest
+	(*CreateKeyResponse)(nil),     // 11: headworks.v1.CreateKeyResponse
+	(*GetKeyRequest)(nil),         // 12: headworks.v1.GetKeyRequest
+	(*GetKeyResponse)(nil),        // 13: headworks.v1.GetKeyResponse
+	(*ListKeysRequest)(nil),       // 14: headworks.v1.ListKeysRequest
+	(*ListKeysResponse)(nil),      // 15: headworks.v1.ListKeysResponse
+	(*UpdateKeyRequest)(nil),      // 16: headworks.v1.UpdateKeyRequest
+	(*UpdateKeyResponse)(nil),     // 17: headworks.v1.UpdateKeyResponse
+	(*RotateKeyRequest)(nil),      // 18: headworks.v1.RotateKeyRequest
+	(*RotateKeyResponse)(nil),     // 19: headworks.v1.RotateKeyResponse
+	(*RevokeKeyRequest)(nil),      // 20: headworks.v1.RevokeKeyRequest
+	(*RevokeKeyResponse)(nil),     // 21: headworks.v1.RevokeKeyResponse
+	(*Group)(nil),                 // 22: headworks.v1.Group
+	(*CreateGroupRequest)(nil),    // 23: headworks.v1.CreateGroupRequest
+	(*CreateGroupResponse)(nil),   // 24: headworks.v1.CreateGroupResponse
+	(*GetGroupRequest)(nil),       // 25: headworks.v1.GetGroupRequest
+	(*GetGroupResponse)(nil),      // 26: headworks.v1.GetGroupResponse
+	(*ListGroupsRequest)(nil),     // 27: headworks.v1.ListGroupsRequest
+	(*ListGroupsResponse)(nil),    // 28: headworks.v1.ListGroupsResponse
+	(*UpdateGroupRequest)(nil),    // 29: headworks.v1.UpdateGroupRequest
+	(*UpdateGroupResponse)(nil),   // 30: headworks.v1.UpdateGroupResponse
+	(*DeleteGroupRequest)(nil),    // 31: headworks.v1.DeleteGroupRequest
+	(*DeleteGroupResponse)(nil),   // 32: headworks.v1.DeleteGroupResponse
+	(*GetBudgetRequest)(nil),      // 33: headworks.v1.GetBudgetRequest
+	(*GetBudgetResponse)(nil),     // 34: headworks.v1.GetBudgetResponse
+	(*Alert)(nil),                 // 35: headworks.v1.Alert
+	(*ListAlertsRequest)(nil),     // 36: headworks.v1.ListAlertsRequest
+	(*ListAlertsResponse)(nil),    // 37: headworks.v1.ListAlertsResponse
+	(*WatchAlertsRequest)(nil),    // 38: headworks.v1.WatchAlertsRequest
+	(*WatchAlertsResponse)(nil),   // 39: headworks.v1.WatchAlertsResponse
+	nil,                           // 40: headworks.v1.Key.LabelsEntry
+	nil,                           // 41: headworks.v1.Group.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 42: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil), // 43: google.protobuf.FieldMask
+	(*durationpb.Duration)(nil),   // 44: google.protobuf.Duration
 }
 var file_headworks_v1_key_service_proto_depIdxs = []int32{
-	30, // 0: headworks.v1.Key.labels:type_name -> headworks.v1.Key.LabelsEntry
-	0,  // 1: headworks.v1.Key.roles:type_name -> headworks.v1.KeyRole
-	4,  // 2: headworks.v1.Key.budget:type_name -> headworks.v1.Budget
-	32, // 3: headworks.v1.Key.expire_time:type_name -> google.protobuf.Timestamp
-	32, // 4: headworks.v1.Key.create_time:type_name -> google.protobuf.Timestamp
-	32, // 5: headworks.v1.Key.update_time:type_name -> google.protobuf.Timestamp
-	32, // 6: headworks.v1.Key.revoke_time:type_name -> google.protobuf.Timestamp
-	1,  // 7: headworks.v1.Key.state:type_name -> headworks.v1.KeyState
-	2,  // 8: headworks.v1.Budget.window:type_name -> headworks.v1.BudgetWindow
-	3,  // 9: headworks.v1.CreateKeyRequest.key:type_name -> headworks.v1.Key
-	3,  // 10: headworks.v1.CreateKeyResponse.key:type_name -> headworks.v1.Key
-	3,  // 11: headworks.v1.GetKeyResponse.key:type_name -> headworks.v1.Key
-	3,  // 12: headworks.v1.ListKeysResponse.keys:type_name -> headworks.v1.Key
-	3,  // 13: headworks.v1.UpdateKeyRequest.key:type_name -> headworks.v1.Key
-	33, // 14: headworks.v1.UpdateKeyRequest.update_mask:type_name -> google.protobuf.FieldMask
-	3,  // 15: headworks.v1.UpdateKeyResponse.key:type_name -> headworks.v1.Key
-	34, // 16: headworks.v1.RotateKeyRequest.overlap:type_name -> google.protobuf.Duration
-	3,  // 17: headworks.v1.RotateKeyResponse.key:type_name -> headworks.v1.Key
-	3,  // 18: headworks.v1.RevokeKeyResponse.key:type_name -> headworks.v1.Key
-	4,  // 19: headworks.v1.Group.budget:type_name -> headworks.v1.Budget
-	31, // 20: headworks.v1.Group.labels:type_name -> headworks.v1.Group.LabelsEntry
-	32, // 21: headworks.v1.Group.create_time:type_name -> google.protobuf.Timestamp
-	32, // 22: headworks.v1.Group.update_time:type_name -> google.protobuf.Timestamp
-	17, // 23: headworks.v1.CreateGroupRequest.group:type_name -> headworks.v1.Group
-	17, // 24: headworks.v1.CreateGroupResponse.group:type_name -> headworks.v1.Group
-	17, // 25: headworks.v1.GetGroupResponse.group:type_name -> headworks.v1.Group
-	17, // 26: headworks.v1.ListGroupsResponse.groups:type_name -> headworks.v1.Group
-	17, // 27: headworks.v1.UpdateGroupRequest.group:type_name -> headworks.v1.Group
-	33, // 28: headworks.v1.UpdateGroupRequest.update_mask:type_name -> google.protobuf.FieldMask
-	17, // 29: headworks.v1.UpdateGroupResponse.group:type_name -> headworks.v1.Group
-	4,  // 30: headworks.v1.GetBudgetResponse.budget:type_name -> headworks.v1.Budget
-	32, // 31: headworks.v1.GetBudgetResponse.window_start_time:type_name -> google.protobuf.Timestamp
-	32, // 32: headworks.v1.GetBudgetResponse.window_end_time:type_name -> google.protobuf.Timestamp
-	5,  // 33: headworks.v1.KeyService.CreateKey:input_type -> headworks.v1.CreateKeyRequest
-	7,  // 34: headworks.v1.KeyService.GetKey:input_type -> headworks.v1.GetKeyRequest
-	9,  // 35: headworks.v1.KeyService.ListKeys:input_type -> headworks.v1.ListKeysRequest
-	11, // 36: headworks.v1.KeyService.UpdateKey:input_type -> headworks.v1.UpdateKeyRequest
-	13, // 37: headworks.v1.KeyService.RotateKey:input_type -> headworks.v1.RotateKeyRequest
-	15, // 38: headworks.v1.KeyService.RevokeKey:input_type -> headworks.v1.RevokeKeyRequest
-	18, // 39: headworks.v1.KeyService.CreateGroup:input_type -> headworks.v1.CreateGroupRequest
-	20, // 40: headworks.v1.KeyService.GetGroup:input_type -> headworks.v1.GetGroupRequest
-	22, // 41: headworks.v1.KeyService.ListGroups:input_type -> headworks.v1.ListGroupsRequest
-	24, // 42: headworks.v1.KeyService.UpdateGroup:input_type -> headworks.v1.UpdateGroupRequest
-	26, // 43: headworks.v1.KeyService.DeleteGroup:input_type -> headworks.v1.DeleteGroupRequest
-	28, // 44: headworks.v1.KeyService.GetBudget:input_type -> headworks.v1.GetBudgetRequest
-	6,  // 45: headworks.v1.KeyService.CreateKey:output_type -> headworks.v1.CreateKeyResponse
-	8,  // 46: headworks.v1.KeyService.GetKey:output_type -> headworks.v1.GetKeyResponse
-	10, // 47: headworks.v1.KeyService.ListKeys:output_type -> headworks.v1.ListKeysResponse
-	12, // 48: headworks.v1.KeyService.UpdateKey:output_type -> headworks.v1.UpdateKeyResponse
-	14, // 49: headworks.v1.KeyService.RotateKey:output_type -> headworks.v1.RotateKeyResponse
-	16, // 50: headworks.v1.KeyService.RevokeKey:output_type -> headworks.v1.RevokeKeyResponse
-	19, // 51: headworks.v1.KeyService.CreateGroup:output_type -> headworks.v1.CreateGroupResponse
-	21, // 52: headworks.v1.KeyService.GetGroup:output_type -> headworks.v1.GetGroupResponse
-	23, // 53: headworks.v1.KeyService.ListGroups:output_type -> headworks.v1.ListGroupsResponse
-	25, // 54: headworks.v1.KeyService.UpdateGroup:output_type -> headworks.v1.UpdateGroupResponse
-	27, // 55: headworks.v1.KeyService.DeleteGroup:output_type -> headworks.v1.DeleteGroupResponse
-	29, // 56: headworks.v1.KeyService.GetBudget:output_type -> headworks.v1.GetBudgetResponse
-	45, // [45:57] is the sub-list for method output_type
-	33, // [33:45] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	40, // 0: headworks.v1.Key.labels:type_name -> headworks.v1.Key.LabelsEntry
+	2,  // 1: headworks.v1.Key.roles:type_name -> headworks.v1.KeyRole
+	9,  // 2: headworks.v1.Key.budget:type_name -> headworks.v1.Budget
+	42, // 3: headworks.v1.Key.expire_time:type_name -> google.protobuf.Timestamp
+	42, // 4: headworks.v1.Key.create_time:type_name -> google.protobuf.Timestamp
+	42, // 5: headworks.v1.Key.update_time:type_name -> google.protobuf.Timestamp
+	42, // 6: headworks.v1.Key.revoke_time:type_name -> google.protobuf.Timestamp
+	3,  // 7: headworks.v1.Key.state:type_name -> headworks.v1.KeyState
+	8,  // 8: headworks.v1.Key.rate_limits:type_name -> headworks.v1.RateLimit
+	42, // 9: headworks.v1.Key.previous_secret_expire_time:type_name -> google.protobuf.Timestamp
+	0,  // 10: headworks.v1.RateLimit.unit:type_name -> headworks.v1.RateUnit
+	1,  // 11: headworks.v1.RateLimit.window:type_name -> headworks.v1.RateWindow
+	5,  // 12: headworks.v1.Budget.window:type_name -> headworks.v1.BudgetWindow
+	4,  // 13: headworks.v1.Budget.fit:type_name -> headworks.v1.BudgetFit
+	7,  // 14: headworks.v1.CreateKeyRequest.key:type_name -> headworks.v1.Key
+	7,  // 15: headworks.v1.CreateKeyResponse.key:type_name -> headworks.v1.Key
+	7,  // 16: headworks.v1.GetKeyResponse.key:type_name -> headworks.v1.Key
+	7,  // 17: headworks.v1.ListKeysResponse.keys:type_name -> headworks.v1.Key
+	7,  // 18: headworks.v1.UpdateKeyRequest.key:type_name -> headworks.v1.Key
+	43, // 19: headworks.v1.UpdateKeyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	7,  // 20: headworks.v1.UpdateKeyResponse.key:type_name -> headworks.v1.Key
+	44, // 21: headworks.v1.RotateKeyRequest.overlap:type_name -> google.protobuf.Duration
+	7,  // 22: headworks.v1.RotateKeyResponse.key:type_name -> headworks.v1.Key
+	7,  // 23: headworks.v1.RevokeKeyResponse.key:type_name -> headworks.v1.Key
+	9,  // 24: headworks.v1.Group.budget:type_name -> headworks.v1.Budget
+	41, // 25: headworks.v1.Group.labels:type_name -> headworks.v1.Group.LabelsEntry
+	42, // 26: headworks.v1.Group.create_time:type_name -> google.protobuf.Timestamp
+	42, // 27: headworks.v1.Group.update_time:type_name -> google.protobuf.Timestamp
+	8,  // 28: headworks.v1.Group.rate_limits:type_name -> headworks.v1.RateLimit
+	22, // 29: headworks.v1.CreateGroupRequest.group:type_name -> headworks.v1.Group
+	22, // 30: headworks.v1.CreateGroupResponse.group:type_name -> headworks.v1.Group
+	22, // 31: headworks.v1.GetGroupResponse.group:type_name -> headworks.v1.Group
+	22, // 32: headworks.v1.ListGroupsResponse.groups:type_name -> headworks.v1.Group
+	22, // 33: headworks.v1.UpdateGroupRequest.group:type_name -> headworks.v1.Group
+	43, // 34: headworks.v1.UpdateGroupRequest.update_mask:type_name -> google.protobuf.FieldMask
+	22, // 35: headworks.v1.UpdateGroupResponse.group:type_name -> headworks.v1.Group
+	9,  // 36: headworks.v1.GetBudgetResponse.budget:type_name -> headworks.v1.Budget
+	42, // 37: headworks.v1.GetBudgetResponse.window_start_time:type_name -> google.protobuf.Timestamp
+	42, // 38: headworks.v1.GetBudgetResponse.window_end_time:type_name -> google.protobuf.Timestamp
+	5,  // 39: headworks.v1.Alert.window:type_name -> headworks.v1.BudgetWindow
+	42, // 40: headworks.v1.Alert.window_start_time:type_name -> google.protobuf.Timestamp
+	42, // 41: headworks.v1.Alert.create_time:type_name -> google.protobuf.Timestamp
+	6,  // 42: headworks.v1.Alert.delivery:type_name -> headworks.v1.AlertDelivery
+	35, // 43: headworks.v1.ListAlertsResponse.alerts:type_name -> headworks.v1.Alert
+	35, // 44: headworks.v1.WatchAlertsResponse.alert:type_name -> headworks.v1.Alert
+	10, // 45: headworks.v1.KeyService.CreateKey:input_type -> headworks.v1.CreateKeyRequest
+	12, // 46: headworks.v1.KeyService.GetKey:input_type -> headworks.v1.GetKeyRequest
+	14, // 47: headworks.v1.KeyService.ListKeys:input_type -> headworks.v1.ListKeysRequest
+	16, // 48: headworks.v1.KeyService.UpdateKey:input_type -> headworks.v1.UpdateKeyRequest
+	18, // 49: headworks.v1.KeyService.RotateKey:input_type -> headworks.v1.RotateKeyRequest
+	20, // 50: headworks.v1.KeyService.RevokeKey:input_type -> headworks.v1.RevokeKeyRequest
+	23, // 51: headworks.v1.KeyService.CreateGroup:input_type -> headworks.v1.CreateGroupRequest
+	25, // 52: headworks.v1.KeyService.GetGroup:input_type -> headworks.v1.GetGroupRequest
+	27, // 53: headworks.v1.KeyService.ListGroups:input_type -> headworks.v1.ListGroupsRequest
+	29, // 54: headworks.v1.KeyService.UpdateGroup:input_type -> headworks.v1.UpdateGroupRequest
+	31, // 55: headworks.v1.KeyService.DeleteGroup:input_type -> headworks.v1.DeleteGroupRequest
+	33, // 56: headworks.v1.KeyService.GetBudget:input_type -> headworks.v1.GetBudgetRequest
+	36, // 57: headworks.v1.KeyService.ListAlerts:input_type -> headworks.v1.ListAlertsRequest
+	38, // 58: headworks.v1.KeyService.WatchAlerts:input_type -> headworks.v1.WatchAlertsRequest
+	11, // 59: headworks.v1.KeyService.CreateKey:output_type -> headworks.v1.CreateKeyResponse
+	13, // 60: headworks.v1.KeyService.GetKey:output_type -> headworks.v1.GetKeyResponse
+	15, // 61: headworks.v1.KeyService.ListKeys:output_type -> headworks.v1.ListKeysResponse
+	17, // 62: headworks.v1.KeyService.UpdateKey:output_type -> headworks.v1.UpdateKeyResponse
+	19, // 63: headworks.v1.KeyService.RotateKey:output_type -> headworks.v1.RotateKeyResponse
+	21, // 64: headworks.v1.KeyService.RevokeKey:output_type -> headworks.v1.RevokeKeyResponse
+	24, // 65: headworks.v1.KeyService.CreateGroup:output_type -> headworks.v1.CreateGroupResponse
+	26, // 66: headworks.v1.KeyService.GetGroup:output_type -> headworks.v1.GetGroupResponse
+	28, // 67: headworks.v1.KeyService.ListGroups:output_type -> headworks.v1.ListGroupsResponse
+	30, // 68: headworks.v1.KeyService.UpdateGroup:output_type -> headworks.v1.UpdateGroupResponse
+	32, // 69: headworks.v1.KeyService.DeleteGroup:output_type -> headworks.v1.DeleteGroupResponse
+	34, // 70: headworks.v1.KeyService.GetBudget:output_type -> headworks.v1.GetBudgetResponse
+	37, // 71: headworks.v1.KeyService.ListAlerts:output_type -> headworks.v1.ListAlertsResponse
+	39, // 72: headworks.v1.KeyService.WatchAlerts:output_type -> headworks.v1.WatchAlertsResponse
+	59, // [59:73] is the sub-list for method output_type
+	45, // [45:59] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_headworks_v1_key_service_proto_init() }
@@ -2157,13 +3123,15 @@ func file_headworks_v1_key_service_proto_init() {
 		return
 	}
 	file_headworks_v1_key_service_proto_msgTypes[0].OneofWrappers = []any{}
+	file_headworks_v1_key_service_proto_msgTypes[15].OneofWrappers = []any{}
+	file_headworks_v1_key_service_proto_msgTypes[27].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headworks_v1_key_service_proto_rawDesc), len(file_headworks_v1_key_service_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   29,
+			NumEnums:      7,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -33,16 +33,19 @@ const (
 	KeyService_UpdateGroup_FullMethodName = "/headworks.v1.KeyService/UpdateGroup"
 	KeyService_DeleteGroup_FullMethodName = "/headworks.v1.KeyService/DeleteGroup"
 	KeyService_GetBudget_FullMethodName   = "/headworks.v1.KeyService/GetBudget"
+	KeyService_ListAlerts_FullMethodName  = "/headworks.v1.KeyService/ListAlerts"
+	KeyService_WatchAlerts_FullMethodName = "/headworks.v1.KeyService/WatchAlerts"
 )
 
 // KeyServiceClient is the client API for KeyService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Manages keys, groups and budgets. Needs the role ADMIN, but for a key that reads itself.
+// Manages keys, groups and budgets. Needs the role ADMIN or KEY_MANAGER, to read READER too, but for a key that reads
+// itself. A key manager makes and changes no key with the role ADMIN or KEY_MANAGER.
 type KeyServiceClient interface {
 	// Makes a key. Its secret is in this answer and nowhere else.
-	// Errors: INVALID_REQUEST, PERMISSION_DENIED, NOT_IMPLEMENTED for a field that this version does not serve.
+	// Errors: INVALID_REQUEST, NOT_FOUND for an unknown group, PERMISSION_DENIED.
 	CreateKey(ctx context.Context, in *CreateKeyRequest, opts ...grpc.CallOption) (*CreateKeyResponse, error)
 	// Gets a key. A key may always get itself, by the id `self` too.
 	// Errors: NOT_FOUND, also for a key that the caller may not see.
@@ -53,30 +56,36 @@ type KeyServiceClient interface {
 	// Changes a key. Effective for the next call.
 	// Errors: NOT_FOUND, CONFLICT if the etag is old, INVALID_REQUEST for an unknown path, PERMISSION_DENIED.
 	UpdateKey(ctx context.Context, in *UpdateKeyRequest, opts ...grpc.CallOption) (*UpdateKeyResponse, error)
-	// Gives a key a new secret; the old one works on for a while. Not served by this version.
-	// Errors: NOT_IMPLEMENTED, NOT_FOUND, PERMISSION_DENIED.
+	// Gives a key a new secret; the old one works on for a while. What the key spent stays with it.
+	// Errors: NOT_FOUND, CONFLICT for a revoked key, INVALID_REQUEST, PERMISSION_DENIED.
 	RotateKey(ctx context.Context, in *RotateKeyRequest, opts ...grpc.CallOption) (*RotateKeyResponse, error)
 	// Ends a key for good. Effective for the next call.
 	// Errors: NOT_FOUND, PERMISSION_DENIED. Revoking twice is no error.
 	RevokeKey(ctx context.Context, in *RevokeKeyRequest, opts ...grpc.CallOption) (*RevokeKeyResponse, error)
-	// Makes a group. Not served by this version.
-	// Errors: NOT_IMPLEMENTED, INVALID_REQUEST, PERMISSION_DENIED.
+	// Makes a group.
+	// Errors: INVALID_REQUEST, NOT_FOUND for an unknown parent, PERMISSION_DENIED.
 	CreateGroup(ctx context.Context, in *CreateGroupRequest, opts ...grpc.CallOption) (*CreateGroupResponse, error)
-	// Gets a group. Not served by this version.
-	// Errors: NOT_IMPLEMENTED, NOT_FOUND, PERMISSION_DENIED.
+	// Gets a group.
+	// Errors: NOT_FOUND, PERMISSION_DENIED.
 	GetGroup(ctx context.Context, in *GetGroupRequest, opts ...grpc.CallOption) (*GetGroupResponse, error)
-	// Lists groups. Not served by this version.
-	// Errors: NOT_IMPLEMENTED, INVALID_REQUEST, PERMISSION_DENIED.
+	// Lists groups, by id.
+	// Errors: INVALID_REQUEST, PERMISSION_DENIED.
 	ListGroups(ctx context.Context, in *ListGroupsRequest, opts ...grpc.CallOption) (*ListGroupsResponse, error)
-	// Changes a group. Not served by this version.
-	// Errors: NOT_IMPLEMENTED, NOT_FOUND, CONFLICT, INVALID_REQUEST, PERMISSION_DENIED.
+	// Changes a group. Effective for the next call of every key in it.
+	// Errors: NOT_FOUND, CONFLICT if the etag is old, INVALID_REQUEST for a circle of groups or an unknown path, PERMISSION_DENIED.
 	UpdateGroup(ctx context.Context, in *UpdateGroupRequest, opts ...grpc.CallOption) (*UpdateGroupResponse, error)
-	// Deletes a group. Not served by this version.
-	// Errors: NOT_IMPLEMENTED, NOT_FOUND, CONFLICT, PERMISSION_DENIED.
+	// Deletes a group. Revoked keys in it lose their group.
+	// Errors: NOT_FOUND, CONFLICT if the etag is old or keys or groups are still in it, PERMISSION_DENIED.
 	DeleteGroup(ctx context.Context, in *DeleteGroupRequest, opts ...grpc.CallOption) (*DeleteGroupResponse, error)
-	// Gets what is left of a key's budget. A key may always ask for its own. Not served by this version.
-	// Errors: NOT_IMPLEMENTED, NOT_FOUND.
+	// Gets what is left of a key's or group's budget. A key may always ask for its own.
+	// Errors: NOT_FOUND, INVALID_REQUEST.
 	GetBudget(ctx context.Context, in *GetBudgetRequest, opts ...grpc.CallOption) (*GetBudgetResponse, error)
+	// Lists crossings of budgets' thresholds, newest first. A key without a role to read others sees its own.
+	// Errors: INVALID_REQUEST.
+	ListAlerts(ctx context.Context, in *ListAlertsRequest, opts ...grpc.CallOption) (*ListAlertsResponse, error)
+	// Tells of crossings of budgets' thresholds as they happen. A key without a role to read others sees its own.
+	// Errors: OVERLOADED where the caller reads too slowly.
+	WatchAlerts(ctx context.Context, in *WatchAlertsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchAlertsResponse], error)
 }
 
 type keyServiceClient struct {
@@ -207,14 +216,44 @@ func (c *keyServiceClient) GetBudget(ctx context.Context, in *GetBudgetRequest, 
 	return out, nil
 }
 
+func (c *keyServiceClient) ListAlerts(ctx context.Context, in *ListAlertsRequest, opts ...grpc.CallOption) (*ListAlertsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListAlertsResponse)
+	err := c.cc.Invoke(ctx, KeyService_ListAlerts_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *keyServiceClient) WatchAlerts(ctx context.Context, in *WatchAlertsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchAlertsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &KeyService_ServiceDesc.Streams[0], KeyService_WatchAlerts_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchAlertsRequest, WatchAlertsResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type KeyService_WatchAlertsClient = grpc.ServerStreamingClient[WatchAlertsResponse]
+
 // KeyServiceServer is the server API for KeyService service.
 // All implementations must embed UnimplementedKeyServiceServer
 // for forward compatibility.
 //
-// Manages keys, groups and budgets. Needs the role ADMIN, but for a key that reads itself.
+// Manages keys, groups and budgets. Needs the role ADMIN or KEY_MANAGER, to read READER too, but for a key that reads
+// itself. A key manager makes and changes no key with the role ADMIN or KEY_MANAGER.
 type KeyServiceServer interface {
 	// Makes a key. Its secret is in this answer and nowhere else.
-	// Errors: INVALID_REQUEST, PERMISSION_DENIED, NOT_IMPLEMENTED for a field that this version does not serve.
+	// Errors: INVALID_REQUEST, NOT_FOUND for an unknown group, PERMISSION_DENIED.
 	CreateKey(context.Context, *CreateKeyRequest) (*CreateKeyResponse, error)
 	// Gets a key. A key may always get itself, by the id `self` too.
 	// Errors: NOT_FOUND, also for a key that the caller may not see.
@@ -225,30 +264,36 @@ type KeyServiceServer interface {
 	// Changes a key. Effective for the next call.
 	// Errors: NOT_FOUND, CONFLICT if the etag is old, INVALID_REQUEST for an unknown path, PERMISSION_DENIED.
 	UpdateKey(context.Context, *UpdateKeyRequest) (*UpdateKeyResponse, error)
-	// Gives a key a new secret; the old one works on for a while. Not served by this version.
-	// Errors: NOT_IMPLEMENTED, NOT_FOUND, PERMISSION_DENIED.
+	// Gives a key a new secret; the old one works on for a while. What the key spent stays with it.
+	// Errors: NOT_FOUND, CONFLICT for a revoked key, INVALID_REQUEST, PERMISSION_DENIED.
 	RotateKey(context.Context, *RotateKeyRequest) (*RotateKeyResponse, error)
 	// Ends a key for good. Effective for the next call.
 	// Errors: NOT_FOUND, PERMISSION_DENIED. Revoking twice is no error.
 	RevokeKey(context.Context, *RevokeKeyRequest) (*RevokeKeyResponse, error)
-	// Makes a group. Not served by this version.
-	// Errors: NOT_IMPLEMENTED, INVALID_REQUEST, PERMISSION_DENIED.
+	// Makes a group.
+	// Errors: INVALID_REQUEST, NOT_FOUND for an unknown parent, PERMISSION_DENIED.
 	CreateGroup(context.Context, *CreateGroupRequest) (*CreateGroupResponse, error)
-	// Gets a group. Not served by this version.
-	// Errors: NOT_IMPLEMENTED, NOT_FOUND, PERMISSION_DENIED.
+	// Gets a group.
+	// Errors: NOT_FOUND, PERMISSION_DENIED.
 	GetGroup(context.Context, *GetGroupRequest) (*GetGroupResponse, error)
-	// Lists groups. Not served by this version.
-	// Errors: NOT_IMPLEMENTED, INVALID_REQUEST, PERMISSION_DENIED.
+	// Lists groups, by id.
+	// Errors: INVALID_REQUEST, PERMISSION_DENIED.
 	ListGroups(context.Context, *ListGroupsRequest) (*ListGroupsResponse, error)
-	// Changes a group. Not served by this version.
-	// Errors: NOT_IMPLEMENTED, NOT_FOUND, CONFLICT, INVALID_REQUEST, PERMISSION_DENIED.
+	// Changes a group. Effective for the next call of every key in it.
+	// Errors: NOT_FOUND, CONFLICT if the etag is old, INVALID_REQUEST for a circle of groups or an unknown path, PERMISSION_DENIED.
 	UpdateGroup(context.Context, *UpdateGroupRequest) (*UpdateGroupResponse, error)
-	// Deletes a group. Not served by this version.
-	// Errors: NOT_IMPLEMENTED, NOT_FOUND, CONFLICT, PERMISSION_DENIED.
+	// Deletes a group. Revoked keys in it lose their group.
+	// Errors: NOT_FOUND, CONFLICT if the etag is old or keys or groups are still in it, PERMISSION_DENIED.
 	DeleteGroup(context.Context, *DeleteGroupRequest) (*DeleteGroupResponse, error)
-	// Gets what is left of a key's budget. A key may always ask for its own. Not served by this version.
-	// Errors: NOT_IMPLEMENTED, NOT_FOUND.
+	// Gets what is left of a key's or group's budget. A key may always ask for its own.
+	// Errors: NOT_FOUND, INVALID_REQUEST.
 	GetBudget(context.Context, *GetBudgetRequest) (*GetBudgetResponse, error)
+	// Lists crossings of budgets' thresholds, newest first. A key without a role to read others sees its own.
+	// Errors: INVALID_REQUEST.
+	ListAlerts(context.Context, *ListAlertsRequest) (*ListAlertsResponse, error)
+	// Tells of crossings of budgets' thresholds as they happen. A key without a role to read others sees its own.
+	// Errors: OVERLOADED where the caller reads too slowly.
+	WatchAlerts(*WatchAlertsRequest, grpc.ServerStreamingServer[WatchAlertsResponse]) error
 	mustEmbedUnimplementedKeyServiceServer()
 }
 
@@ -294,6 +339,12 @@ func (UnimplementedKeyServiceServer) DeleteGroup(context.Context, *DeleteGroupRe
 }
 func (UnimplementedKeyServiceServer) GetBudget(context.Context, *GetBudgetRequest) (*GetBudgetResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetBudget not implemented")
+}
+func (UnimplementedKeyServiceServer) ListAlerts(context.Context, *ListAlertsRequest) (*ListAlertsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListAlerts not implemented")
+}
+func (UnimplementedKeyServiceServer) WatchAlerts(*WatchAlertsRequest, grpc.ServerStreamingServer[WatchAlertsResponse]) error {
+	return status.Error(codes.Unimplemented, "method WatchAlerts not implemented")
 }
 func (UnimplementedKeyServiceServer) mustEmbedUnimplementedKeyServiceServer() {}
 func (UnimplementedKeyServiceServer) testEmbeddedByValue()                    {}
@@ -532,6 +583,35 @@ func _KeyService_GetBudget_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _KeyService_ListAlerts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListAlertsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(KeyServiceServer).ListAlerts(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: KeyService_ListAlerts_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(KeyServiceServer).ListAlerts(ctx, req.(*ListAlertsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _KeyService_WatchAlerts_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchAlertsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(KeyServiceServer).WatchAlerts(m, &grpc.GenericServerStream[WatchAlertsRequest, WatchAlertsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type KeyService_WatchAlertsServer = grpc.ServerStreamingServer[WatchAlertsResponse]
+
 // KeyService_ServiceDesc is the grpc.ServiceDesc for KeyService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -587,7 +667,17 @@ var KeyService_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "GetBudget",
 			Handler:    _KeyService_GetBudget_Handler,
 		},
+		{
+			MethodName: "ListAlerts",
+			Handler:    _KeyService_ListAlerts_Handler,
+		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "WatchAlerts",
+			Handler:       _KeyService_WatchAlerts_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "headworks/v1/key_service.proto",
 }

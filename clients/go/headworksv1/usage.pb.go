@@ -128,7 +128,9 @@ type Usage struct {
 	// Whether the price is known. Where not, `cost_nano_usd` leaves those tokens out.
 	CostKnown bool `protobuf:"varint,17,opt,name=cost_known,json=costKnown,proto3" json:"cost_known,omitempty"`
 	// Whether some count is the gateway's estimate and not the provider's.
-	Estimated     bool `protobuf:"varint,18,opt,name=estimated,proto3" json:"estimated,omitempty"`
+	Estimated bool `protobuf:"varint,18,opt,name=estimated,proto3" json:"estimated,omitempty"`
+	// What the gateway's operator adds to the cost, billionths of a US dollar. Not in `cost_nano_usd`; budgets count both.
+	MarkupNanoUsd int64 `protobuf:"varint,19,opt,name=markup_nano_usd,json=markupNanoUsd,proto3" json:"markup_nano_usd,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -287,6 +289,13 @@ func (x *Usage) GetEstimated() bool {
 		return x.Estimated
 	}
 	return false
+}
+
+func (x *Usage) GetMarkupNanoUsd() int64 {
+	if x != nil {
+		return x.MarkupNanoUsd
+	}
+	return 0
 }
 
 // How a call went through the gateway.
@@ -602,7 +611,7 @@ var File_headworks_v1_usage_proto protoreflect.FileDescriptor
 
 const file_headworks_v1_usage_proto_rawDesc = "" +
 	"\n" +
-	"\x18headworks/v1/usage.proto\x12\fheadworks.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headworks/v1/reason.proto\"\x8d\x06\n" +
+	"\x18headworks/v1/usage.proto\x12\fheadworks.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headworks/v1/reason.proto\"\xb5\x06\n" +
 	"\x05Usage\x12!\n" +
 	"\finput_tokens\x18\x01 \x01(\x03R\vinputTokens\x12*\n" +
 	"\x11cache_read_tokens\x18\x02 \x01(\x03R\x0fcacheReadTokens\x121\n" +
@@ -623,7 +632,8 @@ const file_headworks_v1_usage_proto_rawDesc = "" +
 	"\x0esaved_nano_usd\x18\x10 \x01(\x03R\fsavedNanoUsd\x12\x1d\n" +
 	"\n" +
 	"cost_known\x18\x11 \x01(\bR\tcostKnown\x12\x1c\n" +
-	"\testimated\x18\x12 \x01(\bR\testimated\"\xbe\x01\n" +
+	"\testimated\x18\x12 \x01(\bR\testimated\x12&\n" +
+	"\x0fmarkup_nano_usd\x18\x13 \x01(\x03R\rmarkupNanoUsd\"\xbe\x01\n" +
 	"\x05Route\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x16\n" +

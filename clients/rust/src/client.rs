@@ -148,7 +148,8 @@ impl Headworks {
         services::Embeddings::new(self.core.clone())
     }
 
-    /// Manages keys, groups and budgets. Needs the role ADMIN, but for a key that reads itself.
+    /// Manages keys, groups and budgets. Needs the role ADMIN or KEY_MANAGER, to read READER too, but for a key that reads
+    /// itself. A key manager makes and changes no key with the role ADMIN or KEY_MANAGER.
     pub fn keys(&self) -> services::Keys {
         services::Keys::new(self.core.clone())
     }

@@ -24,7 +24,7 @@ export class Client {
   readonly chat: Chat;
   /** Turns texts into vectors. */
   readonly embeddings: Embeddings;
-  /** Manages keys, groups and budgets. Needs the role ADMIN, but for a key that reads itself. */
+  /** Manages keys, groups and budgets. Needs the role ADMIN or KEY_MANAGER, to read READER too, but for a key that reads itself. A key manager makes and changes no key with the role ADMIN or KEY_MANAGER. */
   readonly keys: Keys;
   /** Tells which models and providers there are. */
   readonly models: Models;

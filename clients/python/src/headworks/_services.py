@@ -132,7 +132,8 @@ class Embeddings:
 
 
 class Keys:
-    """Manages keys, groups and budgets. Needs the role ADMIN, but for a key that reads itself."""
+    """Manages keys, groups and budgets. Needs the role ADMIN or KEY_MANAGER, to read READER too, but for a key that reads
+    itself. A key manager makes and changes no key with the role ADMIN or KEY_MANAGER."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -144,7 +145,7 @@ class Keys:
         options: CallOptions | None = None,
     ) -> v1.CreateKeyResponse:
         """Makes a key. Its secret is in this answer and nowhere else.
-        Errors: INVALID_REQUEST, PERMISSION_DENIED, NOT_IMPLEMENTED for a field that this version does not serve."""
+        Errors: INVALID_REQUEST, NOT_FOUND for an unknown group, PERMISSION_DENIED."""
         request_ = build(
             v1.CreateKeyRequest,
             {
@@ -219,8 +220,8 @@ class Keys:
         overlap: timedelta | None = None,
         options: CallOptions | None = None,
     ) -> v1.RotateKeyResponse:
-        """Gives a key a new secret; the old one works on for a while. Not served by this version.
-        Errors: NOT_IMPLEMENTED, NOT_FOUND, PERMISSION_DENIED."""
+        """Gives a key a new secret; the old one works on for a while. What the key spent stays with it.
+        Errors: NOT_FOUND, CONFLICT for a revoked key, INVALID_REQUEST, PERMISSION_DENIED."""
         request_ = build(
             v1.RotateKeyRequest,
             {
@@ -252,8 +253,8 @@ class Keys:
         group: v1.Group | None = None,
         options: CallOptions | None = None,
     ) -> v1.CreateGroupResponse:
-        """Makes a group. Not served by this version.
-        Errors: NOT_IMPLEMENTED, INVALID_REQUEST, PERMISSION_DENIED."""
+        """Makes a group.
+        Errors: INVALID_REQUEST, NOT_FOUND for an unknown parent, PERMISSION_DENIED."""
         request_ = build(
             v1.CreateGroupRequest,
             {
@@ -268,8 +269,8 @@ class Keys:
         id: str | None = None,
         options: CallOptions | None = None,
     ) -> v1.GetGroupResponse:
-        """Gets a group. Not served by this version.
-        Errors: NOT_IMPLEMENTED, NOT_FOUND, PERMISSION_DENIED."""
+        """Gets a group.
+        Errors: NOT_FOUND, PERMISSION_DENIED."""
         request_ = build(
             v1.GetGroupRequest,
             {
@@ -286,8 +287,8 @@ class Keys:
         parent: str | None = None,
         options: CallOptions | None = None,
     ) -> Pager[v1.Group, v1.ListGroupsResponse]:
-        """Lists groups. Not served by this version.
-        Errors: NOT_IMPLEMENTED, INVALID_REQUEST, PERMISSION_DENIED."""
+        """Lists groups, by id.
+        Errors: INVALID_REQUEST, PERMISSION_DENIED."""
         request_ = build(
             v1.ListGroupsRequest,
             {
@@ -310,8 +311,8 @@ class Keys:
         update_mask: Sequence[str] | None = None,
         options: CallOptions | None = None,
     ) -> v1.UpdateGroupResponse:
-        """Changes a group. Not served by this version.
-        Errors: NOT_IMPLEMENTED, NOT_FOUND, CONFLICT, INVALID_REQUEST, PERMISSION_DENIED."""
+        """Changes a group. Effective for the next call of every key in it.
+        Errors: NOT_FOUND, CONFLICT if the etag is old, INVALID_REQUEST for a circle of groups or an unknown path, PERMISSION_DENIED."""
         request_ = build(
             v1.UpdateGroupRequest,
             {
@@ -328,8 +329,8 @@ class Keys:
         etag: str | None = None,
         options: CallOptions | None = None,
     ) -> v1.DeleteGroupResponse:
-        """Deletes a group. Not served by this version.
-        Errors: NOT_IMPLEMENTED, NOT_FOUND, CONFLICT, PERMISSION_DENIED."""
+        """Deletes a group. Revoked keys in it lose their group.
+        Errors: NOT_FOUND, CONFLICT if the etag is old or keys or groups are still in it, PERMISSION_DENIED."""
         request_ = build(
             v1.DeleteGroupRequest,
             {
@@ -346,8 +347,8 @@ class Keys:
         group_id: str | None = None,
         options: CallOptions | None = None,
     ) -> v1.GetBudgetResponse:
-        """Gets what is left of a key's budget. A key may always ask for its own. Not served by this version.
-        Errors: NOT_IMPLEMENTED, NOT_FOUND."""
+        """Gets what is left of a key's or group's budget. A key may always ask for its own.
+        Errors: NOT_FOUND, INVALID_REQUEST."""
         request_ = build(
             v1.GetBudgetRequest,
             {
@@ -356,6 +357,47 @@ class Keys:
             },
         )
         return self._transport.unary("/headworks.v1.KeyService/GetBudget", request_, v1.GetBudgetResponse, True, options)
+
+    def list_alerts(
+        self,
+        *,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        key_id: str | None = None,
+        group_id: str | None = None,
+        options: CallOptions | None = None,
+    ) -> Pager[v1.Alert, v1.ListAlertsResponse]:
+        """Lists crossings of budgets' thresholds, newest first. A key without a role to read others sees its own.
+        Errors: INVALID_REQUEST."""
+        request_ = build(
+            v1.ListAlertsRequest,
+            {
+                "page_size": page_size,
+                "page_token": page_token,
+                "key_id": key_id,
+                "group_id": group_id,
+            },
+        )
+
+        def fetch(token: str) -> v1.ListAlertsResponse:
+            request_.page_token = token
+            return self._transport.unary("/headworks.v1.KeyService/ListAlerts", request_, v1.ListAlertsResponse, True, options)
+
+        return Pager(fetch, lambda page: page.alerts, request_.page_token)
+
+    def watch_alerts(
+        self,
+        *,
+        options: CallOptions | None = None,
+    ) -> Iterator[v1.WatchAlertsResponse]:
+        """Tells of crossings of budgets' thresholds as they happen. A key without a role to read others sees its own.
+        Errors: OVERLOADED where the caller reads too slowly."""
+        request_ = build(
+            v1.WatchAlertsRequest,
+            {
+            },
+        )
+        return self._transport.stream("/headworks.v1.KeyService/WatchAlerts", request_, v1.WatchAlertsResponse, True, options)
 
 
 class Models:

@@ -928,6 +928,9 @@ pub struct Usage {
     /// Whether some count is the gateway's estimate and not the provider's.
     #[prost(bool, tag = "18")]
     pub estimated: bool,
+    /// What the gateway's operator adds to the cost, billionths of a US dollar. Not in `cost_nano_usd`; budgets count both.
+    #[prost(int64, tag = "19")]
+    pub markup_nano_usd: i64,
 }
 /// How a call went through the gateway.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1619,31 +1622,79 @@ pub struct Key {
     /// Changes with every change; give it back with an update to be sure of what is changed.
     #[prost(string, tag = "16")]
     pub etag: ::prost::alloc::string::String,
-    /// The group it belongs to. Not served by this version.
+    /// Id of the group it belongs to. Empty: none.
     #[prost(string, tag = "17")]
     pub group: ::prost::alloc::string::String,
-    /// Most requests per minute. Absent: no limit. Not served by this version.
+    /// Most requests per minute. Absent: no limit.
     #[prost(int64, optional, tag = "18")]
     pub requests_per_minute: ::core::option::Option<i64>,
-    /// Most tokens per minute. Absent: no limit. Not served by this version.
+    /// Most tokens per minute, read and written together. Absent: no limit.
     #[prost(int64, optional, tag = "19")]
     pub tokens_per_minute: ::core::option::Option<i64>,
-    /// Most calls at once. Absent: no limit. Not served by this version.
+    /// Most calls at once. Absent: no limit.
     #[prost(int64, optional, tag = "20")]
     pub concurrent_calls: ::core::option::Option<i64>,
+    /// More limits: over other windows, and for some models only.
+    #[prost(message, repeated, tag = "21")]
+    pub rate_limits: ::prost::alloc::vec::Vec<RateLimit>,
+    /// Patterns of providers its calls may go to, by whatever policy; `*` stands for any run of characters. Empty: all.
+    #[prost(string, repeated, tag = "22")]
+    pub allowed_providers: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The guardrail profile that its calls pass. Empty: that of its group, or none.
+    #[prost(string, tag = "23")]
+    pub guardrail_profile: ::prost::alloc::string::String,
+    /// What is added to the cost of its calls, in hundredths of a percent; 500 is 5 %. Absent: as its group says, or nothing.
+    #[prost(int32, optional, tag = "24")]
+    pub markup_basis_points: ::core::option::Option<i32>,
+    /// Until when the secret before the last rotation works on. Absent: it does not.
+    #[prost(message, optional, tag = "25")]
+    pub previous_secret_expire_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// How much may be asked for in some time.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RateLimit {
+    /// What is counted.
+    #[prost(enumeration = "RateUnit", tag = "1")]
+    pub unit: i32,
+    /// Over which time. Left out for CONCURRENT_CALLS.
+    #[prost(enumeration = "RateWindow", tag = "2")]
+    pub window: i32,
+    /// The most, 1 or more.
+    #[prost(int64, tag = "3")]
+    pub limit: i64,
+    /// Pattern of `provider/model` it is for, by the target that a call goes to; a target over its limit is passed over.
+    /// Empty: all, counted once a call.
+    #[prost(string, tag = "4")]
+    pub model: ::prost::alloc::string::String,
 }
 /// What may be spent.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Budget {
     /// Most that may be spent in the window, billionths of a US dollar. 0 or more; 0 lets nothing through that costs.
     #[prost(int64, tag = "1")]
     pub limit_nano_usd: i64,
-    /// The window. This version serves LIFETIME.
+    /// The window. Money counts in the window in which the attempt that spent it began.
     #[prost(enumeration = "BudgetWindow", tag = "2")]
     pub window: i32,
-    /// Whether calls beyond the limit are let through and only told. This version serves hard budgets: false.
+    /// Whether calls beyond the limit are let through and only told.
     #[prost(bool, tag = "3")]
     pub soft: bool,
+    /// What becomes of a call when what is left does not cover the most it can cost.
+    #[prost(enumeration = "BudgetFit", tag = "4")]
+    pub fit: i32,
+    /// Percents of the limit that are told when they are reached, each from 1 to 1000. Empty: 50, 75, 90 and 100.
+    #[prost(int32, repeated, tag = "5")]
+    pub alert_percents: ::prost::alloc::vec::Vec<i32>,
+    /// Tell nothing.
+    #[prost(bool, tag = "6")]
+    pub no_alerts: bool,
+    /// Let calls through whose cost has no proven bound, such as those with tools that the provider runs. A hard budget
+    /// refuses them otherwise (COST_UNBOUNDED).
+    #[prost(bool, tag = "7")]
+    pub allow_unbounded: bool,
+    /// Let calls through to models whose price is unknown. A hard budget refuses them otherwise (PRICE_UNKNOWN).
+    #[prost(bool, tag = "8")]
+    pub allow_unknown_price: bool,
 }
 /// Asks for a new key.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1706,7 +1757,8 @@ pub struct UpdateKeyRequest {
     #[prost(message, optional, tag = "1")]
     pub key: ::core::option::Option<Key>,
     /// The fields to change: `name`, `labels`, `roles`, `allowed_models`, `default_policy`, `auto_cache`, `regions`,
-    /// `budget`, `expire_time`. Needed; an unknown path is INVALID_ARGUMENT.
+    /// `budget`, `expire_time`, `group`, `requests_per_minute`, `tokens_per_minute`, `concurrent_calls`, `rate_limits`,
+    /// `allowed_providers`, `guardrail_profile`, `markup_basis_points`. Needed; an unknown path is INVALID_ARGUMENT.
     #[prost(message, optional, tag = "2")]
     pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
 }
@@ -1784,6 +1836,33 @@ pub struct Group {
     /// When it was last changed.
     #[prost(message, optional, tag = "10")]
     pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Patterns of providers that calls of those in it may go to. Empty: all.
+    #[prost(string, repeated, tag = "11")]
+    pub allowed_providers: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Policy for keys in it that have none of their own. Empty: that of its parent, or none.
+    #[prost(string, tag = "12")]
+    pub default_policy: ::prost::alloc::string::String,
+    /// What an absent `auto_cache` means for keys in it that do not say.
+    #[prost(bool, optional, tag = "13")]
+    pub auto_cache: ::core::option::Option<bool>,
+    /// Guardrail profile for keys in it that have none of their own.
+    #[prost(string, tag = "14")]
+    pub guardrail_profile: ::prost::alloc::string::String,
+    /// Most requests per minute of all in it together. Absent: no limit.
+    #[prost(int64, optional, tag = "15")]
+    pub requests_per_minute: ::core::option::Option<i64>,
+    /// Most tokens per minute of all in it together. Absent: no limit.
+    #[prost(int64, optional, tag = "16")]
+    pub tokens_per_minute: ::core::option::Option<i64>,
+    /// Most calls at once of all in it together. Absent: no limit.
+    #[prost(int64, optional, tag = "17")]
+    pub concurrent_calls: ::core::option::Option<i64>,
+    /// More limits, of all in it together.
+    #[prost(message, repeated, tag = "18")]
+    pub rate_limits: ::prost::alloc::vec::Vec<RateLimit>,
+    /// What is added to costs of keys in it that do not say, in hundredths of a percent.
+    #[prost(int32, optional, tag = "19")]
+    pub markup_basis_points: ::core::option::Option<i32>,
 }
 /// Asks for a new group.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1842,8 +1921,9 @@ pub struct UpdateGroupRequest {
     /// Its id, the new values, and its etag if it must not have changed since it was read.
     #[prost(message, optional, tag = "1")]
     pub group: ::core::option::Option<Group>,
-    /// The fields to change: `name`, `parent`, `budget`, `labels`, `allowed_models`, `regions`. Needed; an unknown path
-    /// is INVALID_ARGUMENT.
+    /// The fields to change: `name`, `parent`, `budget`, `labels`, `allowed_models`, `regions`, `allowed_providers`,
+    /// `default_policy`, `auto_cache`, `guardrail_profile`, `requests_per_minute`, `tokens_per_minute`,
+    /// `concurrent_calls`, `rate_limits`, `markup_basis_points`. Needed; an unknown path is INVALID_ARGUMENT.
     #[prost(message, optional, tag = "2")]
     pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
 }
@@ -1878,7 +1958,7 @@ pub struct GetBudgetRequest {
     pub group_id: ::prost::alloc::string::String,
 }
 /// What is left of a budget.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetBudgetResponse {
     /// The budget. Absent: none is set.
     #[prost(message, optional, tag = "1")]
@@ -1898,6 +1978,167 @@ pub struct GetBudgetResponse {
     /// When the next window begins and what was spent counts as 0 again. Absent: never.
     #[prost(message, optional, tag = "6")]
     pub window_end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The least that is left of any hard budget that its calls count against, its groups' included, billionths of a US
+    /// dollar. Absent: there is none.
+    #[prost(int64, optional, tag = "7")]
+    pub available_nano_usd: ::core::option::Option<i64>,
+}
+/// A crossing of a budget's threshold. Told once per threshold, limit and window.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Alert {
+    /// Its id.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The key whose budget it is. Empty: a group's.
+    #[prost(string, tag = "2")]
+    pub key_id: ::prost::alloc::string::String,
+    /// The group whose budget it is. Empty: a key's.
+    #[prost(string, tag = "3")]
+    pub group_id: ::prost::alloc::string::String,
+    /// For people: `key "my app"`.
+    #[prost(string, tag = "4")]
+    pub title: ::prost::alloc::string::String,
+    /// The threshold, percent of the limit.
+    #[prost(int32, tag = "5")]
+    pub percent: i32,
+    /// The budget's limit, billionths of a US dollar.
+    #[prost(int64, tag = "6")]
+    pub limit_nano_usd: i64,
+    /// What was spent when it was crossed, billionths of a US dollar.
+    #[prost(int64, tag = "7")]
+    pub spent_nano_usd: i64,
+    /// The budget's window.
+    #[prost(enumeration = "BudgetWindow", tag = "8")]
+    pub window: i32,
+    /// When that window began.
+    #[prost(message, optional, tag = "9")]
+    pub window_start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was crossed.
+    #[prost(message, optional, tag = "10")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// How far its delivery to the webhook is.
+    #[prost(enumeration = "AlertDelivery", tag = "11")]
+    pub delivery: i32,
+    /// How often its delivery was tried.
+    #[prost(int32, tag = "12")]
+    pub attempts: i32,
+    /// What went wrong last.
+    #[prost(string, tag = "13")]
+    pub error: ::prost::alloc::string::String,
+}
+/// Asks for alerts.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListAlertsRequest {
+    /// Most alerts to return. 0: 100; at most 1000.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// Where the last page ended.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// Only of this key. Empty: all that the caller may see.
+    #[prost(string, tag = "3")]
+    pub key_id: ::prost::alloc::string::String,
+    /// Only of this group.
+    #[prost(string, tag = "4")]
+    pub group_id: ::prost::alloc::string::String,
+}
+/// A page of alerts.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListAlertsResponse {
+    /// The alerts, newest first.
+    #[prost(message, repeated, tag = "1")]
+    pub alerts: ::prost::alloc::vec::Vec<Alert>,
+    /// Where the next page begins. Empty: this is the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Asks to be told of alerts.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchAlertsRequest {}
+/// One alert.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchAlertsResponse {
+    /// The alert.
+    #[prost(message, optional, tag = "1")]
+    pub alert: ::core::option::Option<Alert>,
+}
+/// What a rate limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RateUnit {
+    /// Nothing; an error.
+    Unspecified = 0,
+    /// Calls.
+    Requests = 1,
+    /// Tokens read and written. What a call may use is reserved when it begins and corrected when it ends.
+    Tokens = 2,
+    /// Calls under way.
+    ConcurrentCalls = 3,
+}
+impl RateUnit {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "RATE_UNIT_UNSPECIFIED",
+            Self::Requests => "RATE_UNIT_REQUESTS",
+            Self::Tokens => "RATE_UNIT_TOKENS",
+            Self::ConcurrentCalls => "RATE_UNIT_CONCURRENT_CALLS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "RATE_UNIT_UNSPECIFIED" => Some(Self::Unspecified),
+            "RATE_UNIT_REQUESTS" => Some(Self::Requests),
+            "RATE_UNIT_TOKENS" => Some(Self::Tokens),
+            "RATE_UNIT_CONCURRENT_CALLS" => Some(Self::ConcurrentCalls),
+            _ => None,
+        }
+    }
+}
+/// The time over which a rate limit counts; it slides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RateWindow {
+    /// The same as MINUTE.
+    Unspecified = 0,
+    /// A second.
+    Second = 1,
+    /// A minute.
+    Minute = 2,
+    /// An hour.
+    Hour = 3,
+    /// A day.
+    Day = 4,
+}
+impl RateWindow {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "RATE_WINDOW_UNSPECIFIED",
+            Self::Second => "RATE_WINDOW_SECOND",
+            Self::Minute => "RATE_WINDOW_MINUTE",
+            Self::Hour => "RATE_WINDOW_HOUR",
+            Self::Day => "RATE_WINDOW_DAY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "RATE_WINDOW_UNSPECIFIED" => Some(Self::Unspecified),
+            "RATE_WINDOW_SECOND" => Some(Self::Second),
+            "RATE_WINDOW_MINUTE" => Some(Self::Minute),
+            "RATE_WINDOW_HOUR" => Some(Self::Hour),
+            "RATE_WINDOW_DAY" => Some(Self::Day),
+            _ => None,
+        }
+    }
 }
 /// What a key may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -1909,9 +2150,9 @@ pub enum KeyRole {
     Admin = 1,
     /// Calls models, reads itself and its own usage.
     Caller = 2,
-    /// Manages keys. Not served by this version.
+    /// Makes, changes and ends keys and groups, but for keys with the role ADMIN or KEY_MANAGER.
     KeyManager = 3,
-    /// Reads usage of all. Not served by this version.
+    /// Reads keys, groups, policies, budgets and usage of all.
     Reader = 4,
 }
 impl KeyRole {
@@ -1977,6 +2218,40 @@ impl KeyState {
         }
     }
 }
+/// What becomes of a call when what is left of a budget does not cover the most it can cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum BudgetFit {
+    /// As the gateway's configuration says (`budget.fit`).
+    Unspecified = 0,
+    /// Its `max_tokens` is lowered to what is left, and the answer says so. Not below 256, not for calls that reason or
+    /// that must follow a JSON Schema: those are refused.
+    Lower = 1,
+    /// It is refused.
+    Refuse = 2,
+}
+impl BudgetFit {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "BUDGET_FIT_UNSPECIFIED",
+            Self::Lower => "BUDGET_FIT_LOWER",
+            Self::Refuse => "BUDGET_FIT_REFUSE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "BUDGET_FIT_UNSPECIFIED" => Some(Self::Unspecified),
+            "BUDGET_FIT_LOWER" => Some(Self::Lower),
+            "BUDGET_FIT_REFUSE" => Some(Self::Refuse),
+            _ => None,
+        }
+    }
+}
 /// A budget's window, by the calendar in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -2018,12 +2293,50 @@ impl BudgetWindow {
         }
     }
 }
+/// How far the delivery of an alert is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AlertDelivery {
+    /// There is no webhook.
+    Unspecified = 0,
+    /// It will be tried, or tried again.
+    Pending = 1,
+    /// The webhook took it.
+    Delivered = 2,
+    /// It was given up.
+    Failed = 3,
+}
+impl AlertDelivery {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ALERT_DELIVERY_UNSPECIFIED",
+            Self::Pending => "ALERT_DELIVERY_PENDING",
+            Self::Delivered => "ALERT_DELIVERY_DELIVERED",
+            Self::Failed => "ALERT_DELIVERY_FAILED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ALERT_DELIVERY_UNSPECIFIED" => Some(Self::Unspecified),
+            "ALERT_DELIVERY_PENDING" => Some(Self::Pending),
+            "ALERT_DELIVERY_DELIVERED" => Some(Self::Delivered),
+            "ALERT_DELIVERY_FAILED" => Some(Self::Failed),
+            _ => None,
+        }
+    }
+}
 /// Generated client implementations.
 pub mod key_service_client {
     #![allow(unused_variables, dead_code, missing_docs, clippy::wildcard_imports, clippy::let_unit_value)]
     use tonic::codegen::http::Uri;
     use tonic::codegen::*;
-    /// Manages keys, groups and budgets. Needs the role ADMIN, but for a key that reads itself.
+    /// Manages keys, groups and budgets. Needs the role ADMIN or KEY_MANAGER, to read READER too, but for a key that reads
+    /// itself. A key manager makes and changes no key with the role ADMIN or KEY_MANAGER.
     #[derive(Debug, Clone)]
     pub struct KeyServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -2087,7 +2400,7 @@ pub mod key_service_client {
             self
         }
         /// Makes a key. Its secret is in this answer and nowhere else.
-        /// Errors: INVALID_REQUEST, PERMISSION_DENIED, NOT_IMPLEMENTED for a field that this version does not serve.
+        /// Errors: INVALID_REQUEST, NOT_FOUND for an unknown group, PERMISSION_DENIED.
         pub async fn create_key(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateKeyRequest>,
@@ -2138,8 +2451,8 @@ pub mod key_service_client {
             req.extensions_mut().insert(GrpcMethod::new("headworks.v1.KeyService", "UpdateKey"));
             self.inner.unary(req, path, codec).await
         }
-        /// Gives a key a new secret; the old one works on for a while. Not served by this version.
-        /// Errors: NOT_IMPLEMENTED, NOT_FOUND, PERMISSION_DENIED.
+        /// Gives a key a new secret; the old one works on for a while. What the key spent stays with it.
+        /// Errors: NOT_FOUND, CONFLICT for a revoked key, INVALID_REQUEST, PERMISSION_DENIED.
         pub async fn rotate_key(
             &mut self,
             request: impl tonic::IntoRequest<super::RotateKeyRequest>,
@@ -2164,8 +2477,8 @@ pub mod key_service_client {
             req.extensions_mut().insert(GrpcMethod::new("headworks.v1.KeyService", "RevokeKey"));
             self.inner.unary(req, path, codec).await
         }
-        /// Makes a group. Not served by this version.
-        /// Errors: NOT_IMPLEMENTED, INVALID_REQUEST, PERMISSION_DENIED.
+        /// Makes a group.
+        /// Errors: INVALID_REQUEST, NOT_FOUND for an unknown parent, PERMISSION_DENIED.
         pub async fn create_group(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateGroupRequest>,
@@ -2177,8 +2490,8 @@ pub mod key_service_client {
             req.extensions_mut().insert(GrpcMethod::new("headworks.v1.KeyService", "CreateGroup"));
             self.inner.unary(req, path, codec).await
         }
-        /// Gets a group. Not served by this version.
-        /// Errors: NOT_IMPLEMENTED, NOT_FOUND, PERMISSION_DENIED.
+        /// Gets a group.
+        /// Errors: NOT_FOUND, PERMISSION_DENIED.
         pub async fn get_group(
             &mut self,
             request: impl tonic::IntoRequest<super::GetGroupRequest>,
@@ -2190,8 +2503,8 @@ pub mod key_service_client {
             req.extensions_mut().insert(GrpcMethod::new("headworks.v1.KeyService", "GetGroup"));
             self.inner.unary(req, path, codec).await
         }
-        /// Lists groups. Not served by this version.
-        /// Errors: NOT_IMPLEMENTED, INVALID_REQUEST, PERMISSION_DENIED.
+        /// Lists groups, by id.
+        /// Errors: INVALID_REQUEST, PERMISSION_DENIED.
         pub async fn list_groups(
             &mut self,
             request: impl tonic::IntoRequest<super::ListGroupsRequest>,
@@ -2203,8 +2516,8 @@ pub mod key_service_client {
             req.extensions_mut().insert(GrpcMethod::new("headworks.v1.KeyService", "ListGroups"));
             self.inner.unary(req, path, codec).await
         }
-        /// Changes a group. Not served by this version.
-        /// Errors: NOT_IMPLEMENTED, NOT_FOUND, CONFLICT, INVALID_REQUEST, PERMISSION_DENIED.
+        /// Changes a group. Effective for the next call of every key in it.
+        /// Errors: NOT_FOUND, CONFLICT if the etag is old, INVALID_REQUEST for a circle of groups or an unknown path, PERMISSION_DENIED.
         pub async fn update_group(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateGroupRequest>,
@@ -2216,8 +2529,8 @@ pub mod key_service_client {
             req.extensions_mut().insert(GrpcMethod::new("headworks.v1.KeyService", "UpdateGroup"));
             self.inner.unary(req, path, codec).await
         }
-        /// Deletes a group. Not served by this version.
-        /// Errors: NOT_IMPLEMENTED, NOT_FOUND, CONFLICT, PERMISSION_DENIED.
+        /// Deletes a group. Revoked keys in it lose their group.
+        /// Errors: NOT_FOUND, CONFLICT if the etag is old or keys or groups are still in it, PERMISSION_DENIED.
         pub async fn delete_group(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteGroupRequest>,
@@ -2229,8 +2542,8 @@ pub mod key_service_client {
             req.extensions_mut().insert(GrpcMethod::new("headworks.v1.KeyService", "DeleteGroup"));
             self.inner.unary(req, path, codec).await
         }
-        /// Gets what is left of a key's budget. A key may always ask for its own. Not served by this version.
-        /// Errors: NOT_IMPLEMENTED, NOT_FOUND.
+        /// Gets what is left of a key's or group's budget. A key may always ask for its own.
+        /// Errors: NOT_FOUND, INVALID_REQUEST.
         pub async fn get_budget(
             &mut self,
             request: impl tonic::IntoRequest<super::GetBudgetRequest>,
@@ -2241,6 +2554,32 @@ pub mod key_service_client {
             let mut req = request.into_request();
             req.extensions_mut().insert(GrpcMethod::new("headworks.v1.KeyService", "GetBudget"));
             self.inner.unary(req, path, codec).await
+        }
+        /// Lists crossings of budgets' thresholds, newest first. A key without a role to read others sees its own.
+        /// Errors: INVALID_REQUEST.
+        pub async fn list_alerts(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListAlertsRequest>,
+        ) -> std::result::Result<tonic::Response<super::ListAlertsResponse>, tonic::Status> {
+            self.inner.ready().await.map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/headworks.v1.KeyService/ListAlerts");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("headworks.v1.KeyService", "ListAlerts"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Tells of crossings of budgets' thresholds as they happen. A key without a role to read others sees its own.
+        /// Errors: OVERLOADED where the caller reads too slowly.
+        pub async fn watch_alerts(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WatchAlertsRequest>,
+        ) -> std::result::Result<tonic::Response<tonic::codec::Streaming<super::WatchAlertsResponse>>, tonic::Status> {
+            self.inner.ready().await.map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/headworks.v1.KeyService/WatchAlerts");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("headworks.v1.KeyService", "WatchAlerts"));
+            self.inner.server_streaming(req, path, codec).await
         }
     }
 }

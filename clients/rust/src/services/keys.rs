@@ -8,7 +8,8 @@ use crate::{
     v1::{self, key_service_client::KeyServiceClient},
 };
 
-/// Manages keys, groups and budgets. Needs the role ADMIN, but for a key that reads itself.
+/// Manages keys, groups and budgets. Needs the role ADMIN or KEY_MANAGER, to read READER too, but for a key that reads
+/// itself. A key manager makes and changes no key with the role ADMIN or KEY_MANAGER.
 #[derive(Clone, Debug)]
 pub struct Keys {
     core: Core,
@@ -22,7 +23,7 @@ impl Keys {
     }
 
     /// Makes a key. Its secret is in this answer and nowhere else.
-    /// Errors: INVALID_REQUEST, PERMISSION_DENIED, NOT_IMPLEMENTED for a field that this version does not serve.
+    /// Errors: INVALID_REQUEST, NOT_FOUND for an unknown group, PERMISSION_DENIED.
     pub async fn create_key(&self, request: v1::CreateKeyRequest) -> Result<v1::CreateKeyResponse, Error> {
         let again = false;
         let call = |request| {
@@ -79,8 +80,8 @@ impl Keys {
         self.core.unary(request, again, call).await
     }
 
-    /// Gives a key a new secret; the old one works on for a while. Not served by this version.
-    /// Errors: NOT_IMPLEMENTED, NOT_FOUND, PERMISSION_DENIED.
+    /// Gives a key a new secret; the old one works on for a while. What the key spent stays with it.
+    /// Errors: NOT_FOUND, CONFLICT for a revoked key, INVALID_REQUEST, PERMISSION_DENIED.
     pub async fn rotate_key(&self, request: v1::RotateKeyRequest) -> Result<v1::RotateKeyResponse, Error> {
         let again = false;
         let call = |request| {
@@ -101,8 +102,8 @@ impl Keys {
         self.core.unary(request, again, call).await
     }
 
-    /// Makes a group. Not served by this version.
-    /// Errors: NOT_IMPLEMENTED, INVALID_REQUEST, PERMISSION_DENIED.
+    /// Makes a group.
+    /// Errors: INVALID_REQUEST, NOT_FOUND for an unknown parent, PERMISSION_DENIED.
     pub async fn create_group(&self, request: v1::CreateGroupRequest) -> Result<v1::CreateGroupResponse, Error> {
         let again = false;
         let call = |request| {
@@ -112,8 +113,8 @@ impl Keys {
         self.core.unary(request, again, call).await
     }
 
-    /// Gets a group. Not served by this version.
-    /// Errors: NOT_IMPLEMENTED, NOT_FOUND, PERMISSION_DENIED.
+    /// Gets a group.
+    /// Errors: NOT_FOUND, PERMISSION_DENIED.
     pub async fn get_group(&self, request: v1::GetGroupRequest) -> Result<v1::GetGroupResponse, Error> {
         let again = true;
         let call = |request| {
@@ -123,8 +124,8 @@ impl Keys {
         self.core.unary(request, again, call).await
     }
 
-    /// Lists groups. Not served by this version.
-    /// Errors: NOT_IMPLEMENTED, INVALID_REQUEST, PERMISSION_DENIED.
+    /// Lists groups, by id.
+    /// Errors: INVALID_REQUEST, PERMISSION_DENIED.
     pub async fn list_groups(&self, request: v1::ListGroupsRequest) -> Result<v1::ListGroupsResponse, Error> {
         let again = true;
         let call = |request| {
@@ -148,8 +149,8 @@ impl Keys {
         )
     }
 
-    /// Changes a group. Not served by this version.
-    /// Errors: NOT_IMPLEMENTED, NOT_FOUND, CONFLICT, INVALID_REQUEST, PERMISSION_DENIED.
+    /// Changes a group. Effective for the next call of every key in it.
+    /// Errors: NOT_FOUND, CONFLICT if the etag is old, INVALID_REQUEST for a circle of groups or an unknown path, PERMISSION_DENIED.
     pub async fn update_group(&self, request: v1::UpdateGroupRequest) -> Result<v1::UpdateGroupResponse, Error> {
         let again = false;
         let call = |request| {
@@ -159,8 +160,8 @@ impl Keys {
         self.core.unary(request, again, call).await
     }
 
-    /// Deletes a group. Not served by this version.
-    /// Errors: NOT_IMPLEMENTED, NOT_FOUND, CONFLICT, PERMISSION_DENIED.
+    /// Deletes a group. Revoked keys in it lose their group.
+    /// Errors: NOT_FOUND, CONFLICT if the etag is old or keys or groups are still in it, PERMISSION_DENIED.
     pub async fn delete_group(&self, request: v1::DeleteGroupRequest) -> Result<v1::DeleteGroupResponse, Error> {
         let again = false;
         let call = |request| {
@@ -170,8 +171,8 @@ impl Keys {
         self.core.unary(request, again, call).await
     }
 
-    /// Gets what is left of a key's budget. A key may always ask for its own. Not served by this version.
-    /// Errors: NOT_IMPLEMENTED, NOT_FOUND.
+    /// Gets what is left of a key's or group's budget. A key may always ask for its own.
+    /// Errors: NOT_FOUND, INVALID_REQUEST.
     pub async fn get_budget(&self, request: v1::GetBudgetRequest) -> Result<v1::GetBudgetResponse, Error> {
         let again = true;
         let call = |request| {
@@ -179,5 +180,41 @@ impl Keys {
             async move { stub.get_budget(request).await }
         };
         self.core.unary(request, again, call).await
+    }
+
+    /// Lists crossings of budgets' thresholds, newest first. A key without a role to read others sees its own.
+    /// Errors: INVALID_REQUEST.
+    pub async fn list_alerts(&self, request: v1::ListAlertsRequest) -> Result<v1::ListAlertsResponse, Error> {
+        let again = true;
+        let call = |request| {
+            let mut stub = self.stub.clone();
+            async move { stub.list_alerts(request).await }
+        };
+        self.core.unary(request, again, call).await
+    }
+
+    /// All items of [`list_alerts`](Self::list_alerts), page after page.
+    pub fn list_alerts_all(&self, request: v1::ListAlertsRequest) -> Answers<v1::Alert> {
+        let all = self.clone();
+        crate::core::pages(
+            request,
+            move |request| {
+                let all = all.clone();
+                async move { all.list_alerts(request).await }
+            },
+            |page: v1::ListAlertsResponse| (page.alerts, page.next_page_token),
+            |request, token| request.page_token = token,
+        )
+    }
+
+    /// Tells of crossings of budgets' thresholds as they happen. A key without a role to read others sees its own.
+    /// Errors: OVERLOADED where the caller reads too slowly.
+    pub fn watch_alerts(&self, request: v1::WatchAlertsRequest) -> Answers<v1::WatchAlertsResponse> {
+        let stub = self.stub.clone();
+        let again = true;
+        self.core.stream(request, again, move |request| {
+            let mut stub = stub.clone();
+            async move { stub.watch_alerts(request).await }
+        })
     }
 }

@@ -52,6 +52,7 @@ from .embedding_service_pb2 import TokenInput as TokenInput
 from .embedding_service_pb2 import EmbedResponse as EmbedResponse
 from .embedding_service_pb2 import Embedding as Embedding
 from .key_service_pb2 import Key as Key
+from .key_service_pb2 import RateLimit as RateLimit
 from .key_service_pb2 import Budget as Budget
 from .key_service_pb2 import CreateKeyRequest as CreateKeyRequest
 from .key_service_pb2 import CreateKeyResponse as CreateKeyResponse
@@ -78,9 +79,18 @@ from .key_service_pb2 import DeleteGroupRequest as DeleteGroupRequest
 from .key_service_pb2 import DeleteGroupResponse as DeleteGroupResponse
 from .key_service_pb2 import GetBudgetRequest as GetBudgetRequest
 from .key_service_pb2 import GetBudgetResponse as GetBudgetResponse
+from .key_service_pb2 import Alert as Alert
+from .key_service_pb2 import ListAlertsRequest as ListAlertsRequest
+from .key_service_pb2 import ListAlertsResponse as ListAlertsResponse
+from .key_service_pb2 import WatchAlertsRequest as WatchAlertsRequest
+from .key_service_pb2 import WatchAlertsResponse as WatchAlertsResponse
+from .key_service_pb2 import RateUnit as RateUnit
+from .key_service_pb2 import RateWindow as RateWindow
 from .key_service_pb2 import KeyRole as KeyRole
 from .key_service_pb2 import KeyState as KeyState
+from .key_service_pb2 import BudgetFit as BudgetFit
 from .key_service_pb2 import BudgetWindow as BudgetWindow
+from .key_service_pb2 import AlertDelivery as AlertDelivery
 from .model_pb2 import Model as Model
 from .model_pb2 import Price as Price
 from .model_pb2 import Rates as Rates

@@ -22,6 +22,66 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _RateUnit:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RateUnitEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RateUnit.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RATE_UNIT_UNSPECIFIED: _RateUnit.ValueType  # 0
+    """Nothing; an error."""
+    RATE_UNIT_REQUESTS: _RateUnit.ValueType  # 1
+    """Calls."""
+    RATE_UNIT_TOKENS: _RateUnit.ValueType  # 2
+    """Tokens read and written. What a call may use is reserved when it begins and corrected when it ends."""
+    RATE_UNIT_CONCURRENT_CALLS: _RateUnit.ValueType  # 3
+    """Calls under way."""
+
+class RateUnit(_RateUnit, metaclass=_RateUnitEnumTypeWrapper):
+    """What a rate limit counts."""
+
+RATE_UNIT_UNSPECIFIED: RateUnit.ValueType  # 0
+"""Nothing; an error."""
+RATE_UNIT_REQUESTS: RateUnit.ValueType  # 1
+"""Calls."""
+RATE_UNIT_TOKENS: RateUnit.ValueType  # 2
+"""Tokens read and written. What a call may use is reserved when it begins and corrected when it ends."""
+RATE_UNIT_CONCURRENT_CALLS: RateUnit.ValueType  # 3
+"""Calls under way."""
+Global___RateUnit: _TypeAlias = RateUnit  # noqa: Y015
+
+class _RateWindow:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RateWindowEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RateWindow.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RATE_WINDOW_UNSPECIFIED: _RateWindow.ValueType  # 0
+    """The same as MINUTE."""
+    RATE_WINDOW_SECOND: _RateWindow.ValueType  # 1
+    """A second."""
+    RATE_WINDOW_MINUTE: _RateWindow.ValueType  # 2
+    """A minute."""
+    RATE_WINDOW_HOUR: _RateWindow.ValueType  # 3
+    """An hour."""
+    RATE_WINDOW_DAY: _RateWindow.ValueType  # 4
+    """A day."""
+
+class RateWindow(_RateWindow, metaclass=_RateWindowEnumTypeWrapper):
+    """The time over which a rate limit counts; it slides."""
+
+RATE_WINDOW_UNSPECIFIED: RateWindow.ValueType  # 0
+"""The same as MINUTE."""
+RATE_WINDOW_SECOND: RateWindow.ValueType  # 1
+"""A second."""
+RATE_WINDOW_MINUTE: RateWindow.ValueType  # 2
+"""A minute."""
+RATE_WINDOW_HOUR: RateWindow.ValueType  # 3
+"""An hour."""
+RATE_WINDOW_DAY: RateWindow.ValueType  # 4
+"""A day."""
+Global___RateWindow: _TypeAlias = RateWindow  # noqa: Y015
+
 class _KeyRole:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -35,9 +95,9 @@ class _KeyRoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_KeyRole.Value
     KEY_ROLE_CALLER: _KeyRole.ValueType  # 2
     """Calls models, reads itself and its own usage."""
     KEY_ROLE_KEY_MANAGER: _KeyRole.ValueType  # 3
-    """Manages keys. Not served by this version."""
+    """Makes, changes and ends keys and groups, but for keys with the role ADMIN or KEY_MANAGER."""
     KEY_ROLE_READER: _KeyRole.ValueType  # 4
-    """Reads usage of all. Not served by this version."""
+    """Reads keys, groups, policies, budgets and usage of all."""
 
 class KeyRole(_KeyRole, metaclass=_KeyRoleEnumTypeWrapper):
     """What a key may do."""
@@ -49,9 +109,9 @@ KEY_ROLE_ADMIN: KeyRole.ValueType  # 1
 KEY_ROLE_CALLER: KeyRole.ValueType  # 2
 """Calls models, reads itself and its own usage."""
 KEY_ROLE_KEY_MANAGER: KeyRole.ValueType  # 3
-"""Manages keys. Not served by this version."""
+"""Makes, changes and ends keys and groups, but for keys with the role ADMIN or KEY_MANAGER."""
 KEY_ROLE_READER: KeyRole.ValueType  # 4
-"""Reads usage of all. Not served by this version."""
+"""Reads keys, groups, policies, budgets and usage of all."""
 Global___KeyRole: _TypeAlias = KeyRole  # noqa: Y015
 
 class _KeyState:
@@ -81,6 +141,34 @@ KEY_STATE_EXPIRED: KeyState.ValueType  # 2
 KEY_STATE_REVOKED: KeyState.ValueType  # 3
 """It was revoked."""
 Global___KeyState: _TypeAlias = KeyState  # noqa: Y015
+
+class _BudgetFit:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _BudgetFitEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BudgetFit.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    BUDGET_FIT_UNSPECIFIED: _BudgetFit.ValueType  # 0
+    """As the gateway's configuration says (`budget.fit`)."""
+    BUDGET_FIT_LOWER: _BudgetFit.ValueType  # 1
+    """Its `max_tokens` is lowered to what is left, and the answer says so. Not below 256, not for calls that reason or
+    that must follow a JSON Schema: those are refused.
+    """
+    BUDGET_FIT_REFUSE: _BudgetFit.ValueType  # 2
+    """It is refused."""
+
+class BudgetFit(_BudgetFit, metaclass=_BudgetFitEnumTypeWrapper):
+    """What becomes of a call when what is left of a budget does not cover the most it can cost."""
+
+BUDGET_FIT_UNSPECIFIED: BudgetFit.ValueType  # 0
+"""As the gateway's configuration says (`budget.fit`)."""
+BUDGET_FIT_LOWER: BudgetFit.ValueType  # 1
+"""Its `max_tokens` is lowered to what is left, and the answer says so. Not below 256, not for calls that reason or
+that must follow a JSON Schema: those are refused.
+"""
+BUDGET_FIT_REFUSE: BudgetFit.ValueType  # 2
+"""It is refused."""
+Global___BudgetFit: _TypeAlias = BudgetFit  # noqa: Y015
 
 class _BudgetWindow:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -113,6 +201,34 @@ BUDGET_WINDOW_MONTH: BudgetWindow.ValueType  # 3
 BUDGET_WINDOW_LIFETIME: BudgetWindow.ValueType  # 4
 """From the making of the key."""
 Global___BudgetWindow: _TypeAlias = BudgetWindow  # noqa: Y015
+
+class _AlertDelivery:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AlertDeliveryEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AlertDelivery.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ALERT_DELIVERY_UNSPECIFIED: _AlertDelivery.ValueType  # 0
+    """There is no webhook."""
+    ALERT_DELIVERY_PENDING: _AlertDelivery.ValueType  # 1
+    """It will be tried, or tried again."""
+    ALERT_DELIVERY_DELIVERED: _AlertDelivery.ValueType  # 2
+    """The webhook took it."""
+    ALERT_DELIVERY_FAILED: _AlertDelivery.ValueType  # 3
+    """It was given up."""
+
+class AlertDelivery(_AlertDelivery, metaclass=_AlertDeliveryEnumTypeWrapper):
+    """How far the delivery of an alert is."""
+
+ALERT_DELIVERY_UNSPECIFIED: AlertDelivery.ValueType  # 0
+"""There is no webhook."""
+ALERT_DELIVERY_PENDING: AlertDelivery.ValueType  # 1
+"""It will be tried, or tried again."""
+ALERT_DELIVERY_DELIVERED: AlertDelivery.ValueType  # 2
+"""The webhook took it."""
+ALERT_DELIVERY_FAILED: AlertDelivery.ValueType  # 3
+"""It was given up."""
+Global___AlertDelivery: _TypeAlias = AlertDelivery  # noqa: Y015
 
 @_typing.final
 class Key(_message.Message):
@@ -160,6 +276,11 @@ class Key(_message.Message):
     REQUESTS_PER_MINUTE_FIELD_NUMBER: _builtins.int
     TOKENS_PER_MINUTE_FIELD_NUMBER: _builtins.int
     CONCURRENT_CALLS_FIELD_NUMBER: _builtins.int
+    RATE_LIMITS_FIELD_NUMBER: _builtins.int
+    ALLOWED_PROVIDERS_FIELD_NUMBER: _builtins.int
+    GUARDRAIL_PROFILE_FIELD_NUMBER: _builtins.int
+    MARKUP_BASIS_POINTS_FIELD_NUMBER: _builtins.int
+    PREVIOUS_SECRET_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Its id, given by the gateway. Never secret."""
     name: _builtins.str
@@ -175,13 +296,17 @@ class Key(_message.Message):
     etag: _builtins.str
     """Changes with every change; give it back with an update to be sure of what is changed."""
     group: _builtins.str
-    """The group it belongs to. Not served by this version."""
+    """Id of the group it belongs to. Empty: none."""
     requests_per_minute: _builtins.int
-    """Most requests per minute. Absent: no limit. Not served by this version."""
+    """Most requests per minute. Absent: no limit."""
     tokens_per_minute: _builtins.int
-    """Most tokens per minute. Absent: no limit. Not served by this version."""
+    """Most tokens per minute, read and written together. Absent: no limit."""
     concurrent_calls: _builtins.int
-    """Most calls at once. Absent: no limit. Not served by this version."""
+    """Most calls at once. Absent: no limit."""
+    guardrail_profile: _builtins.str
+    """The guardrail profile that its calls pass. Empty: that of its group, or none."""
+    markup_basis_points: _builtins.int
+    """What is added to the cost of its calls, in hundredths of a percent; 500 is 5 %. Absent: as its group says, or nothing."""
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Labels, for people and analytics."""
@@ -218,6 +343,18 @@ class Key(_message.Message):
     def revoke_time(self) -> _timestamp_pb2.Timestamp:
         """When it was revoked. Absent: it was not."""
 
+    @_builtins.property
+    def rate_limits(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateLimit]:
+        """More limits: over other windows, and for some models only."""
+
+    @_builtins.property
+    def allowed_providers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Patterns of providers its calls may go to, by whatever policy; `*` stands for any run of characters. Empty: all."""
+
+    @_builtins.property
+    def previous_secret_expire_time(self) -> _timestamp_pb2.Timestamp:
+        """Until when the secret before the last rotation works on. Absent: it does not."""
+
     def __init__(
         self,
         *,
@@ -241,15 +378,22 @@ class Key(_message.Message):
         requests_per_minute: _builtins.int | None = ...,
         tokens_per_minute: _builtins.int | None = ...,
         concurrent_calls: _builtins.int | None = ...,
+        rate_limits: _abc.Iterable[Global___RateLimit] | None = ...,
+        allowed_providers: _abc.Iterable[_builtins.str] | None = ...,
+        guardrail_profile: _builtins.str = ...,
+        markup_basis_points: _builtins.int | None = ...,
+        previous_secret_expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_auto_cache", b"_auto_cache", "_concurrent_calls", b"_concurrent_calls", "_requests_per_minute", b"_requests_per_minute", "_tokens_per_minute", b"_tokens_per_minute", "auto_cache", b"auto_cache", "budget", b"budget", "concurrent_calls", b"concurrent_calls", "create_time", b"create_time", "expire_time", b"expire_time", "requests_per_minute", b"requests_per_minute", "revoke_time", b"revoke_time", "tokens_per_minute", b"tokens_per_minute", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_auto_cache", b"_auto_cache", "_concurrent_calls", b"_concurrent_calls", "_markup_basis_points", b"_markup_basis_points", "_requests_per_minute", b"_requests_per_minute", "_tokens_per_minute", b"_tokens_per_minute", "auto_cache", b"auto_cache", "budget", b"budget", "concurrent_calls", b"concurrent_calls", "create_time", b"create_time", "expire_time", b"expire_time", "markup_basis_points", b"markup_basis_points", "previous_secret_expire_time", b"previous_secret_expire_time", "requests_per_minute", b"requests_per_minute", "revoke_time", b"revoke_time", "tokens_per_minute", b"tokens_per_minute", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_auto_cache", b"_auto_cache", "_concurrent_calls", b"_concurrent_calls", "_requests_per_minute", b"_requests_per_minute", "_tokens_per_minute", b"_tokens_per_minute", "allowed_models", b"allowed_models", "auto_cache", b"auto_cache", "budget", b"budget", "concurrent_calls", b"concurrent_calls", "create_time", b"create_time", "default_policy", b"default_policy", "etag", b"etag", "expire_time", b"expire_time", "group", b"group", "id", b"id", "labels", b"labels", "name", b"name", "regions", b"regions", "requests_per_minute", b"requests_per_minute", "revoke_time", b"revoke_time", "roles", b"roles", "secret_hint", b"secret_hint", "state", b"state", "tokens_per_minute", b"tokens_per_minute", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_auto_cache", b"_auto_cache", "_concurrent_calls", b"_concurrent_calls", "_markup_basis_points", b"_markup_basis_points", "_requests_per_minute", b"_requests_per_minute", "_tokens_per_minute", b"_tokens_per_minute", "allowed_models", b"allowed_models", "allowed_providers", b"allowed_providers", "auto_cache", b"auto_cache", "budget", b"budget", "concurrent_calls", b"concurrent_calls", "create_time", b"create_time", "default_policy", b"default_policy", "etag", b"etag", "expire_time", b"expire_time", "group", b"group", "guardrail_profile", b"guardrail_profile", "id", b"id", "labels", b"labels", "markup_basis_points", b"markup_basis_points", "name", b"name", "previous_secret_expire_time", b"previous_secret_expire_time", "rate_limits", b"rate_limits", "regions", b"regions", "requests_per_minute", b"requests_per_minute", "revoke_time", b"revoke_time", "roles", b"roles", "secret_hint", b"secret_hint", "state", b"state", "tokens_per_minute", b"tokens_per_minute", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__auto_cache: _TypeAlias = _typing.Literal["auto_cache"]  # noqa: Y015
     _WhichOneofArgType__auto_cache: _TypeAlias = _typing.Literal["_auto_cache", b"_auto_cache"]  # noqa: Y015
     _WhichOneofReturnType__concurrent_calls: _TypeAlias = _typing.Literal["concurrent_calls"]  # noqa: Y015
     _WhichOneofArgType__concurrent_calls: _TypeAlias = _typing.Literal["_concurrent_calls", b"_concurrent_calls"]  # noqa: Y015
+    _WhichOneofReturnType__markup_basis_points: _TypeAlias = _typing.Literal["markup_basis_points"]  # noqa: Y015
+    _WhichOneofArgType__markup_basis_points: _TypeAlias = _typing.Literal["_markup_basis_points", b"_markup_basis_points"]  # noqa: Y015
     _WhichOneofReturnType__requests_per_minute: _TypeAlias = _typing.Literal["requests_per_minute"]  # noqa: Y015
     _WhichOneofArgType__requests_per_minute: _TypeAlias = _typing.Literal["_requests_per_minute", b"_requests_per_minute"]  # noqa: Y015
     _WhichOneofReturnType__tokens_per_minute: _TypeAlias = _typing.Literal["tokens_per_minute"]  # noqa: Y015
@@ -259,11 +403,49 @@ class Key(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__concurrent_calls) -> _WhichOneofReturnType__concurrent_calls | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__markup_basis_points) -> _WhichOneofReturnType__markup_basis_points | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__requests_per_minute) -> _WhichOneofReturnType__requests_per_minute | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__tokens_per_minute) -> _WhichOneofReturnType__tokens_per_minute | None: ...
 
 Global___Key: _TypeAlias = Key  # noqa: Y015
+
+@_typing.final
+class RateLimit(_message.Message):
+    """How much may be asked for in some time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_FIELD_NUMBER: _builtins.int
+    WINDOW_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    unit: Global___RateUnit.ValueType
+    """What is counted."""
+    window: Global___RateWindow.ValueType
+    """Over which time. Left out for CONCURRENT_CALLS."""
+    limit: _builtins.int
+    """The most, 1 or more."""
+    model: _builtins.str
+    """Pattern of `provider/model` it is for, by the target that a call goes to; a target over its limit is passed over.
+    Empty: all, counted once a call.
+    """
+    def __init__(
+        self,
+        *,
+        unit: Global___RateUnit.ValueType = ...,
+        window: Global___RateWindow.ValueType = ...,
+        limit: _builtins.int = ...,
+        model: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "model", b"model", "unit", b"unit", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RateLimit: _TypeAlias = RateLimit  # noqa: Y015
 
 @_typing.final
 class Budget(_message.Message):
@@ -274,22 +456,46 @@ class Budget(_message.Message):
     LIMIT_NANO_USD_FIELD_NUMBER: _builtins.int
     WINDOW_FIELD_NUMBER: _builtins.int
     SOFT_FIELD_NUMBER: _builtins.int
+    FIT_FIELD_NUMBER: _builtins.int
+    ALERT_PERCENTS_FIELD_NUMBER: _builtins.int
+    NO_ALERTS_FIELD_NUMBER: _builtins.int
+    ALLOW_UNBOUNDED_FIELD_NUMBER: _builtins.int
+    ALLOW_UNKNOWN_PRICE_FIELD_NUMBER: _builtins.int
     limit_nano_usd: _builtins.int
     """Most that may be spent in the window, billionths of a US dollar. 0 or more; 0 lets nothing through that costs."""
     window: Global___BudgetWindow.ValueType
-    """The window. This version serves LIFETIME."""
+    """The window. Money counts in the window in which the attempt that spent it began."""
     soft: _builtins.bool
-    """Whether calls beyond the limit are let through and only told. This version serves hard budgets: false."""
+    """Whether calls beyond the limit are let through and only told."""
+    fit: Global___BudgetFit.ValueType
+    """What becomes of a call when what is left does not cover the most it can cost."""
+    no_alerts: _builtins.bool
+    """Tell nothing."""
+    allow_unbounded: _builtins.bool
+    """Let calls through whose cost has no proven bound, such as those with tools that the provider runs. A hard budget
+    refuses them otherwise (COST_UNBOUNDED).
+    """
+    allow_unknown_price: _builtins.bool
+    """Let calls through to models whose price is unknown. A hard budget refuses them otherwise (PRICE_UNKNOWN)."""
+    @_builtins.property
+    def alert_percents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Percents of the limit that are told when they are reached, each from 1 to 1000. Empty: 50, 75, 90 and 100."""
+
     def __init__(
         self,
         *,
         limit_nano_usd: _builtins.int = ...,
         window: Global___BudgetWindow.ValueType = ...,
         soft: _builtins.bool = ...,
+        fit: Global___BudgetFit.ValueType = ...,
+        alert_percents: _abc.Iterable[_builtins.int] | None = ...,
+        no_alerts: _builtins.bool = ...,
+        allow_unbounded: _builtins.bool = ...,
+        allow_unknown_price: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit_nano_usd", b"limit_nano_usd", "soft", b"soft", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_percents", b"alert_percents", "allow_unbounded", b"allow_unbounded", "allow_unknown_price", b"allow_unknown_price", "fit", b"fit", "limit_nano_usd", b"limit_nano_usd", "no_alerts", b"no_alerts", "soft", b"soft", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -466,7 +672,8 @@ class UpdateKeyRequest(_message.Message):
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """The fields to change: `name`, `labels`, `roles`, `allowed_models`, `default_policy`, `auto_cache`, `regions`,
-        `budget`, `expire_time`. Needed; an unknown path is INVALID_ARGUMENT.
+        `budget`, `expire_time`, `group`, `requests_per_minute`, `tokens_per_minute`, `concurrent_calls`, `rate_limits`,
+        `allowed_providers`, `guardrail_profile`, `markup_basis_points`. Needed; an unknown path is INVALID_ARGUMENT.
         """
 
     def __init__(
@@ -645,6 +852,15 @@ class Group(_message.Message):
     REGIONS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    ALLOWED_PROVIDERS_FIELD_NUMBER: _builtins.int
+    DEFAULT_POLICY_FIELD_NUMBER: _builtins.int
+    AUTO_CACHE_FIELD_NUMBER: _builtins.int
+    GUARDRAIL_PROFILE_FIELD_NUMBER: _builtins.int
+    REQUESTS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    TOKENS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    CONCURRENT_CALLS_FIELD_NUMBER: _builtins.int
+    RATE_LIMITS_FIELD_NUMBER: _builtins.int
+    MARKUP_BASIS_POINTS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Its id."""
     name: _builtins.str
@@ -653,6 +869,20 @@ class Group(_message.Message):
     """The group it belongs to. Empty: none."""
     etag: _builtins.str
     """Changes with every change; give it back with an update to be sure of what is changed."""
+    default_policy: _builtins.str
+    """Policy for keys in it that have none of their own. Empty: that of its parent, or none."""
+    auto_cache: _builtins.bool
+    """What an absent `auto_cache` means for keys in it that do not say."""
+    guardrail_profile: _builtins.str
+    """Guardrail profile for keys in it that have none of their own."""
+    requests_per_minute: _builtins.int
+    """Most requests per minute of all in it together. Absent: no limit."""
+    tokens_per_minute: _builtins.int
+    """Most tokens per minute of all in it together. Absent: no limit."""
+    concurrent_calls: _builtins.int
+    """Most calls at once of all in it together. Absent: no limit."""
+    markup_basis_points: _builtins.int
+    """What is added to costs of keys in it that do not say, in hundredths of a percent."""
     @_builtins.property
     def budget(self) -> Global___Budget:
         """What all in it may spend together. Absent: no limit."""
@@ -677,6 +907,14 @@ class Group(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it was last changed."""
 
+    @_builtins.property
+    def allowed_providers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Patterns of providers that calls of those in it may go to. Empty: all."""
+
+    @_builtins.property
+    def rate_limits(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateLimit]:
+        """More limits, of all in it together."""
+
     def __init__(
         self,
         *,
@@ -690,12 +928,40 @@ class Group(_message.Message):
         regions: _abc.Iterable[_builtins.str] | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        allowed_providers: _abc.Iterable[_builtins.str] | None = ...,
+        default_policy: _builtins.str = ...,
+        auto_cache: _builtins.bool | None = ...,
+        guardrail_profile: _builtins.str = ...,
+        requests_per_minute: _builtins.int | None = ...,
+        tokens_per_minute: _builtins.int | None = ...,
+        concurrent_calls: _builtins.int | None = ...,
+        rate_limits: _abc.Iterable[Global___RateLimit] | None = ...,
+        markup_basis_points: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_auto_cache", b"_auto_cache", "_concurrent_calls", b"_concurrent_calls", "_markup_basis_points", b"_markup_basis_points", "_requests_per_minute", b"_requests_per_minute", "_tokens_per_minute", b"_tokens_per_minute", "auto_cache", b"auto_cache", "budget", b"budget", "concurrent_calls", b"concurrent_calls", "create_time", b"create_time", "markup_basis_points", b"markup_basis_points", "requests_per_minute", b"requests_per_minute", "tokens_per_minute", b"tokens_per_minute", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_models", b"allowed_models", "budget", b"budget", "create_time", b"create_time", "etag", b"etag", "id", b"id", "labels", b"labels", "name", b"name", "parent", b"parent", "regions", b"regions", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_auto_cache", b"_auto_cache", "_concurrent_calls", b"_concurrent_calls", "_markup_basis_points", b"_markup_basis_points", "_requests_per_minute", b"_requests_per_minute", "_tokens_per_minute", b"_tokens_per_minute", "allowed_models", b"allowed_models", "allowed_providers", b"allowed_providers", "auto_cache", b"auto_cache", "budget", b"budget", "concurrent_calls", b"concurrent_calls", "create_time", b"create_time", "default_policy", b"default_policy", "etag", b"etag", "guardrail_profile", b"guardrail_profile", "id", b"id", "labels", b"labels", "markup_basis_points", b"markup_basis_points", "name", b"name", "parent", b"parent", "rate_limits", b"rate_limits", "regions", b"regions", "requests_per_minute", b"requests_per_minute", "tokens_per_minute", b"tokens_per_minute", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__auto_cache: _TypeAlias = _typing.Literal["auto_cache"]  # noqa: Y015
+    _WhichOneofArgType__auto_cache: _TypeAlias = _typing.Literal["_auto_cache", b"_auto_cache"]  # noqa: Y015
+    _WhichOneofReturnType__concurrent_calls: _TypeAlias = _typing.Literal["concurrent_calls"]  # noqa: Y015
+    _WhichOneofArgType__concurrent_calls: _TypeAlias = _typing.Literal["_concurrent_calls", b"_concurrent_calls"]  # noqa: Y015
+    _WhichOneofReturnType__markup_basis_points: _TypeAlias = _typing.Literal["markup_basis_points"]  # noqa: Y015
+    _WhichOneofArgType__markup_basis_points: _TypeAlias = _typing.Literal["_markup_basis_points", b"_markup_basis_points"]  # noqa: Y015
+    _WhichOneofReturnType__requests_per_minute: _TypeAlias = _typing.Literal["requests_per_minute"]  # noqa: Y015
+    _WhichOneofArgType__requests_per_minute: _TypeAlias = _typing.Literal["_requests_per_minute", b"_requests_per_minute"]  # noqa: Y015
+    _WhichOneofReturnType__tokens_per_minute: _TypeAlias = _typing.Literal["tokens_per_minute"]  # noqa: Y015
+    _WhichOneofArgType__tokens_per_minute: _TypeAlias = _typing.Literal["_tokens_per_minute", b"_tokens_per_minute"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__auto_cache) -> _WhichOneofReturnType__auto_cache | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__concurrent_calls) -> _WhichOneofReturnType__concurrent_calls | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__markup_basis_points) -> _WhichOneofReturnType__markup_basis_points | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__requests_per_minute) -> _WhichOneofReturnType__requests_per_minute | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tokens_per_minute) -> _WhichOneofReturnType__tokens_per_minute | None: ...
 
 Global___Group: _TypeAlias = Group  # noqa: Y015
 
@@ -865,8 +1131,9 @@ class UpdateGroupRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """The fields to change: `name`, `parent`, `budget`, `labels`, `allowed_models`, `regions`. Needed; an unknown path
-        is INVALID_ARGUMENT.
+        """The fields to change: `name`, `parent`, `budget`, `labels`, `allowed_models`, `regions`, `allowed_providers`,
+        `default_policy`, `auto_cache`, `guardrail_profile`, `requests_per_minute`, `tokens_per_minute`,
+        `concurrent_calls`, `rate_limits`, `markup_basis_points`. Needed; an unknown path is INVALID_ARGUMENT.
         """
 
     def __init__(
@@ -988,12 +1255,17 @@ class GetBudgetResponse(_message.Message):
     REMAINING_NANO_USD_FIELD_NUMBER: _builtins.int
     WINDOW_START_TIME_FIELD_NUMBER: _builtins.int
     WINDOW_END_TIME_FIELD_NUMBER: _builtins.int
+    AVAILABLE_NANO_USD_FIELD_NUMBER: _builtins.int
     spent_nano_usd: _builtins.int
     """Spent in the window, billionths of a US dollar."""
     held_nano_usd: _builtins.int
     """Held for calls under way, billionths of a US dollar."""
     remaining_nano_usd: _builtins.int
     """Left, billionths of a US dollar."""
+    available_nano_usd: _builtins.int
+    """The least that is left of any hard budget that its calls count against, its groups' included, billionths of a US
+    dollar. Absent: there is none.
+    """
     @_builtins.property
     def budget(self) -> Global___Budget:
         """The budget. Absent: none is set."""
@@ -1015,11 +1287,191 @@ class GetBudgetResponse(_message.Message):
         remaining_nano_usd: _builtins.int = ...,
         window_start_time: _timestamp_pb2.Timestamp | None = ...,
         window_end_time: _timestamp_pb2.Timestamp | None = ...,
+        available_nano_usd: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "window_end_time", b"window_end_time", "window_start_time", b"window_start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_available_nano_usd", b"_available_nano_usd", "available_nano_usd", b"available_nano_usd", "budget", b"budget", "window_end_time", b"window_end_time", "window_start_time", b"window_start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "held_nano_usd", b"held_nano_usd", "remaining_nano_usd", b"remaining_nano_usd", "spent_nano_usd", b"spent_nano_usd", "window_end_time", b"window_end_time", "window_start_time", b"window_start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_available_nano_usd", b"_available_nano_usd", "available_nano_usd", b"available_nano_usd", "budget", b"budget", "held_nano_usd", b"held_nano_usd", "remaining_nano_usd", b"remaining_nano_usd", "spent_nano_usd", b"spent_nano_usd", "window_end_time", b"window_end_time", "window_start_time", b"window_start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__available_nano_usd: _TypeAlias = _typing.Literal["available_nano_usd"]  # noqa: Y015
+    _WhichOneofArgType__available_nano_usd: _TypeAlias = _typing.Literal["_available_nano_usd", b"_available_nano_usd"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__available_nano_usd) -> _WhichOneofReturnType__available_nano_usd | None: ...
+
+Global___GetBudgetResponse: _TypeAlias = GetBudgetResponse  # noqa: Y015
+
+@_typing.final
+class Alert(_message.Message):
+    """A crossing of a budget's threshold. Told once per threshold, limit and window."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    PERCENT_FIELD_NUMBER: _builtins.int
+    LIMIT_NANO_USD_FIELD_NUMBER: _builtins.int
+    SPENT_NANO_USD_FIELD_NUMBER: _builtins.int
+    WINDOW_FIELD_NUMBER: _builtins.int
+    WINDOW_START_TIME_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    DELIVERY_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Its id."""
+    key_id: _builtins.str
+    """The key whose budget it is. Empty: a group's."""
+    group_id: _builtins.str
+    """The group whose budget it is. Empty: a key's."""
+    title: _builtins.str
+    """For people: `key "my app"`."""
+    percent: _builtins.int
+    """The threshold, percent of the limit."""
+    limit_nano_usd: _builtins.int
+    """The budget's limit, billionths of a US dollar."""
+    spent_nano_usd: _builtins.int
+    """What was spent when it was crossed, billionths of a US dollar."""
+    window: Global___BudgetWindow.ValueType
+    """The budget's window."""
+    delivery: Global___AlertDelivery.ValueType
+    """How far its delivery to the webhook is."""
+    attempts: _builtins.int
+    """How often its delivery was tried."""
+    error: _builtins.str
+    """What went wrong last."""
+    @_builtins.property
+    def window_start_time(self) -> _timestamp_pb2.Timestamp:
+        """When that window began."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was crossed."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        key_id: _builtins.str = ...,
+        group_id: _builtins.str = ...,
+        title: _builtins.str = ...,
+        percent: _builtins.int = ...,
+        limit_nano_usd: _builtins.int = ...,
+        spent_nano_usd: _builtins.int = ...,
+        window: Global___BudgetWindow.ValueType = ...,
+        window_start_time: _timestamp_pb2.Timestamp | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        delivery: Global___AlertDelivery.ValueType = ...,
+        attempts: _builtins.int = ...,
+        error: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "window_start_time", b"window_start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "create_time", b"create_time", "delivery", b"delivery", "error", b"error", "group_id", b"group_id", "id", b"id", "key_id", b"key_id", "limit_nano_usd", b"limit_nano_usd", "percent", b"percent", "spent_nano_usd", b"spent_nano_usd", "title", b"title", "window", b"window", "window_start_time", b"window_start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetBudgetResponse: _TypeAlias = GetBudgetResponse  # noqa: Y015
+Global___Alert: _TypeAlias = Alert  # noqa: Y015
+
+@_typing.final
+class ListAlertsRequest(_message.Message):
+    """Asks for alerts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Most alerts to return. 0: 100; at most 1000."""
+    page_token: _builtins.str
+    """Where the last page ended."""
+    key_id: _builtins.str
+    """Only of this key. Empty: all that the caller may see."""
+    group_id: _builtins.str
+    """Only of this group."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        key_id: _builtins.str = ...,
+        group_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_id", b"group_id", "key_id", b"key_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAlertsRequest: _TypeAlias = ListAlertsRequest  # noqa: Y015
+
+@_typing.final
+class ListAlertsResponse(_message.Message):
+    """A page of alerts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALERTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page begins. Empty: this is the last."""
+    @_builtins.property
+    def alerts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Alert]:
+        """The alerts, newest first."""
+
+    def __init__(
+        self,
+        *,
+        alerts: _abc.Iterable[Global___Alert] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alerts", b"alerts", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAlertsResponse: _TypeAlias = ListAlertsResponse  # noqa: Y015
+
+@_typing.final
+class WatchAlertsRequest(_message.Message):
+    """Asks to be told of alerts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchAlertsRequest: _TypeAlias = WatchAlertsRequest  # noqa: Y015
+
+@_typing.final
+class WatchAlertsResponse(_message.Message):
+    """One alert."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALERT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def alert(self) -> Global___Alert:
+        """The alert."""
+
+    def __init__(
+        self,
+        *,
+        alert: Global___Alert | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alert", b"alert"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert", b"alert"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchAlertsResponse: _TypeAlias = WatchAlertsResponse  # noqa: Y015

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headworks/v1/key_service.proto.
  */
 export const file_headworks_v1_key_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch5oZWFkd29ya3MvdjEva2V5X3NlcnZpY2UucHJvdG8SDGhlYWR3b3Jrcy52MSLzBQoDS2V5EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSLQoGbGFiZWxzGAMgAygLMh0uaGVhZHdvcmtzLnYxLktleS5MYWJlbHNFbnRyeRIkCgVyb2xlcxgEIAMoDjIVLmhlYWR3b3Jrcy52MS5LZXlSb2xlEhYKDmFsbG93ZWRfbW9kZWxzGAUgAygJEhYKDmRlZmF1bHRfcG9saWN5GAYgASgJEhcKCmF1dG9fY2FjaGUYByABKAhIAIgBARIPCgdyZWdpb25zGAggAygJEiQKBmJ1ZGdldBgJIAEoCzIULmhlYWR3b3Jrcy52MS5CdWRnZXQSLwoLZXhwaXJlX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2NyZWF0ZV90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLcmV2b2tlX3RpbWUYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiUKBXN0YXRlGA4gASgOMhYuaGVhZHdvcmtzLnYxLktleVN0YXRlEhMKC3NlY3JldF9oaW50GA8gASgJEgwKBGV0YWcYECABKAkSDQoFZ3JvdXAYESABKAkSIAoTcmVxdWVzdHNfcGVyX21pbnV0ZRgSIAEoA0gBiAEBEh4KEXRva2Vuc19wZXJfbWludXRlGBMgASgDSAKIAQESHQoQY29uY3VycmVudF9jYWxscxgUIAEoA0gDiAEBGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDQoLX2F1dG9fY2FjaGVCFgoUX3JlcXVlc3RzX3Blcl9taW51dGVCFAoSX3Rva2Vuc19wZXJfbWludXRlQhMKEV9jb25jdXJyZW50X2NhbGxzIloKBkJ1ZGdldBIWCg5saW1pdF9uYW5vX3VzZBgBIAEoAxIqCgZ3aW5kb3cYAiABKA4yGi5oZWFkd29ya3MudjEuQnVkZ2V0V2luZG93EgwKBHNvZnQYAyABKAgiMgoQQ3JlYXRlS2V5UmVxdWVzdBIeCgNrZXkYASABKAsyES5oZWFkd29ya3MudjEuS2V5IkMKEUNyZWF0ZUtleVJlc3BvbnNlEh4KA2tleRgBIAEoCzIRLmhlYWR3b3Jrcy52MS5LZXkSDgoGc2VjcmV0GAIgASgJIhsKDUdldEtleVJlcXVlc3QSCgoCaWQYASABKAkiMAoOR2V0S2V5UmVzcG9uc2USHgoDa2V5GAEgASgLMhEuaGVhZHdvcmtzLnYxLktleSJSCg9MaXN0S2V5c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSGAoQaW5jbHVkZV9pbmFjdGl2ZRgDIAEoCCJMChBMaXN0S2V5c1Jlc3BvbnNlEh8KBGtleXMYASADKAsyES5oZWFkd29ya3MudjEuS2V5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJjChBVcGRhdGVLZXlSZXF1ZXN0Eh4KA2tleRgBIAEoCzIRLmhlYWR3b3Jrcy52MS5LZXkSLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIjMKEVVwZGF0ZUtleVJlc3BvbnNlEh4KA2tleRgBIAEoCzIRLmhlYWR3b3Jrcy52MS5LZXkiSgoQUm90YXRlS2V5UmVxdWVzdBIKCgJpZBgBIAEoCRIqCgdvdmVybGFwGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIkMKEVJvdGF0ZUtleVJlc3BvbnNlEh4KA2tleRgBIAEoCzIRLmhlYWR3b3Jrcy52MS5LZXkSDgoGc2VjcmV0GAIgASgJIh4KEFJldm9rZUtleVJlcXVlc3QSCgoCaWQYASABKAkiMwoRUmV2b2tlS2V5UmVzcG9uc2USHgoDa2V5GAEgASgLMhEuaGVhZHdvcmtzLnYxLktleSLQAgoFR3JvdXASCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIOCgZwYXJlbnQYAyABKAkSJAoGYnVkZ2V0GAQgASgLMhQuaGVhZHdvcmtzLnYxLkJ1ZGdldBIMCgRldGFnGAUgASgJEi8KBmxhYmVscxgGIAMoCzIfLmhlYWR3b3Jrcy52MS5Hcm91cC5MYWJlbHNFbnRyeRIWCg5hbGxvd2VkX21vZGVscxgHIAMoCRIPCgdyZWdpb25zGAggAygJEi8KC2NyZWF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASI4ChJDcmVhdGVHcm91cFJlcXVlc3QSIgoFZ3JvdXAYASABKAsyEy5oZWFkd29ya3MudjEuR3JvdXAiOQoTQ3JlYXRlR3JvdXBSZXNwb25zZRIiCgVncm91cBgBIAEoCzITLmhlYWR3b3Jrcy52MS5Hcm91cCIdCg9HZXRHcm91cFJlcXVlc3QSCgoCaWQYASABKAkiNgoQR2V0R3JvdXBSZXNwb25zZRIiCgVncm91cBgBIAEoCzITLmhlYWR3b3Jrcy52MS5Hcm91cCJKChFMaXN0R3JvdXBzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIOCgZwYXJlbnQYAyABKAkiUgoSTGlzdEdyb3Vwc1Jlc3BvbnNlEiMKBmdyb3VwcxgBIAMoCzITLmhlYWR3b3Jrcy52MS5Hcm91cBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiaQoSVXBkYXRlR3JvdXBSZXF1ZXN0EiIKBWdyb3VwGAEgASgLMhMuaGVhZHdvcmtzLnYxLkdyb3VwEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayI5ChNVcGRhdGVHcm91cFJlc3BvbnNlEiIKBWdyb3VwGAEgASgLMhMuaGVhZHdvcmtzLnYxLkdyb3VwIi4KEkRlbGV0ZUdyb3VwUmVxdWVzdBIKCgJpZBgBIAEoCRIMCgRldGFnGAIgASgJIhUKE0RlbGV0ZUdyb3VwUmVzcG9uc2UiNAoQR2V0QnVkZ2V0UmVxdWVzdBIOCgZrZXlfaWQYASABKAkSEAoIZ3JvdXBfaWQYAiABKAki8AEKEUdldEJ1ZGdldFJlc3BvbnNlEiQKBmJ1ZGdldBgBIAEoCzIULmhlYWR3b3Jrcy52MS5CdWRnZXQSFgoOc3BlbnRfbmFub191c2QYAiABKAMSFQoNaGVsZF9uYW5vX3VzZBgDIAEoAxIaChJyZW1haW5pbmdfbmFub191c2QYBCABKAMSNQoRd2luZG93X3N0YXJ0X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKD3dpbmRvd19lbmRfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAqewoHS2V5Um9sZRIYChRLRVlfUk9MRV9VTlNQRUNJRklFRBAAEhIKDktFWV9ST0xFX0FETUlOEAESEwoPS0VZX1JPTEVfQ0FMTEVSEAISGAoUS0VZX1JPTEVfS0VZX01BTkFHRVIQAxITCg9LRVlfUk9MRV9SRUFERVIQBCppCghLZXlTdGF0ZRIZChVLRVlfU1RBVEVfVU5TUEVDSUZJRUQQABIUChBLRVlfU1RBVEVfQUNUSVZFEAESFQoRS0VZX1NUQVRFX0VYUElSRUQQAhIVChFLRVlfU1RBVEVfUkVWT0tFRBADKpEBCgxCdWRnZXRXaW5kb3cSHQoZQlVER0VUX1dJTkRPV19VTlNQRUNJRklFRBAAEhUKEUJVREdFVF9XSU5ET1dfREFZEAESFgoSQlVER0VUX1dJTkRPV19XRUVLEAISFwoTQlVER0VUX1dJTkRPV19NT05USBADEhoKFkJVREdFVF9XSU5ET1dfTElGRVRJTUUQBDK6BwoKS2V5U2VydmljZRJMCglDcmVhdGVLZXkSHi5oZWFkd29ya3MudjEuQ3JlYXRlS2V5UmVxdWVzdBofLmhlYWR3b3Jrcy52MS5DcmVhdGVLZXlSZXNwb25zZRJDCgZHZXRLZXkSGy5oZWFkd29ya3MudjEuR2V0S2V5UmVxdWVzdBocLmhlYWR3b3Jrcy52MS5HZXRLZXlSZXNwb25zZRJJCghMaXN0S2V5cxIdLmhlYWR3b3Jrcy52MS5MaXN0S2V5c1JlcXVlc3QaHi5oZWFkd29ya3MudjEuTGlzdEtleXNSZXNwb25zZRJMCglVcGRhdGVLZXkSHi5oZWFkd29ya3MudjEuVXBkYXRlS2V5UmVxdWVzdBofLmhlYWR3b3Jrcy52MS5VcGRhdGVLZXlSZXNwb25zZRJMCglSb3RhdGVLZXkSHi5oZWFkd29ya3MudjEuUm90YXRlS2V5UmVxdWVzdBofLmhlYWR3b3Jrcy52MS5Sb3RhdGVLZXlSZXNwb25zZRJMCglSZXZva2VLZXkSHi5oZWFkd29ya3MudjEuUmV2b2tlS2V5UmVxdWVzdBofLmhlYWR3b3Jrcy52MS5SZXZva2VLZXlSZXNwb25zZRJSCgtDcmVhdGVHcm91cBIgLmhlYWR3b3Jrcy52MS5DcmVhdGVHcm91cFJlcXVlc3QaIS5oZWFkd29ya3MudjEuQ3JlYXRlR3JvdXBSZXNwb25zZRJJCghHZXRHcm91cBIdLmhlYWR3b3Jrcy52MS5HZXRHcm91cFJlcXVlc3QaHi5oZWFkd29ya3MudjEuR2V0R3JvdXBSZXNwb25zZRJPCgpMaXN0R3JvdXBzEh8uaGVhZHdvcmtzLnYxLkxpc3RHcm91cHNSZXF1ZXN0GiAuaGVhZHdvcmtzLnYxLkxpc3RHcm91cHNSZXNwb25zZRJSCgtVcGRhdGVHcm91cBIgLmhlYWR3b3Jrcy52MS5VcGRhdGVHcm91cFJlcXVlc3QaIS5oZWFkd29ya3MudjEuVXBkYXRlR3JvdXBSZXNwb25zZRJSCgtEZWxldGVHcm91cBIgLmhlYWR3b3Jrcy52MS5EZWxldGVHcm91cFJlcXVlc3QaIS5oZWFkd29ya3MudjEuRGVsZXRlR3JvdXBSZXNwb25zZRJMCglHZXRCdWRnZXQSHi5oZWFkd29ya3MudjEuR2V0QnVkZ2V0UmVxdWVzdBofLmhlYWR3b3Jrcy52MS5HZXRCdWRnZXRSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc("Ch5oZWFkd29ya3MvdjEva2V5X3NlcnZpY2UucHJvdG8SDGhlYWR3b3Jrcy52MSLSBwoDS2V5EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSLQoGbGFiZWxzGAMgAygLMh0uaGVhZHdvcmtzLnYxLktleS5MYWJlbHNFbnRyeRIkCgVyb2xlcxgEIAMoDjIVLmhlYWR3b3Jrcy52MS5LZXlSb2xlEhYKDmFsbG93ZWRfbW9kZWxzGAUgAygJEhYKDmRlZmF1bHRfcG9saWN5GAYgASgJEhcKCmF1dG9fY2FjaGUYByABKAhIAIgBARIPCgdyZWdpb25zGAggAygJEiQKBmJ1ZGdldBgJIAEoCzIULmhlYWR3b3Jrcy52MS5CdWRnZXQSLwoLZXhwaXJlX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2NyZWF0ZV90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLcmV2b2tlX3RpbWUYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiUKBXN0YXRlGA4gASgOMhYuaGVhZHdvcmtzLnYxLktleVN0YXRlEhMKC3NlY3JldF9oaW50GA8gASgJEgwKBGV0YWcYECABKAkSDQoFZ3JvdXAYESABKAkSIAoTcmVxdWVzdHNfcGVyX21pbnV0ZRgSIAEoA0gBiAEBEh4KEXRva2Vuc19wZXJfbWludXRlGBMgASgDSAKIAQESHQoQY29uY3VycmVudF9jYWxscxgUIAEoA0gDiAEBEiwKC3JhdGVfbGltaXRzGBUgAygLMhcuaGVhZHdvcmtzLnYxLlJhdGVMaW1pdBIZChFhbGxvd2VkX3Byb3ZpZGVycxgWIAMoCRIZChFndWFyZHJhaWxfcHJvZmlsZRgXIAEoCRIgChNtYXJrdXBfYmFzaXNfcG9pbnRzGBggASgFSASIAQESPwobcHJldmlvdXNfc2VjcmV0X2V4cGlyZV90aW1lGBkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQg0KC19hdXRvX2NhY2hlQhYKFF9yZXF1ZXN0c19wZXJfbWludXRlQhQKEl90b2tlbnNfcGVyX21pbnV0ZUITChFfY29uY3VycmVudF9jYWxsc0IWChRfbWFya3VwX2Jhc2lzX3BvaW50cyJ5CglSYXRlTGltaXQSJAoEdW5pdBgBIAEoDjIWLmhlYWR3b3Jrcy52MS5SYXRlVW5pdBIoCgZ3aW5kb3cYAiABKA4yGC5oZWFkd29ya3MudjEuUmF0ZVdpbmRvdxINCgVsaW1pdBgDIAEoAxINCgVtb2RlbBgEIAEoCSLhAQoGQnVkZ2V0EhYKDmxpbWl0X25hbm9fdXNkGAEgASgDEioKBndpbmRvdxgCIAEoDjIaLmhlYWR3b3Jrcy52MS5CdWRnZXRXaW5kb3cSDAoEc29mdBgDIAEoCBIkCgNmaXQYBCABKA4yFy5oZWFkd29ya3MudjEuQnVkZ2V0Rml0EhYKDmFsZXJ0X3BlcmNlbnRzGAUgAygFEhEKCW5vX2FsZXJ0cxgGIAEoCBIXCg9hbGxvd191bmJvdW5kZWQYByABKAgSGwoTYWxsb3dfdW5rbm93bl9wcmljZRgIIAEoCCIyChBDcmVhdGVLZXlSZXF1ZXN0Eh4KA2tleRgBIAEoCzIRLmhlYWR3b3Jrcy52MS5LZXkiQwoRQ3JlYXRlS2V5UmVzcG9uc2USHgoDa2V5GAEgASgLMhEuaGVhZHdvcmtzLnYxLktleRIOCgZzZWNyZXQYAiABKAkiGwoNR2V0S2V5UmVxdWVzdBIKCgJpZBgBIAEoCSIwCg5HZXRLZXlSZXNwb25zZRIeCgNrZXkYASABKAsyES5oZWFkd29ya3MudjEuS2V5IlIKD0xpc3RLZXlzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIYChBpbmNsdWRlX2luYWN0aXZlGAMgASgIIkwKEExpc3RLZXlzUmVzcG9uc2USHwoEa2V5cxgBIAMoCzIRLmhlYWR3b3Jrcy52MS5LZXkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImMKEFVwZGF0ZUtleVJlcXVlc3QSHgoDa2V5GAEgASgLMhEuaGVhZHdvcmtzLnYxLktleRIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siMwoRVXBkYXRlS2V5UmVzcG9uc2USHgoDa2V5GAEgASgLMhEuaGVhZHdvcmtzLnYxLktleSJKChBSb3RhdGVLZXlSZXF1ZXN0EgoKAmlkGAEgASgJEioKB292ZXJsYXAYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iQwoRUm90YXRlS2V5UmVzcG9uc2USHgoDa2V5GAEgASgLMhEuaGVhZHdvcmtzLnYxLktleRIOCgZzZWNyZXQYAiABKAkiHgoQUmV2b2tlS2V5UmVxdWVzdBIKCgJpZBgBIAEoCSIzChFSZXZva2VLZXlSZXNwb25zZRIeCgNrZXkYASABKAsyES5oZWFkd29ya3MudjEuS2V5ItIFCgVHcm91cBIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEg4KBnBhcmVudBgDIAEoCRIkCgZidWRnZXQYBCABKAsyFC5oZWFkd29ya3MudjEuQnVkZ2V0EgwKBGV0YWcYBSABKAkSLwoGbGFiZWxzGAYgAygLMh8uaGVhZHdvcmtzLnYxLkdyb3VwLkxhYmVsc0VudHJ5EhYKDmFsbG93ZWRfbW9kZWxzGAcgAygJEg8KB3JlZ2lvbnMYCCADKAkSLwoLY3JlYXRlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChFhbGxvd2VkX3Byb3ZpZGVycxgLIAMoCRIWCg5kZWZhdWx0X3BvbGljeRgMIAEoCRIXCgphdXRvX2NhY2hlGA0gASgISACIAQESGQoRZ3VhcmRyYWlsX3Byb2ZpbGUYDiABKAkSIAoTcmVxdWVzdHNfcGVyX21pbnV0ZRgPIAEoA0gBiAEBEh4KEXRva2Vuc19wZXJfbWludXRlGBAgASgDSAKIAQESHQoQY29uY3VycmVudF9jYWxscxgRIAEoA0gDiAEBEiwKC3JhdGVfbGltaXRzGBIgAygLMhcuaGVhZHdvcmtzLnYxLlJhdGVMaW1pdBIgChNtYXJrdXBfYmFzaXNfcG9pbnRzGBMgASgFSASIAQEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUINCgtfYXV0b19jYWNoZUIWChRfcmVxdWVzdHNfcGVyX21pbnV0ZUIUChJfdG9rZW5zX3Blcl9taW51dGVCEwoRX2NvbmN1cnJlbnRfY2FsbHNCFgoUX21hcmt1cF9iYXNpc19wb2ludHMiOAoSQ3JlYXRlR3JvdXBSZXF1ZXN0EiIKBWdyb3VwGAEgASgLMhMuaGVhZHdvcmtzLnYxLkdyb3VwIjkKE0NyZWF0ZUdyb3VwUmVzcG9uc2USIgoFZ3JvdXAYASABKAsyEy5oZWFkd29ya3MudjEuR3JvdXAiHQoPR2V0R3JvdXBSZXF1ZXN0EgoKAmlkGAEgASgJIjYKEEdldEdyb3VwUmVzcG9uc2USIgoFZ3JvdXAYASABKAsyEy5oZWFkd29ya3MudjEuR3JvdXAiSgoRTGlzdEdyb3Vwc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSDgoGcGFyZW50GAMgASgJIlIKEkxpc3RHcm91cHNSZXNwb25zZRIjCgZncm91cHMYASADKAsyEy5oZWFkd29ya3MudjEuR3JvdXASFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImkKElVwZGF0ZUdyb3VwUmVxdWVzdBIiCgVncm91cBgBIAEoCzITLmhlYWR3b3Jrcy52MS5Hcm91cBIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siOQoTVXBkYXRlR3JvdXBSZXNwb25zZRIiCgVncm91cBgBIAEoCzITLmhlYWR3b3Jrcy52MS5Hcm91cCIuChJEZWxldGVHcm91cFJlcXVlc3QSCgoCaWQYASABKAkSDAoEZXRhZxgCIAEoCSIVChNEZWxldGVHcm91cFJlc3BvbnNlIjQKEEdldEJ1ZGdldFJlcXVlc3QSDgoGa2V5X2lkGAEgASgJEhAKCGdyb3VwX2lkGAIgASgJIqgCChFHZXRCdWRnZXRSZXNwb25zZRIkCgZidWRnZXQYASABKAsyFC5oZWFkd29ya3MudjEuQnVkZ2V0EhYKDnNwZW50X25hbm9fdXNkGAIgASgDEhUKDWhlbGRfbmFub191c2QYAyABKAMSGgoScmVtYWluaW5nX25hbm9fdXNkGAQgASgDEjUKEXdpbmRvd19zdGFydF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCg93aW5kb3dfZW5kX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEh8KEmF2YWlsYWJsZV9uYW5vX3VzZBgHIAEoA0gAiAEBQhUKE19hdmFpbGFibGVfbmFub191c2Qi6QIKBUFsZXJ0EgoKAmlkGAEgASgJEg4KBmtleV9pZBgCIAEoCRIQCghncm91cF9pZBgDIAEoCRINCgV0aXRsZRgEIAEoCRIPCgdwZXJjZW50GAUgASgFEhYKDmxpbWl0X25hbm9fdXNkGAYgASgDEhYKDnNwZW50X25hbm9fdXNkGAcgASgDEioKBndpbmRvdxgIIAEoDjIaLmhlYWR3b3Jrcy52MS5CdWRnZXRXaW5kb3cSNQoRd2luZG93X3N0YXJ0X3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2NyZWF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCghkZWxpdmVyeRgLIAEoDjIbLmhlYWR3b3Jrcy52MS5BbGVydERlbGl2ZXJ5EhAKCGF0dGVtcHRzGAwgASgFEg0KBWVycm9yGA0gASgJIlwKEUxpc3RBbGVydHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEg4KBmtleV9pZBgDIAEoCRIQCghncm91cF9pZBgEIAEoCSJSChJMaXN0QWxlcnRzUmVzcG9uc2USIwoGYWxlcnRzGAEgAygLMhMuaGVhZHdvcmtzLnYxLkFsZXJ0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIUChJXYXRjaEFsZXJ0c1JlcXVlc3QiOQoTV2F0Y2hBbGVydHNSZXNwb25zZRIiCgVhbGVydBgBIAEoCzITLmhlYWR3b3Jrcy52MS5BbGVydCpzCghSYXRlVW5pdBIZChVSQVRFX1VOSVRfVU5TUEVDSUZJRUQQABIWChJSQVRFX1VOSVRfUkVRVUVTVFMQARIUChBSQVRFX1VOSVRfVE9LRU5TEAISHgoaUkFURV9VTklUX0NPTkNVUlJFTlRfQ0FMTFMQAyqEAQoKUmF0ZVdpbmRvdxIbChdSQVRFX1dJTkRPV19VTlNQRUNJRklFRBAAEhYKElJBVEVfV0lORE9XX1NFQ09ORBABEhYKElJBVEVfV0lORE9XX01JTlVURRACEhQKEFJBVEVfV0lORE9XX0hPVVIQAxITCg9SQVRFX1dJTkRPV19EQVkQBCp7CgdLZXlSb2xlEhgKFEtFWV9ST0xFX1VOU1BFQ0lGSUVEEAASEgoOS0VZX1JPTEVfQURNSU4QARITCg9LRVlfUk9MRV9DQUxMRVIQAhIYChRLRVlfUk9MRV9LRVlfTUFOQUdFUhADEhMKD0tFWV9ST0xFX1JFQURFUhAEKmkKCEtleVN0YXRlEhkKFUtFWV9TVEFURV9VTlNQRUNJRklFRBAAEhQKEEtFWV9TVEFURV9BQ1RJVkUQARIVChFLRVlfU1RBVEVfRVhQSVJFRBACEhUKEUtFWV9TVEFURV9SRVZPS0VEEAMqVAoJQnVkZ2V0Rml0EhoKFkJVREdFVF9GSVRfVU5TUEVDSUZJRUQQABIUChBCVURHRVRfRklUX0xPV0VSEAESFQoRQlVER0VUX0ZJVF9SRUZVU0UQAiqRAQoMQnVkZ2V0V2luZG93Eh0KGUJVREdFVF9XSU5ET1dfVU5TUEVDSUZJRUQQABIVChFCVURHRVRfV0lORE9XX0RBWRABEhYKEkJVREdFVF9XSU5ET1dfV0VFSxACEhcKE0JVREdFVF9XSU5ET1dfTU9OVEgQAxIaChZCVURHRVRfV0lORE9XX0xJRkVUSU1FEAQqhAEKDUFsZXJ0RGVsaXZlcnkSHgoaQUxFUlRfREVMSVZFUllfVU5TUEVDSUZJRUQQABIaChZBTEVSVF9ERUxJVkVSWV9QRU5ESU5HEAESHAoYQUxFUlRfREVMSVZFUllfREVMSVZFUkVEEAISGQoVQUxFUlRfREVMSVZFUllfRkFJTEVEEAMy4QgKCktleVNlcnZpY2USTAoJQ3JlYXRlS2V5Eh4uaGVhZHdvcmtzLnYxLkNyZWF0ZUtleVJlcXVlc3QaHy5oZWFkd29ya3MudjEuQ3JlYXRlS2V5UmVzcG9uc2USQwoGR2V0S2V5EhsuaGVhZHdvcmtzLnYxLkdldEtleVJlcXVlc3QaHC5oZWFkd29ya3MudjEuR2V0S2V5UmVzcG9uc2USSQoITGlzdEtleXMSHS5oZWFkd29ya3MudjEuTGlzdEtleXNSZXF1ZXN0Gh4uaGVhZHdvcmtzLnYxLkxpc3RLZXlzUmVzcG9uc2USTAoJVXBkYXRlS2V5Eh4uaGVhZHdvcmtzLnYxLlVwZGF0ZUtleVJlcXVlc3QaHy5oZWFkd29ya3MudjEuVXBkYXRlS2V5UmVzcG9uc2USTAoJUm90YXRlS2V5Eh4uaGVhZHdvcmtzLnYxLlJvdGF0ZUtleVJlcXVlc3QaHy5oZWFkd29ya3MudjEuUm90YXRlS2V5UmVzcG9uc2USTAoJUmV2b2tlS2V5Eh4uaGVhZHdvcmtzLnYxLlJldm9rZUtleVJlcXVlc3QaHy5oZWFkd29ya3MudjEuUmV2b2tlS2V5UmVzcG9uc2USUgoLQ3JlYXRlR3JvdXASIC5oZWFkd29ya3MudjEuQ3JlYXRlR3JvdXBSZXF1ZXN0GiEuaGVhZHdvcmtzLnYxLkNyZWF0ZUdyb3VwUmVzcG9uc2USSQoIR2V0R3JvdXASHS5oZWFkd29ya3MudjEuR2V0R3JvdXBSZXF1ZXN0Gh4uaGVhZHdvcmtzLnYxLkdldEdyb3VwUmVzcG9uc2USTwoKTGlzdEdyb3VwcxIfLmhlYWR3b3Jrcy52MS5MaXN0R3JvdXBzUmVxdWVzdBogLmhlYWR3b3Jrcy52MS5MaXN0R3JvdXBzUmVzcG9uc2USUgoLVXBkYXRlR3JvdXASIC5oZWFkd29ya3MudjEuVXBkYXRlR3JvdXBSZXF1ZXN0GiEuaGVhZHdvcmtzLnYxLlVwZGF0ZUdyb3VwUmVzcG9uc2USUgoLRGVsZXRlR3JvdXASIC5oZWFkd29ya3MudjEuRGVsZXRlR3JvdXBSZXF1ZXN0GiEuaGVhZHdvcmtzLnYxLkRlbGV0ZUdyb3VwUmVzcG9uc2USTAoJR2V0QnVkZ2V0Eh4uaGVhZHdvcmtzLnYxLkdldEJ1ZGdldFJlcXVlc3QaHy5oZWFkd29ya3MudjEuR2V0QnVkZ2V0UmVzcG9uc2USTwoKTGlzdEFsZXJ0cxIfLmhlYWR3b3Jrcy52MS5MaXN0QWxlcnRzUmVxdWVzdBogLmhlYWR3b3Jrcy52MS5MaXN0QWxlcnRzUmVzcG9uc2USVAoLV2F0Y2hBbGVydHMSIC5oZWFkd29ya3MudjEuV2F0Y2hBbGVydHNSZXF1ZXN0GiEuaGVhZHdvcmtzLnYxLldhdGNoQWxlcnRzUmVzcG9uc2UwAWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * A key: who may call, and what.
@@ -135,32 +135,67 @@ export type Key = Message<"headworks.v1.Key"> & {
   etag: string;
 
   /**
-   * The group it belongs to. Not served by this version.
+   * Id of the group it belongs to. Empty: none.
    *
    * @generated from field: string group = 17;
    */
   group: string;
 
   /**
-   * Most requests per minute. Absent: no limit. Not served by this version.
+   * Most requests per minute. Absent: no limit.
    *
    * @generated from field: optional int64 requests_per_minute = 18;
    */
   requestsPerMinute?: bigint | undefined;
 
   /**
-   * Most tokens per minute. Absent: no limit. Not served by this version.
+   * Most tokens per minute, read and written together. Absent: no limit.
    *
    * @generated from field: optional int64 tokens_per_minute = 19;
    */
   tokensPerMinute?: bigint | undefined;
 
   /**
-   * Most calls at once. Absent: no limit. Not served by this version.
+   * Most calls at once. Absent: no limit.
    *
    * @generated from field: optional int64 concurrent_calls = 20;
    */
   concurrentCalls?: bigint | undefined;
+
+  /**
+   * More limits: over other windows, and for some models only.
+   *
+   * @generated from field: repeated headworks.v1.RateLimit rate_limits = 21;
+   */
+  rateLimits: RateLimit[];
+
+  /**
+   * Patterns of providers its calls may go to, by whatever policy; `*` stands for any run of characters. Empty: all.
+   *
+   * @generated from field: repeated string allowed_providers = 22;
+   */
+  allowedProviders: string[];
+
+  /**
+   * The guardrail profile that its calls pass. Empty: that of its group, or none.
+   *
+   * @generated from field: string guardrail_profile = 23;
+   */
+  guardrailProfile: string;
+
+  /**
+   * What is added to the cost of its calls, in hundredths of a percent; 500 is 5 %. Absent: as its group says, or nothing.
+   *
+   * @generated from field: optional int32 markup_basis_points = 24;
+   */
+  markupBasisPoints?: number | undefined;
+
+  /**
+   * Until when the secret before the last rotation works on. Absent: it does not.
+   *
+   * @generated from field: google.protobuf.Timestamp previous_secret_expire_time = 25;
+   */
+  previousSecretExpireTime?: Timestamp | undefined;
 };
 
 /**
@@ -169,6 +204,49 @@ export type Key = Message<"headworks.v1.Key"> & {
  */
 export const KeySchema: GenMessage<Key> = /*@__PURE__*/
   messageDesc(file_headworks_v1_key_service, 0);
+
+/**
+ * How much may be asked for in some time.
+ *
+ * @generated from message headworks.v1.RateLimit
+ */
+export type RateLimit = Message<"headworks.v1.RateLimit"> & {
+  /**
+   * What is counted.
+   *
+   * @generated from field: headworks.v1.RateUnit unit = 1;
+   */
+  unit: RateUnit;
+
+  /**
+   * Over which time. Left out for CONCURRENT_CALLS.
+   *
+   * @generated from field: headworks.v1.RateWindow window = 2;
+   */
+  window: RateWindow;
+
+  /**
+   * The most, 1 or more.
+   *
+   * @generated from field: int64 limit = 3;
+   */
+  limit: bigint;
+
+  /**
+   * Pattern of `provider/model` it is for, by the target that a call goes to; a target over its limit is passed over.
+   * Empty: all, counted once a call.
+   *
+   * @generated from field: string model = 4;
+   */
+  model: string;
+};
+
+/**
+ * Describes the message headworks.v1.RateLimit.
+ * Use `create(RateLimitSchema)` to create a new message.
+ */
+export const RateLimitSchema: GenMessage<RateLimit> = /*@__PURE__*/
+  messageDesc(file_headworks_v1_key_service, 1);
 
 /**
  * What may be spent.
@@ -184,18 +262,54 @@ export type Budget = Message<"headworks.v1.Budget"> & {
   limitNanoUsd: bigint;
 
   /**
-   * The window. This version serves LIFETIME.
+   * The window. Money counts in the window in which the attempt that spent it began.
    *
    * @generated from field: headworks.v1.BudgetWindow window = 2;
    */
   window: BudgetWindow;
 
   /**
-   * Whether calls beyond the limit are let through and only told. This version serves hard budgets: false.
+   * Whether calls beyond the limit are let through and only told.
    *
    * @generated from field: bool soft = 3;
    */
   soft: boolean;
+
+  /**
+   * What becomes of a call when what is left does not cover the most it can cost.
+   *
+   * @generated from field: headworks.v1.BudgetFit fit = 4;
+   */
+  fit: BudgetFit;
+
+  /**
+   * Percents of the limit that are told when they are reached, each from 1 to 1000. Empty: 50, 75, 90 and 100.
+   *
+   * @generated from field: repeated int32 alert_percents = 5;
+   */
+  alertPercents: number[];
+
+  /**
+   * Tell nothing.
+   *
+   * @generated from field: bool no_alerts = 6;
+   */
+  noAlerts: boolean;
+
+  /**
+   * Let calls through whose cost has no proven bound, such as those with tools that the provider runs. A hard budget
+   * refuses them otherwise (COST_UNBOUNDED).
+   *
+   * @generated from field: bool allow_unbounded = 7;
+   */
+  allowUnbounded: boolean;
+
+  /**
+   * Let calls through to models whose price is unknown. A hard budget refuses them otherwise (PRICE_UNKNOWN).
+   *
+   * @generated from field: bool allow_unknown_price = 8;
+   */
+  allowUnknownPrice: boolean;
 };
 
 /**
@@ -203,7 +317,7 @@ export type Budget = Message<"headworks.v1.Budget"> & {
  * Use `create(BudgetSchema)` to create a new message.
  */
 export const BudgetSchema: GenMessage<Budget> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_key_service, 1);
+  messageDesc(file_headworks_v1_key_service, 2);
 
 /**
  * Asks for a new key.
@@ -224,7 +338,7 @@ export type CreateKeyRequest = Message<"headworks.v1.CreateKeyRequest"> & {
  * Use `create(CreateKeyRequestSchema)` to create a new message.
  */
 export const CreateKeyRequestSchema: GenMessage<CreateKeyRequest> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_key_service, 2);
+  messageDesc(file_headworks_v1_key_service, 3);
 
 /**
  * A new key.
@@ -252,7 +366,7 @@ export type CreateKeyResponse = Message<"headworks.v1.CreateKeyResponse"> & {
  * Use `create(CreateKeyResponseSchema)` to create a new message.
  */
 export const CreateKeyResponseSchema: GenMessage<CreateKeyResponse> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_key_service, 3);
+  messageDesc(file_headworks_v1_key_service, 4);
 
 /**
  * Asks for a key.
@@ -273,7 +387,7 @@ export type GetKeyRequest = Message<"headworks.v1.GetKeyRequest"> & {
  * Use `create(GetKeyRequestSchema)` to create a new message.
  */
 export const GetKeyRequestSchema: GenMessage<GetKeyRequest> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_key_service, 4);
+  messageDesc(file_headworks_v1_key_service, 5);
 
 /**
  * A key.
@@ -294,7 +408,7 @@ export type GetKeyResponse = Message<"headworks.v1.GetKeyResponse"> & {
  * Use `create(GetKeyResponseSchema)` to create a new message.
  */
 export const GetKeyResponseSchema: GenMessage<GetKeyResponse> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_key_service, 5);
+  messageDesc(file_headworks_v1_key_service, 6);
 
 /**
  * Asks for keys.
@@ -329,7 +443,7 @@ export type ListKeysRequest = Message<"headworks.v1.ListKeysRequest"> & {
  * Use `create(ListKeysRequestSchema)` to create a new message.
  */
 export const ListKeysRequestSchema: GenMessage<ListKeysRequest> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_key_service, 6);
+  messageDesc(file_headworks_v1_key_service, 7);
 
 /**
  * A page of keys.
@@ -357,7 +471,7 @@ export type ListKeysResponse = Message<"headworks.v1.ListKeysResponse"> & {
  * Use `create(ListKeysResponseSchema)` to create a new message.
  */
 export const ListKeysResponseSchema: GenMessage<ListKeysResponse> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_key_service, 7);
+  messageDesc(file_headworks_v1_key_service, 8);
 
 /**
  * Asks for a change of a key.
@@ -374,7 +488,8 @@ export type UpdateKeyRequest = Message<"headworks.v1.UpdateKeyRequest"> & {
 
   /**
    * The fields to change: `name`, `labels`, `roles`, `allowed_models`, `default_policy`, `auto_cache`, `regions`,
-   * `budget`, `expire_time`. Needed; an unknown path is INVALID_ARGUMENT.
+   * `budget`, `expire_time`, `group`, `requests_per_minute`, `tokens_per_minute`, `concurrent_calls`, `rate_limits`,
+   * `allowed_providers`, `guardrail_profile`, `markup_basis_points`. Needed; an unknown path is INVALID_ARGUMENT.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -386,7 +501,7 @@ export type UpdateKeyRequest = Message<"headworks.v1.UpdateKeyRequest"> & {
  * Use `create(UpdateKeyRequestSchema)` to create a new message.
  */
 export const UpdateKeyRequestSchema: GenMessage<UpdateKeyRequest> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_key_service, 8);
+  messageDesc(file_headworks_v1_key_service, 9);
 
 /**
  * The changed key.
@@ -407,7 +522,7 @@ export type UpdateKeyResponse = Message<"headworks.v1.UpdateKeyResponse"> & {
  * Use `create(UpdateKeyResponseSchema)` to create a new message.
  */
 export const UpdateKeyResponseSchema: GenMessage<UpdateKeyResponse> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_key_service, 9);
+  messageDesc(file_headworks_v1_key_service, 10);
 
 /**
  * Asks for a new secret.
@@ -435,7 +550,7 @@ export type RotateKeyRequest = Message<"headworks.v1.RotateKeyRequest"> & {
  * Use `create(RotateKeyRequestSchema)` to create a new message.
  */
 export const RotateKeyRequestSchema: GenMessage<RotateKeyRequest> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_key_service, 10);
+  messageDesc(file_headworks_v1_key_service, 11);
 
 /**
  * A new secret.
@@ -463,7 +578,7 @@ export type RotateKeyResponse = Message<"headworks.v1.RotateKeyResponse"> & {
  * Use `create(RotateKeyResponseSchema)` to create a new message.
  */
 export const RotateKeyResponseSchema: GenMessage<RotateKeyResponse> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_key_service, 11);
+  messageDesc(file_headworks_v1_key_service, 12);
 
 /**
  * Asks for the end of a key.
@@ -484,7 +599,7 @@ export type RevokeKeyRequest = Message<"headworks.v1.RevokeKeyRequest"> & {
  * Use `create(RevokeKeyRequestSchema)` to create a new message.
  */
 export const RevokeKeyRequestSchema: GenMessage<RevokeKeyRequest> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_key_service, 12);
+  messageDesc(file_headworks_v1_key_service, 13);
 
 /**
  * The ended key.
@@ -505,7 +620,7 @@ export type RevokeKeyResponse = Message<"headworks.v1.RevokeKeyResponse"> & {
  * Use `create(RevokeKeyResponseSchema)` to create a new message.
  */
 export const RevokeKeyResponseSchema: GenMessage<RevokeKeyResponse> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_key_service, 13);
+  messageDesc(file_headworks_v1_key_service, 14);
 
 /**
  * A group of keys and groups: an organisation, a team, a user.
@@ -582,6 +697,69 @@ export type Group = Message<"headworks.v1.Group"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 10;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * Patterns of providers that calls of those in it may go to. Empty: all.
+   *
+   * @generated from field: repeated string allowed_providers = 11;
+   */
+  allowedProviders: string[];
+
+  /**
+   * Policy for keys in it that have none of their own. Empty: that of its parent, or none.
+   *
+   * @generated from field: string default_policy = 12;
+   */
+  defaultPolicy: string;
+
+  /**
+   * What an absent `auto_cache` means for keys in it that do not say.
+   *
+   * @generated from field: optional bool auto_cache = 13;
+   */
+  autoCache?: boolean | undefined;
+
+  /**
+   * Guardrail profile for keys in it that have none of their own.
+   *
+   * @generated from field: string guardrail_profile = 14;
+   */
+  guardrailProfile: string;
+
+  /**
+   * Most requests per minute of all in it together. Absent: no limit.
+   *
+   * @generated from field: optional int64 requests_per_minute = 15;
+   */
+  requestsPerMinute?: bigint | undefined;
+
+  /**
+   * Most tokens per minute of all in it together. Absent: no limit.
+   *
+   * @generated from field: optional int64 tokens_per_minute = 16;
+   */
+  tokensPerMinute?: bigint | undefined;
+
+  /**
+   * Most calls at once of all in it together. Absent: no limit.
+   *
+   * @generated from field: optional int64 concurrent_calls = 17;
+   */
+  concurrentCalls?: bigint | undefined;
+
+  /**
+   * More limits, of all in it together.
+   *
+   * @generated from field: repeated headworks.v1.RateLimit rate_limits = 18;
+   */
+  rateLimits: RateLimit[];
+
+  /**
+   * What is added to costs of keys in it that do not say, in hundredths of a percent.
+   *
+   * @generated from field: optional int32 markup_basis_points = 19;
+   */
+  markupBasisPoints?: number | undefined;
 };
 
 /**
@@ -589,7 +767,7 @@ export type Group = Message<"headworks.v1.Group"> & {
  * Use `create(GroupSchema)` to create a new message.
  */
 export const GroupSchema: GenMessage<Group> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_key_service, 14);
+  messageDesc(file_headworks_v1_key_service, 15);
 
 /**
  * Asks for a new group.
@@ -610,7 +788,7 @@ export type CreateGroupRequest = Message<"headworks.v1.CreateGroupRequest"> & {
  * Use `create(CreateGroupRequestSchema)` to create a new message.
  */
 export const CreateGroupRequestSchema: GenMessage<CreateGroupRequest> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_key_service, 15);
+  messageDesc(file_headworks_v1_key_service, 16);
 
 /**
  * A new group.
@@ -631,7 +809,7 @@ export type CreateGroupResponse = Message<"headworks.v1.CreateGroupResponse"> & 
  * Use `create(CreateGroupResponseSchema)` to create a new message.
  */
 export const CreateGroupResponseSchema: GenMessage<CreateGroupResponse> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_key_service, 16);
+  messageDesc(file_headworks_v1_key_service, 17);
 
 /**
  * Asks for a group.
@@ -652,7 +830,7 @@ export type GetGroupRequest = Message<"headworks.v1.GetGroupRequest"> & {
  * Use `create(GetGroupRequestSchema)` to create a new message.
  */
 export const GetGroupRequestSchema: GenMessage<GetGroupRequest> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_key_service, 17);
+  messageDesc(file_headworks_v1_key_service, 18);
 
 /**
  * A group.
@@ -673,7 +851,7 @@ export type GetGroupResponse = Message<"headworks.v1.GetGroupResponse"> & {
  * Use `create(GetGroupResponseSchema)` to create a new message.
  */
 export const GetGroupResponseSchema: GenMessage<GetGroupResponse> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_key_service, 18);
+  messageDesc(file_headworks_v1_key_service, 19);
 
 /**
  * Asks for groups.
@@ -708,7 +886,7 @@ export type ListGroupsRequest = Message<"headworks.v1.ListGroupsRequest"> & {
  * Use `create(ListGroupsRequestSchema)` to create a new message.
  */
 export const ListGroupsRequestSchema: GenMessage<ListGroupsRequest> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_key_service, 19);
+  messageDesc(file_headworks_v1_key_service, 20);
 
 /**
  * A page of groups.
@@ -736,7 +914,7 @@ export type ListGroupsResponse = Message<"headworks.v1.ListGroupsResponse"> & {
  * Use `create(ListGroupsResponseSchema)` to create a new message.
  */
 export const ListGroupsResponseSchema: GenMessage<ListGroupsResponse> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_key_service, 20);
+  messageDesc(file_headworks_v1_key_service, 21);
 
 /**
  * Asks for a change of a group.
@@ -752,8 +930,9 @@ export type UpdateGroupRequest = Message<"headworks.v1.UpdateGroupRequest"> & {
   group?: Group | undefined;
 
   /**
-   * The fields to change: `name`, `parent`, `budget`, `labels`, `allowed_models`, `regions`. Needed; an unknown path
-   * is INVALID_ARGUMENT.
+   * The fields to change: `name`, `parent`, `budget`, `labels`, `allowed_models`, `regions`, `allowed_providers`,
+   * `default_policy`, `auto_cache`, `guardrail_profile`, `requests_per_minute`, `tokens_per_minute`,
+   * `concurrent_calls`, `rate_limits`, `markup_basis_points`. Needed; an unknown path is INVALID_ARGUMENT.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -765,7 +944,7 @@ export type UpdateGroupRequest = Message<"headworks.v1.UpdateGroupRequest"> & {
  * Use `create(UpdateGroupRequestSchema)` to create a new message.
  */
 export const UpdateGroupRequestSchema: GenMessage<UpdateGroupRequest> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_key_service, 21);
+  messageDesc(file_headworks_v1_key_service, 22);
 
 /**
  * The changed group.
@@ -786,7 +965,7 @@ export type UpdateGroupResponse = Message<"headworks.v1.UpdateGroupResponse"> & 
  * Use `create(UpdateGroupResponseSchema)` to create a new message.
  */
 export const UpdateGroupResponseSchema: GenMessage<UpdateGroupResponse> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_key_service, 22);
+  messageDesc(file_headworks_v1_key_service, 23);
 
 /**
  * Asks for the end of a group.
@@ -814,7 +993,7 @@ export type DeleteGroupRequest = Message<"headworks.v1.DeleteGroupRequest"> & {
  * Use `create(DeleteGroupRequestSchema)` to create a new message.
  */
 export const DeleteGroupRequestSchema: GenMessage<DeleteGroupRequest> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_key_service, 23);
+  messageDesc(file_headworks_v1_key_service, 24);
 
 /**
  * The group is gone.
@@ -829,7 +1008,7 @@ export type DeleteGroupResponse = Message<"headworks.v1.DeleteGroupResponse"> & 
  * Use `create(DeleteGroupResponseSchema)` to create a new message.
  */
 export const DeleteGroupResponseSchema: GenMessage<DeleteGroupResponse> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_key_service, 24);
+  messageDesc(file_headworks_v1_key_service, 25);
 
 /**
  * Asks what is left of a budget.
@@ -857,7 +1036,7 @@ export type GetBudgetRequest = Message<"headworks.v1.GetBudgetRequest"> & {
  * Use `create(GetBudgetRequestSchema)` to create a new message.
  */
 export const GetBudgetRequestSchema: GenMessage<GetBudgetRequest> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_key_service, 25);
+  messageDesc(file_headworks_v1_key_service, 26);
 
 /**
  * What is left of a budget.
@@ -906,6 +1085,14 @@ export type GetBudgetResponse = Message<"headworks.v1.GetBudgetResponse"> & {
    * @generated from field: google.protobuf.Timestamp window_end_time = 6;
    */
   windowEndTime?: Timestamp | undefined;
+
+  /**
+   * The least that is left of any hard budget that its calls count against, its groups' included, billionths of a US
+   * dollar. Absent: there is none.
+   *
+   * @generated from field: optional int64 available_nano_usd = 7;
+   */
+  availableNanoUsd?: bigint | undefined;
 };
 
 /**
@@ -913,7 +1100,307 @@ export type GetBudgetResponse = Message<"headworks.v1.GetBudgetResponse"> & {
  * Use `create(GetBudgetResponseSchema)` to create a new message.
  */
 export const GetBudgetResponseSchema: GenMessage<GetBudgetResponse> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_key_service, 26);
+  messageDesc(file_headworks_v1_key_service, 27);
+
+/**
+ * A crossing of a budget's threshold. Told once per threshold, limit and window.
+ *
+ * @generated from message headworks.v1.Alert
+ */
+export type Alert = Message<"headworks.v1.Alert"> & {
+  /**
+   * Its id.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The key whose budget it is. Empty: a group's.
+   *
+   * @generated from field: string key_id = 2;
+   */
+  keyId: string;
+
+  /**
+   * The group whose budget it is. Empty: a key's.
+   *
+   * @generated from field: string group_id = 3;
+   */
+  groupId: string;
+
+  /**
+   * For people: `key "my app"`.
+   *
+   * @generated from field: string title = 4;
+   */
+  title: string;
+
+  /**
+   * The threshold, percent of the limit.
+   *
+   * @generated from field: int32 percent = 5;
+   */
+  percent: number;
+
+  /**
+   * The budget's limit, billionths of a US dollar.
+   *
+   * @generated from field: int64 limit_nano_usd = 6;
+   */
+  limitNanoUsd: bigint;
+
+  /**
+   * What was spent when it was crossed, billionths of a US dollar.
+   *
+   * @generated from field: int64 spent_nano_usd = 7;
+   */
+  spentNanoUsd: bigint;
+
+  /**
+   * The budget's window.
+   *
+   * @generated from field: headworks.v1.BudgetWindow window = 8;
+   */
+  window: BudgetWindow;
+
+  /**
+   * When that window began.
+   *
+   * @generated from field: google.protobuf.Timestamp window_start_time = 9;
+   */
+  windowStartTime?: Timestamp | undefined;
+
+  /**
+   * When it was crossed.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 10;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * How far its delivery to the webhook is.
+   *
+   * @generated from field: headworks.v1.AlertDelivery delivery = 11;
+   */
+  delivery: AlertDelivery;
+
+  /**
+   * How often its delivery was tried.
+   *
+   * @generated from field: int32 attempts = 12;
+   */
+  attempts: number;
+
+  /**
+   * What went wrong last.
+   *
+   * @generated from field: string error = 13;
+   */
+  error: string;
+};
+
+/**
+ * Describes the message headworks.v1.Alert.
+ * Use `create(AlertSchema)` to create a new message.
+ */
+export const AlertSchema: GenMessage<Alert> = /*@__PURE__*/
+  messageDesc(file_headworks_v1_key_service, 28);
+
+/**
+ * Asks for alerts.
+ *
+ * @generated from message headworks.v1.ListAlertsRequest
+ */
+export type ListAlertsRequest = Message<"headworks.v1.ListAlertsRequest"> & {
+  /**
+   * Most alerts to return. 0: 100; at most 1000.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * Where the last page ended.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Only of this key. Empty: all that the caller may see.
+   *
+   * @generated from field: string key_id = 3;
+   */
+  keyId: string;
+
+  /**
+   * Only of this group.
+   *
+   * @generated from field: string group_id = 4;
+   */
+  groupId: string;
+};
+
+/**
+ * Describes the message headworks.v1.ListAlertsRequest.
+ * Use `create(ListAlertsRequestSchema)` to create a new message.
+ */
+export const ListAlertsRequestSchema: GenMessage<ListAlertsRequest> = /*@__PURE__*/
+  messageDesc(file_headworks_v1_key_service, 29);
+
+/**
+ * A page of alerts.
+ *
+ * @generated from message headworks.v1.ListAlertsResponse
+ */
+export type ListAlertsResponse = Message<"headworks.v1.ListAlertsResponse"> & {
+  /**
+   * The alerts, newest first.
+   *
+   * @generated from field: repeated headworks.v1.Alert alerts = 1;
+   */
+  alerts: Alert[];
+
+  /**
+   * Where the next page begins. Empty: this is the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message headworks.v1.ListAlertsResponse.
+ * Use `create(ListAlertsResponseSchema)` to create a new message.
+ */
+export const ListAlertsResponseSchema: GenMessage<ListAlertsResponse> = /*@__PURE__*/
+  messageDesc(file_headworks_v1_key_service, 30);
+
+/**
+ * Asks to be told of alerts.
+ *
+ * @generated from message headworks.v1.WatchAlertsRequest
+ */
+export type WatchAlertsRequest = Message<"headworks.v1.WatchAlertsRequest"> & {
+};
+
+/**
+ * Describes the message headworks.v1.WatchAlertsRequest.
+ * Use `create(WatchAlertsRequestSchema)` to create a new message.
+ */
+export const WatchAlertsRequestSchema: GenMessage<WatchAlertsRequest> = /*@__PURE__*/
+  messageDesc(file_headworks_v1_key_service, 31);
+
+/**
+ * One alert.
+ *
+ * @generated from message headworks.v1.WatchAlertsResponse
+ */
+export type WatchAlertsResponse = Message<"headworks.v1.WatchAlertsResponse"> & {
+  /**
+   * The alert.
+   *
+   * @generated from field: headworks.v1.Alert alert = 1;
+   */
+  alert?: Alert | undefined;
+};
+
+/**
+ * Describes the message headworks.v1.WatchAlertsResponse.
+ * Use `create(WatchAlertsResponseSchema)` to create a new message.
+ */
+export const WatchAlertsResponseSchema: GenMessage<WatchAlertsResponse> = /*@__PURE__*/
+  messageDesc(file_headworks_v1_key_service, 32);
+
+/**
+ * What a rate limit counts.
+ *
+ * @generated from enum headworks.v1.RateUnit
+ */
+export enum RateUnit {
+  /**
+   * Nothing; an error.
+   *
+   * @generated from enum value: RATE_UNIT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Calls.
+   *
+   * @generated from enum value: RATE_UNIT_REQUESTS = 1;
+   */
+  REQUESTS = 1,
+
+  /**
+   * Tokens read and written. What a call may use is reserved when it begins and corrected when it ends.
+   *
+   * @generated from enum value: RATE_UNIT_TOKENS = 2;
+   */
+  TOKENS = 2,
+
+  /**
+   * Calls under way.
+   *
+   * @generated from enum value: RATE_UNIT_CONCURRENT_CALLS = 3;
+   */
+  CONCURRENT_CALLS = 3,
+}
+
+/**
+ * Describes the enum headworks.v1.RateUnit.
+ */
+export const RateUnitSchema: GenEnum<RateUnit> = /*@__PURE__*/
+  enumDesc(file_headworks_v1_key_service, 0);
+
+/**
+ * The time over which a rate limit counts; it slides.
+ *
+ * @generated from enum headworks.v1.RateWindow
+ */
+export enum RateWindow {
+  /**
+   * The same as MINUTE.
+   *
+   * @generated from enum value: RATE_WINDOW_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * A second.
+   *
+   * @generated from enum value: RATE_WINDOW_SECOND = 1;
+   */
+  SECOND = 1,
+
+  /**
+   * A minute.
+   *
+   * @generated from enum value: RATE_WINDOW_MINUTE = 2;
+   */
+  MINUTE = 2,
+
+  /**
+   * An hour.
+   *
+   * @generated from enum value: RATE_WINDOW_HOUR = 3;
+   */
+  HOUR = 3,
+
+  /**
+   * A day.
+   *
+   * @generated from enum value: RATE_WINDOW_DAY = 4;
+   */
+  DAY = 4,
+}
+
+/**
+ * Describes the enum headworks.v1.RateWindow.
+ */
+export const RateWindowSchema: GenEnum<RateWindow> = /*@__PURE__*/
+  enumDesc(file_headworks_v1_key_service, 1);
 
 /**
  * What a key may do.
@@ -943,14 +1430,14 @@ export enum KeyRole {
   CALLER = 2,
 
   /**
-   * Manages keys. Not served by this version.
+   * Makes, changes and ends keys and groups, but for keys with the role ADMIN or KEY_MANAGER.
    *
    * @generated from enum value: KEY_ROLE_KEY_MANAGER = 3;
    */
   KEY_MANAGER = 3,
 
   /**
-   * Reads usage of all. Not served by this version.
+   * Reads keys, groups, policies, budgets and usage of all.
    *
    * @generated from enum value: KEY_ROLE_READER = 4;
    */
@@ -961,7 +1448,7 @@ export enum KeyRole {
  * Describes the enum headworks.v1.KeyRole.
  */
 export const KeyRoleSchema: GenEnum<KeyRole> = /*@__PURE__*/
-  enumDesc(file_headworks_v1_key_service, 0);
+  enumDesc(file_headworks_v1_key_service, 2);
 
 /**
  * A key's standing.
@@ -1002,7 +1489,42 @@ export enum KeyState {
  * Describes the enum headworks.v1.KeyState.
  */
 export const KeyStateSchema: GenEnum<KeyState> = /*@__PURE__*/
-  enumDesc(file_headworks_v1_key_service, 1);
+  enumDesc(file_headworks_v1_key_service, 3);
+
+/**
+ * What becomes of a call when what is left of a budget does not cover the most it can cost.
+ *
+ * @generated from enum headworks.v1.BudgetFit
+ */
+export enum BudgetFit {
+  /**
+   * As the gateway's configuration says (`budget.fit`).
+   *
+   * @generated from enum value: BUDGET_FIT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Its `max_tokens` is lowered to what is left, and the answer says so. Not below 256, not for calls that reason or
+   * that must follow a JSON Schema: those are refused.
+   *
+   * @generated from enum value: BUDGET_FIT_LOWER = 1;
+   */
+  LOWER = 1,
+
+  /**
+   * It is refused.
+   *
+   * @generated from enum value: BUDGET_FIT_REFUSE = 2;
+   */
+  REFUSE = 2,
+}
+
+/**
+ * Describes the enum headworks.v1.BudgetFit.
+ */
+export const BudgetFitSchema: GenEnum<BudgetFit> = /*@__PURE__*/
+  enumDesc(file_headworks_v1_key_service, 4);
 
 /**
  * A budget's window, by the calendar in UTC.
@@ -1050,17 +1572,59 @@ export enum BudgetWindow {
  * Describes the enum headworks.v1.BudgetWindow.
  */
 export const BudgetWindowSchema: GenEnum<BudgetWindow> = /*@__PURE__*/
-  enumDesc(file_headworks_v1_key_service, 2);
+  enumDesc(file_headworks_v1_key_service, 5);
 
 /**
- * Manages keys, groups and budgets. Needs the role ADMIN, but for a key that reads itself.
+ * How far the delivery of an alert is.
+ *
+ * @generated from enum headworks.v1.AlertDelivery
+ */
+export enum AlertDelivery {
+  /**
+   * There is no webhook.
+   *
+   * @generated from enum value: ALERT_DELIVERY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * It will be tried, or tried again.
+   *
+   * @generated from enum value: ALERT_DELIVERY_PENDING = 1;
+   */
+  PENDING = 1,
+
+  /**
+   * The webhook took it.
+   *
+   * @generated from enum value: ALERT_DELIVERY_DELIVERED = 2;
+   */
+  DELIVERED = 2,
+
+  /**
+   * It was given up.
+   *
+   * @generated from enum value: ALERT_DELIVERY_FAILED = 3;
+   */
+  FAILED = 3,
+}
+
+/**
+ * Describes the enum headworks.v1.AlertDelivery.
+ */
+export const AlertDeliverySchema: GenEnum<AlertDelivery> = /*@__PURE__*/
+  enumDesc(file_headworks_v1_key_service, 6);
+
+/**
+ * Manages keys, groups and budgets. Needs the role ADMIN or KEY_MANAGER, to read READER too, but for a key that reads
+ * itself. A key manager makes and changes no key with the role ADMIN or KEY_MANAGER.
  *
  * @generated from service headworks.v1.KeyService
  */
 export const KeyService: GenService<{
   /**
    * Makes a key. Its secret is in this answer and nowhere else.
-   * Errors: INVALID_REQUEST, PERMISSION_DENIED, NOT_IMPLEMENTED for a field that this version does not serve.
+   * Errors: INVALID_REQUEST, NOT_FOUND for an unknown group, PERMISSION_DENIED.
    *
    * @generated from rpc headworks.v1.KeyService.CreateKey
    */
@@ -1103,8 +1667,8 @@ export const KeyService: GenService<{
     output: typeof UpdateKeyResponseSchema;
   },
   /**
-   * Gives a key a new secret; the old one works on for a while. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, NOT_FOUND, PERMISSION_DENIED.
+   * Gives a key a new secret; the old one works on for a while. What the key spent stays with it.
+   * Errors: NOT_FOUND, CONFLICT for a revoked key, INVALID_REQUEST, PERMISSION_DENIED.
    *
    * @generated from rpc headworks.v1.KeyService.RotateKey
    */
@@ -1125,8 +1689,8 @@ export const KeyService: GenService<{
     output: typeof RevokeKeyResponseSchema;
   },
   /**
-   * Makes a group. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, INVALID_REQUEST, PERMISSION_DENIED.
+   * Makes a group.
+   * Errors: INVALID_REQUEST, NOT_FOUND for an unknown parent, PERMISSION_DENIED.
    *
    * @generated from rpc headworks.v1.KeyService.CreateGroup
    */
@@ -1136,8 +1700,8 @@ export const KeyService: GenService<{
     output: typeof CreateGroupResponseSchema;
   },
   /**
-   * Gets a group. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, NOT_FOUND, PERMISSION_DENIED.
+   * Gets a group.
+   * Errors: NOT_FOUND, PERMISSION_DENIED.
    *
    * @generated from rpc headworks.v1.KeyService.GetGroup
    */
@@ -1147,8 +1711,8 @@ export const KeyService: GenService<{
     output: typeof GetGroupResponseSchema;
   },
   /**
-   * Lists groups. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, INVALID_REQUEST, PERMISSION_DENIED.
+   * Lists groups, by id.
+   * Errors: INVALID_REQUEST, PERMISSION_DENIED.
    *
    * @generated from rpc headworks.v1.KeyService.ListGroups
    */
@@ -1158,8 +1722,8 @@ export const KeyService: GenService<{
     output: typeof ListGroupsResponseSchema;
   },
   /**
-   * Changes a group. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, NOT_FOUND, CONFLICT, INVALID_REQUEST, PERMISSION_DENIED.
+   * Changes a group. Effective for the next call of every key in it.
+   * Errors: NOT_FOUND, CONFLICT if the etag is old, INVALID_REQUEST for a circle of groups or an unknown path, PERMISSION_DENIED.
    *
    * @generated from rpc headworks.v1.KeyService.UpdateGroup
    */
@@ -1169,8 +1733,8 @@ export const KeyService: GenService<{
     output: typeof UpdateGroupResponseSchema;
   },
   /**
-   * Deletes a group. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, NOT_FOUND, CONFLICT, PERMISSION_DENIED.
+   * Deletes a group. Revoked keys in it lose their group.
+   * Errors: NOT_FOUND, CONFLICT if the etag is old or keys or groups are still in it, PERMISSION_DENIED.
    *
    * @generated from rpc headworks.v1.KeyService.DeleteGroup
    */
@@ -1180,8 +1744,8 @@ export const KeyService: GenService<{
     output: typeof DeleteGroupResponseSchema;
   },
   /**
-   * Gets what is left of a key's budget. A key may always ask for its own. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, NOT_FOUND.
+   * Gets what is left of a key's or group's budget. A key may always ask for its own.
+   * Errors: NOT_FOUND, INVALID_REQUEST.
    *
    * @generated from rpc headworks.v1.KeyService.GetBudget
    */
@@ -1189,6 +1753,28 @@ export const KeyService: GenService<{
     methodKind: "unary";
     input: typeof GetBudgetRequestSchema;
     output: typeof GetBudgetResponseSchema;
+  },
+  /**
+   * Lists crossings of budgets' thresholds, newest first. A key without a role to read others sees its own.
+   * Errors: INVALID_REQUEST.
+   *
+   * @generated from rpc headworks.v1.KeyService.ListAlerts
+   */
+  listAlerts: {
+    methodKind: "unary";
+    input: typeof ListAlertsRequestSchema;
+    output: typeof ListAlertsResponseSchema;
+  },
+  /**
+   * Tells of crossings of budgets' thresholds as they happen. A key without a role to read others sees its own.
+   * Errors: OVERLOADED where the caller reads too slowly.
+   *
+   * @generated from rpc headworks.v1.KeyService.WatchAlerts
+   */
+  watchAlerts: {
+    methodKind: "server_streaming";
+    input: typeof WatchAlertsRequestSchema;
+    output: typeof WatchAlertsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_headworks_v1_key_service, 0);

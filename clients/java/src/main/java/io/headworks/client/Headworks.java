@@ -60,7 +60,8 @@ public final class Headworks implements AutoCloseable {
   }
 
   /**
-   * Manages keys, groups and budgets. Needs the role ADMIN, but for a key that reads itself.
+   * Manages keys, groups and budgets. Needs the role ADMIN or KEY_MANAGER, to read READER too, but for a key that reads
+   * itself. A key manager makes and changes no key with the role ADMIN or KEY_MANAGER.
    */
   public KeysClient keys() {
     return keys;

@@ -3,7 +3,8 @@ package io.headworks.client;
 import io.headworks.v1.KeyServiceGrpc;
 
 /**
- * Manages keys, groups and budgets. Needs the role ADMIN, but for a key that reads itself.
+ * Manages keys, groups and budgets. Needs the role ADMIN or KEY_MANAGER, to read READER too, but for a key that reads
+ * itself. A key manager makes and changes no key with the role ADMIN or KEY_MANAGER.
  */
 public final class KeysClient {
   private final Core core;
@@ -14,7 +15,7 @@ public final class KeysClient {
 
   /**
    * Makes a key. Its secret is in this answer and nowhere else.
-   * Errors: INVALID_REQUEST, PERMISSION_DENIED, NOT_IMPLEMENTED for a field that this version does not serve.
+   * Errors: INVALID_REQUEST, NOT_FOUND for an unknown group, PERMISSION_DENIED.
    */
   public io.headworks.v1.CreateKeyResponse createKey(io.headworks.v1.CreateKeyRequest request) {
     return createKey(request, RequestOptions.DEFAULT);
@@ -22,7 +23,7 @@ public final class KeysClient {
 
   /**
    * Makes a key. Its secret is in this answer and nowhere else.
-   * Errors: INVALID_REQUEST, PERMISSION_DENIED, NOT_IMPLEMENTED for a field that this version does not serve.
+   * Errors: INVALID_REQUEST, NOT_FOUND for an unknown group, PERMISSION_DENIED.
    */
   public io.headworks.v1.CreateKeyResponse createKey(io.headworks.v1.CreateKeyRequest request, RequestOptions options) {
     return core.unary(KeyServiceGrpc.getCreateKeyMethod(), request, false, options);
@@ -81,16 +82,16 @@ public final class KeysClient {
   }
 
   /**
-   * Gives a key a new secret; the old one works on for a while. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, NOT_FOUND, PERMISSION_DENIED.
+   * Gives a key a new secret; the old one works on for a while. What the key spent stays with it.
+   * Errors: NOT_FOUND, CONFLICT for a revoked key, INVALID_REQUEST, PERMISSION_DENIED.
    */
   public io.headworks.v1.RotateKeyResponse rotateKey(io.headworks.v1.RotateKeyRequest request) {
     return rotateKey(request, RequestOptions.DEFAULT);
   }
 
   /**
-   * Gives a key a new secret; the old one works on for a while. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, NOT_FOUND, PERMISSION_DENIED.
+   * Gives a key a new secret; the old one works on for a while. What the key spent stays with it.
+   * Errors: NOT_FOUND, CONFLICT for a revoked key, INVALID_REQUEST, PERMISSION_DENIED.
    */
   public io.headworks.v1.RotateKeyResponse rotateKey(io.headworks.v1.RotateKeyRequest request, RequestOptions options) {
     return core.unary(KeyServiceGrpc.getRotateKeyMethod(), request, false, options);
@@ -113,48 +114,48 @@ public final class KeysClient {
   }
 
   /**
-   * Makes a group. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, INVALID_REQUEST, PERMISSION_DENIED.
+   * Makes a group.
+   * Errors: INVALID_REQUEST, NOT_FOUND for an unknown parent, PERMISSION_DENIED.
    */
   public io.headworks.v1.CreateGroupResponse createGroup(io.headworks.v1.CreateGroupRequest request) {
     return createGroup(request, RequestOptions.DEFAULT);
   }
 
   /**
-   * Makes a group. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, INVALID_REQUEST, PERMISSION_DENIED.
+   * Makes a group.
+   * Errors: INVALID_REQUEST, NOT_FOUND for an unknown parent, PERMISSION_DENIED.
    */
   public io.headworks.v1.CreateGroupResponse createGroup(io.headworks.v1.CreateGroupRequest request, RequestOptions options) {
     return core.unary(KeyServiceGrpc.getCreateGroupMethod(), request, false, options);
   }
 
   /**
-   * Gets a group. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, NOT_FOUND, PERMISSION_DENIED.
+   * Gets a group.
+   * Errors: NOT_FOUND, PERMISSION_DENIED.
    */
   public io.headworks.v1.GetGroupResponse getGroup(io.headworks.v1.GetGroupRequest request) {
     return getGroup(request, RequestOptions.DEFAULT);
   }
 
   /**
-   * Gets a group. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, NOT_FOUND, PERMISSION_DENIED.
+   * Gets a group.
+   * Errors: NOT_FOUND, PERMISSION_DENIED.
    */
   public io.headworks.v1.GetGroupResponse getGroup(io.headworks.v1.GetGroupRequest request, RequestOptions options) {
     return core.unary(KeyServiceGrpc.getGetGroupMethod(), request, true, options);
   }
 
   /**
-   * Lists groups. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, INVALID_REQUEST, PERMISSION_DENIED.
+   * Lists groups, by id.
+   * Errors: INVALID_REQUEST, PERMISSION_DENIED.
    */
   public Pager<io.headworks.v1.Group, io.headworks.v1.ListGroupsResponse> listGroups(io.headworks.v1.ListGroupsRequest request) {
     return listGroups(request, RequestOptions.DEFAULT);
   }
 
   /**
-   * Lists groups. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, INVALID_REQUEST, PERMISSION_DENIED.
+   * Lists groups, by id.
+   * Errors: INVALID_REQUEST, PERMISSION_DENIED.
    */
   public Pager<io.headworks.v1.Group, io.headworks.v1.ListGroupsResponse> listGroups(io.headworks.v1.ListGroupsRequest request, RequestOptions options) {
     return new Pager<>(
@@ -165,50 +166,86 @@ public final class KeysClient {
   }
 
   /**
-   * Changes a group. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, NOT_FOUND, CONFLICT, INVALID_REQUEST, PERMISSION_DENIED.
+   * Changes a group. Effective for the next call of every key in it.
+   * Errors: NOT_FOUND, CONFLICT if the etag is old, INVALID_REQUEST for a circle of groups or an unknown path, PERMISSION_DENIED.
    */
   public io.headworks.v1.UpdateGroupResponse updateGroup(io.headworks.v1.UpdateGroupRequest request) {
     return updateGroup(request, RequestOptions.DEFAULT);
   }
 
   /**
-   * Changes a group. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, NOT_FOUND, CONFLICT, INVALID_REQUEST, PERMISSION_DENIED.
+   * Changes a group. Effective for the next call of every key in it.
+   * Errors: NOT_FOUND, CONFLICT if the etag is old, INVALID_REQUEST for a circle of groups or an unknown path, PERMISSION_DENIED.
    */
   public io.headworks.v1.UpdateGroupResponse updateGroup(io.headworks.v1.UpdateGroupRequest request, RequestOptions options) {
     return core.unary(KeyServiceGrpc.getUpdateGroupMethod(), request, false, options);
   }
 
   /**
-   * Deletes a group. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, NOT_FOUND, CONFLICT, PERMISSION_DENIED.
+   * Deletes a group. Revoked keys in it lose their group.
+   * Errors: NOT_FOUND, CONFLICT if the etag is old or keys or groups are still in it, PERMISSION_DENIED.
    */
   public io.headworks.v1.DeleteGroupResponse deleteGroup(io.headworks.v1.DeleteGroupRequest request) {
     return deleteGroup(request, RequestOptions.DEFAULT);
   }
 
   /**
-   * Deletes a group. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, NOT_FOUND, CONFLICT, PERMISSION_DENIED.
+   * Deletes a group. Revoked keys in it lose their group.
+   * Errors: NOT_FOUND, CONFLICT if the etag is old or keys or groups are still in it, PERMISSION_DENIED.
    */
   public io.headworks.v1.DeleteGroupResponse deleteGroup(io.headworks.v1.DeleteGroupRequest request, RequestOptions options) {
     return core.unary(KeyServiceGrpc.getDeleteGroupMethod(), request, false, options);
   }
 
   /**
-   * Gets what is left of a key's budget. A key may always ask for its own. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, NOT_FOUND.
+   * Gets what is left of a key's or group's budget. A key may always ask for its own.
+   * Errors: NOT_FOUND, INVALID_REQUEST.
    */
   public io.headworks.v1.GetBudgetResponse getBudget(io.headworks.v1.GetBudgetRequest request) {
     return getBudget(request, RequestOptions.DEFAULT);
   }
 
   /**
-   * Gets what is left of a key's budget. A key may always ask for its own. Not served by this version.
-   * Errors: NOT_IMPLEMENTED, NOT_FOUND.
+   * Gets what is left of a key's or group's budget. A key may always ask for its own.
+   * Errors: NOT_FOUND, INVALID_REQUEST.
    */
   public io.headworks.v1.GetBudgetResponse getBudget(io.headworks.v1.GetBudgetRequest request, RequestOptions options) {
     return core.unary(KeyServiceGrpc.getGetBudgetMethod(), request, true, options);
+  }
+
+  /**
+   * Lists crossings of budgets' thresholds, newest first. A key without a role to read others sees its own.
+   * Errors: INVALID_REQUEST.
+   */
+  public Pager<io.headworks.v1.Alert, io.headworks.v1.ListAlertsResponse> listAlerts(io.headworks.v1.ListAlertsRequest request) {
+    return listAlerts(request, RequestOptions.DEFAULT);
+  }
+
+  /**
+   * Lists crossings of budgets' thresholds, newest first. A key without a role to read others sees its own.
+   * Errors: INVALID_REQUEST.
+   */
+  public Pager<io.headworks.v1.Alert, io.headworks.v1.ListAlertsResponse> listAlerts(io.headworks.v1.ListAlertsRequest request, RequestOptions options) {
+    return new Pager<>(
+        token -> core.unary(KeyServiceGrpc.getListAlertsMethod(), request.toBuilder().setPageToken(token).build(), true, options),
+        io.headworks.v1.ListAlertsResponse::getAlertsList,
+        io.headworks.v1.ListAlertsResponse::getNextPageToken,
+        request.getPageToken());
+  }
+
+  /**
+   * Tells of crossings of budgets' thresholds as they happen. A key without a role to read others sees its own.
+   * Errors: OVERLOADED where the caller reads too slowly.
+   */
+  public Answers<io.headworks.v1.WatchAlertsResponse> watchAlerts(io.headworks.v1.WatchAlertsRequest request) {
+    return watchAlerts(request, RequestOptions.DEFAULT);
+  }
+
+  /**
+   * Tells of crossings of budgets' thresholds as they happen. A key without a role to read others sees its own.
+   * Errors: OVERLOADED where the caller reads too slowly.
+   */
+  public Answers<io.headworks.v1.WatchAlertsResponse> watchAlerts(io.headworks.v1.WatchAlertsRequest request, RequestOptions options) {
+    return core.stream(KeyServiceGrpc.getWatchAlertsMethod(), request, true, options);
   }
 }
