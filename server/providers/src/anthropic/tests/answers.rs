@@ -168,7 +168,7 @@ fn f5_f9_what_is_absent_or_unknown_never_fails_an_answer() {
 #[test]
 fn f3_errors_in_a_stream_and_streams_cut_short_are_faults() {
     let start = json!({"type": "message_start", "message": {"id": "m", "usage": {"input_tokens": 1}}});
-    let body = |more: &[Value]| sse(&[&[start.clone()], more].concat());
+    let body = |more: &[Value]| sse(&[std::slice::from_ref(&start), more].concat());
     for (text, cause, reason) in [
         (body(&[json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}})]), Cause::Unavailable, Reason::AllTargetsFailed),
         (body(&[json!({"type": "error", "error": {"type": "rate_limit_error", "message": "slow"}})]), Cause::RateLimited, Reason::RateLimited),
