@@ -58,7 +58,7 @@ requests, behaviour = [], {}
 
 async def bedrock(up, request, body):
     web, raw = up.web, await request.read()
-    requests.append((request.method, request.raw_path, dict(request.headers), raw))
+    requests.append((request.method, request.raw_path, {k.lower(): v for k, v in request.headers.items()}, raw))
     if behaviour.get('refuse'):
         kind, status, text = behaviour.pop('refuse')
         return web.json_response({'message': text}, status=status, headers={'x-amzn-ErrorType': kind + ':http://internal.amazon.com/coral/com.amazon.bedrock/'})
