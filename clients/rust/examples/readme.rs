@@ -1,4 +1,5 @@
 //! What the README shows.
+#![allow(clippy::needless_update)]
 
 use futures_util::TryStreamExt;
 use headworks_client::{Error, Headworks, chat, function, tool_result, user, v1};
@@ -20,8 +21,11 @@ async fn main() -> Result<(), Error> {
     println!("{}", client.complete(v1::Chat { tools, ..chat("sandbox/tools", messages) }).await?.text());
 
     let targets = ["sandbox/error-500", "sandbox/echo"].map(|model| v1::PolicyTarget { model: model.into(), ..Default::default() });
-    let kind = Some(v1::policy::Kind::Fallback(v1::FallbackChain { targets: targets.into() }));
-    client.policies().create_policy(v1::CreatePolicyRequest { policy: Some(v1::Policy { name: "safe".into(), kind, ..Default::default() }) }).await?;
+    let kind = Some(v1::policy::Kind::Fallback(v1::FallbackChain { targets: targets.into(), ..Default::default() }));
+    client
+        .policies()
+        .create_policy(v1::CreatePolicyRequest { policy: Some(v1::Policy { name: "safe".into(), kind, ..Default::default() }), ..Default::default() })
+        .await?;
     let reply = client.complete(chat("policy/safe", [user("Hello")])).await?;
     println!("{} {} tokens {} USD", reply.served_by(), reply.usage().completion_tokens, reply.cost_usd());
     for record in client.usage().list_requests(v1::ListRequestsRequest { page_size: 5, ..Default::default() }).await?.requests {

@@ -62,7 +62,7 @@ impl v1::Message {
 
 /// What a tool gave back for a call of [`Reply::tool_calls`].
 pub fn tool_result(call: &v1::ToolCall, words: impl Into<String>) -> v1::Message {
-    let result = v1::ToolResult { tool_call_id: call.id.clone(), name: call.name.clone(), parts: vec![text(words)], is_error: false };
+    let result = v1::ToolResult { tool_call_id: call.id.clone(), name: call.name.clone(), parts: vec![text(words)], ..v1::ToolResult::default() };
     message(v1::Role::Tool, vec![part(v1::part::Kind::ToolResult(result))])
 }
 
@@ -70,13 +70,13 @@ pub fn tool_result(call: &v1::ToolCall, words: impl Into<String>) -> v1::Message
 pub fn function(name: impl Into<String>, description: impl Into<String>, parameters: impl ToString) -> v1::Tool {
     let function =
         v1::FunctionTool { name: name.into(), description: description.into(), parameters_json: parameters.to_string(), ..v1::FunctionTool::default() };
-    v1::Tool { kind: Some(v1::tool::Kind::Function(function)) }
+    v1::Tool { kind: Some(v1::tool::Kind::Function(function)), ..v1::Tool::default() }
 }
 
 /// Asks for JSON that follows a schema.
 pub fn json_schema(name: impl Into<String>, schema: impl ToString) -> v1::OutputFormat {
     let format = v1::JsonSchemaFormat { name: name.into(), schema_json: schema.to_string(), ..v1::JsonSchemaFormat::default() };
-    v1::OutputFormat { kind: Some(v1::output_format::Kind::JsonSchema(format)) }
+    v1::OutputFormat { kind: Some(v1::output_format::Kind::JsonSchema(format)), ..v1::OutputFormat::default() }
 }
 
 /// A whole answer.
@@ -145,7 +145,7 @@ impl Headworks {
     /// # Errors
     /// With the gateway's reason, or those of the connection.
     pub async fn complete(&self, chat: v1::Chat) -> Result<Reply, Error> {
-        let answer = self.chat().complete(v1::CompleteRequest { chat: Some(chat) }).await?;
+        let answer = self.chat().complete(v1::CompleteRequest { chat: Some(chat), ..v1::CompleteRequest::default() }).await?;
         Ok(Reply { raw: answer.reply.unwrap_or_default() })
     }
 

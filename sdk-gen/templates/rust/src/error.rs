@@ -16,7 +16,10 @@ pub struct FieldViolation {
 
 /// A call that failed.
 #[derive(Clone, Debug)]
-pub struct Error {
+pub struct Error(Box<Facts>);
+
+#[derive(Clone, Debug)]
+struct Facts {
     code: Code,
     reason: String,
     message: String,
@@ -34,57 +37,57 @@ impl Error {
 
     /// gRPC's code.
     pub fn code(&self) -> Code {
-        self.code
+        self.0.code
     }
 
     /// Why, in a word of [`reason`](crate::reason). Empty: the gateway was not reached.
     pub fn reason(&self) -> &str {
-        &self.reason
+        &self.0.reason
     }
 
     /// For people.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// `attempts`, `retryable`, and `request_id`, `target`, `upstream_status` where there are such.
     pub fn metadata(&self) -> &HashMap<String, String> {
-        &self.metadata
+        &self.0.metadata
     }
 
     /// How long to wait before another try, where the gateway said so.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+        self.0.retry_after
     }
 
     /// The fields at fault, of an `INVALID_REQUEST`.
     pub fn violations(&self) -> &[FieldViolation] {
-        &self.violations
+        &self.0.violations
     }
 
     /// Whether the gateway itself said so; otherwise the connection or the local deadline did.
     pub fn from_gateway(&self) -> bool {
-        self.from_gateway
+        self.0.from_gateway
     }
 
     /// Whether the gateway asked not to be tried again now.
     pub fn no_retry(&self) -> bool {
-        self.no_retry
+        self.0.no_retry
     }
 
     /// Whether the connection was lost, so that nobody knows how the call ended.
     pub fn lost(&self) -> bool {
-        !self.from_gateway && matches!(self.code, Code::Unavailable | Code::Internal | Code::Unknown)
+        !self.0.from_gateway && matches!(self.0.code, Code::Unavailable | Code::Internal | Code::Unknown)
     }
 
     /// Whether the same call may succeed later.
     pub fn retryable(&self) -> bool {
-        self.metadata.get("retryable").is_some_and(|word| word == "true") || self.lost()
+        self.0.metadata.get("retryable").is_some_and(|word| word == "true") || self.lost()
     }
 
     /// Identifies the call in the gateway's records. Empty: it was not recorded.
     pub fn request_id(&self) -> &str {
-        self.metadata.get("request_id").map_or("", String::as_str)
+        self.0.metadata.get("request_id").map_or("", String::as_str)
     }
 }
 
@@ -103,7 +106,7 @@ impl From<Status> for Error {
         let violations = details.bad_request().map(|bad| bad.field_violations.as_slice()).unwrap_or_default();
         let violations = violations.iter().map(|v| FieldViolation { field: v.field.clone(), description: v.description.clone() });
         let pushback = status.metadata().get("grpc-retry-pushback-ms").and_then(|wait| wait.to_str().ok());
-        Self {
+        Self(Box::new(Facts {
             code: status.code(),
             reason,
             message: status.message().to_owned(),
@@ -112,13 +115,13 @@ impl From<Status> for Error {
             violations: violations.collect(),
             from_gateway: info.is_some(),
             no_retry: pushback.is_some_and(|wait| wait.starts_with('-')),
-        }
+        }))
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.reason.is_empty() { write!(f, "{:?}: {}", self.code, self.message) } else { write!(f, "{}: {}", self.reason, self.message) }
+        if self.reason().is_empty() { write!(f, "{:?}: {}", self.code(), self.message()) } else { write!(f, "{}: {}", self.reason(), self.message()) }
     }
 }
 

@@ -36,7 +36,7 @@ impl ChatStream {
             stub: stub.max_decoding_message_size(MESSAGE_LIMIT).max_encoding_message_size(MESSAGE_LIMIT),
             tries: client.core.tries(),
             client,
-            request: v1::StreamRequest { chat: Some(chat) },
+            request: v1::StreamRequest { chat: Some(chat), ..v1::StreamRequest::default() },
             first: None,
             rest: None,
             fold: Fold::default(),
@@ -71,7 +71,7 @@ impl ChatStream {
             };
             return Ok(next(core, &mut self.first, &self.request, end, call).await?.map(|answer| answer.event.unwrap_or_default()));
         }
-        let request = v1::ResumeRequest { stream_id: self.stream_id.clone(), after_sequence: self.sequence };
+        let request = v1::ResumeRequest { stream_id: self.stream_id.clone(), after_sequence: self.sequence, ..v1::ResumeRequest::default() };
         if self.rest.is_none() {
             self.resumes += 1;
         }
@@ -148,7 +148,7 @@ impl ChatStream {
     /// If the gateway knows no such stream any more.
     pub async fn cancel(self) -> Result<(), Error> {
         if !self.stream_id.is_empty() {
-            self.client.streams().cancel(v1::CancelRequest { stream_id: self.stream_id.clone() }).await?;
+            self.client.streams().cancel(v1::CancelRequest { stream_id: self.stream_id.clone(), ..v1::CancelRequest::default() }).await?;
         }
         Ok(())
     }
