@@ -131,7 +131,7 @@ for what, raw, status, reason, param in (
         ('n of 0', '{"model":"sandbox/echo","n":0,' + M + '}', 400, 'INVALID_REQUEST', 'n'), ('max_tokens of 0', '{"model":"sandbox/echo","max_tokens":0,' + M + '}', 400, 'INVALID_REQUEST', 'max_tokens'),
         ('unknown gateway field', '{"model":"sandbox/echo","headworks":{"autocache":true},' + M + '}', 400, 'INVALID_REQUEST', 'headworks.autocache'),
         ('unknown provider', '{"model":"nobody/x",' + M + '}', 404, 'MODEL_NOT_FOUND', None), ('unknown bare model', '{"model":"gtp-5",' + M + '}', 404, 'MODEL_NOT_FOUND', None),
-        ('foreign dialect', '{"model":"bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0",' + M + '}', 400, 'CAPABILITY_MISSING', None),
+        ('a model for vectors', '{"model":"voyage/voyage-3-large",' + M + '}', 400, 'CAPABILITY_MISSING', None),
         ('not configured', '{"model":"groq/llama-3.3-70b-versatile",' + M + '}', 502, 'UPSTREAM_CREDENTIALS', None),
         ('a part the model does not take', '{"model":"openai/gpt-3.5-turbo","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://x/y.png"}}]}]}', 400, 'CAPABILITY_MISSING', None),
         ('resumable', '{"model":"sandbox/echo","headworks":{"resume_window":5},' + M + '}', 501, 'NOT_IMPLEMENTED', None),
@@ -158,7 +158,7 @@ for what, request, code, reason, field in (
         ('empty part', c.Chat(model='sandbox/echo', messages=[c.Message(role=c.ROLE_USER, parts=[c.Part()])]), 'INVALID_ARGUMENT', 'INVALID_REQUEST', 'chat.messages[0].parts[0]'),
         ('image without a type', c.Chat(model='sandbox/echo', messages=[T(image=c.Image(data=b'x'))]), 'INVALID_ARGUMENT', 'INVALID_REQUEST', 'chat.messages[0].parts[0].image.mime_type'),
         ('bad arguments', c.Chat(model='sandbox/echo', messages=[T(tool_call=c.ToolCall(id='1', name='f', arguments_json='{'))]), 'INVALID_ARGUMENT', 'INVALID_REQUEST', 'chat.messages[0].parts[0].tool_call.arguments_json'),
-        ('unknown model', ask('nobody/x'), 'NOT_FOUND', 'MODEL_NOT_FOUND', None), ('foreign dialect', ask('cohere/command-r-plus'), 'FAILED_PRECONDITION', 'CAPABILITY_MISSING', None)):
+        ('unknown model', ask('nobody/x'), 'NOT_FOUND', 'MODEL_NOT_FOUND', None), ('a model for vectors', ask('voyage/voyage-3-large'), 'FAILED_PRECONDITION', 'CAPABILITY_MISSING', None)):
     got = failure(lambda: chat.Complete(cs.CompleteRequest(chat=request), metadata=AUTH))
     check(f'gRPC: {what}', (got[0], got[1], field is None or field in got[2]), (code, reason, True))
 raw = channel.unary_unary('/headworks.v1.ChatService/Complete', request_serializer=lambda b: b, response_deserializer=lambda b: b)

@@ -276,9 +276,12 @@ async fn what_cannot_be_sent_says_why() {
     assert_eq!(fault.reason, Reason::CapabilityMissing);
     assert!(fault.message.contains("replicate"), "{fault}");
 
-    let mut later = host(url(), AuthScheme::None);
-    later.dialect = Some(DialectName::Bedrock);
-    assert!(fails(later).await.message.contains("bedrock"));
+    // Voyage makes vectors and has no chat.
+    let mut vectors = host(url(), AuthScheme::None);
+    vectors.dialect = Some(DialectName::Voyage);
+    let fault = fails(vectors).await;
+    assert_eq!(fault.reason, Reason::CapabilityMissing);
+    assert!(fault.message.contains("voyage"), "{fault}");
 }
 
 #[tokio::test]
