@@ -1,5 +1,5 @@
 """The official OpenAI client for Python against upstreams of three dialects: chat, stream, tools, structured output, errors."""
-import json
+import json, time
 import openai, pydantic
 from dialects import handler
 from gateway import ADMIN, Checks, Gateway, Upstream, providers
@@ -15,7 +15,8 @@ class Weather(pydantic.BaseModel):
 
 
 up = Upstream(handler)
-with Gateway(providers(up.port)) as g:
+# Targets that failed in one check would rest in the next.
+with Gateway('[engine]\nfailure_rest_ms = 0\n' + providers(up.port)) as g:
     client = openai.OpenAI(base_url=g.url + '/v1', api_key=ADMIN, max_retries=0)
     ask = [{'role': 'system', 'content': 'Be brief.'}, {'role': 'user', 'content': 'Hello'}]
     for dialect, model in MODELS.items():
@@ -57,6 +58,7 @@ with Gateway(providers(up.port)) as g:
                     check(f'{provider} {suffix}', (type(e), e.status_code), (kind, status))
                     check(f'{provider} {suffix}: no key in it', 'sk-fake' in str(e.body), False)
                     check(f'{provider} {suffix}: F13 retry-after', e.response.headers.get('retry-after') == '1', suffix == '429')
+    time.sleep(1.2)                                            # the rest that the last 429 asked for
     a = client.chat.completions.create(model='openai/x-500', messages=ask, extra_body={'models': ['anthropic/x-529', 'google/x-429', 'openai/gpt-4o']})
     check('R4 the fourth target answers', (a.choices[0].message.content, a.model_extra['headworks']['attempts']), ('Grüezi from openai', 4))
     keys = {n.lower(): v for n, v in up.seen[-1][1].items()}

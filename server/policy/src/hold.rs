@@ -123,7 +123,9 @@ fn chat(target: &Target, request: &ChatRequest) -> Hold {
         Some(window) => input.min(window),
         None => input,
     };
-    let bounded = (bounded_input || model.is_some_and(|m| m.context_window.is_some())) && (asked.is_some() || most.is_some());
+    // A window bounds what is read, not what the provider asks for each use of its tools.
+    let fees_bounded = !request.tools.iter().any(|tool| matches!(tool, Tool::Hosted { .. }));
+    let bounded = fees_bounded && (bounded_input || model.is_some_and(|m| m.context_window.is_some())) && (asked.is_some() || most.is_some());
     let answers = request.sampling.n.unwrap_or(1).max(1);
     let Some(price) = model.and_then(|m| m.price.as_deref()) else {
         return Hold::unpriced(output_limit, bounded);

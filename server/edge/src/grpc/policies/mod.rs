@@ -162,7 +162,7 @@ impl v1::policy_service_server::PolicyService for Doors {
     }
 
     async fn list_policy_versions(&self, request: Request<v1::ListPolicyVersionsRequest>) -> Result<Response<v1::ListPolicyVersionsResponse>, Status> {
-        self.admin(&request)?;
+        self.holding(&request, &[Role::Reader, Role::KeyManager])?;
         let asked = request.into_inner();
         let size = page_size(asked.page_size)?;
         let before = match asked.page_token.as_str() {
