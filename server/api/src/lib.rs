@@ -37,7 +37,10 @@ mod tests {
             ("StreamService", "Stream Resume Cancel"),
             ("PolicyService", "CreatePolicy GetPolicy ListPolicies UpdatePolicy DeletePolicy ExplainRoute SimulatePolicy"),
             ("UsageService", "QueryUsage ListRequests GetRequest WatchRequests ExportRequests"),
-            ("KeyService", "CreateKey GetKey ListKeys UpdateKey RotateKey RevokeKey CreateGroup GetGroup ListGroups UpdateGroup DeleteGroup GetBudget ListAlerts WatchAlerts"),
+            (
+                "KeyService",
+                "CreateKey GetKey ListKeys UpdateKey RotateKey RevokeKey CreateGroup GetGroup ListGroups UpdateGroup DeleteGroup GetBudget ListAlerts WatchAlerts",
+            ),
             ("ModelService", "ListModels GetModel ListProviders"),
             ("EmbeddingService", "Embed"),
         ];
