@@ -35,7 +35,7 @@ mod tests {
         let wanted = [
             ("ChatService", "Complete"),
             ("StreamService", "Stream Resume Cancel"),
-            ("PolicyService", "CreatePolicy GetPolicy ListPolicies UpdatePolicy DeletePolicy ExplainRoute SimulatePolicy"),
+            ("PolicyService", "CreatePolicy GetPolicy ListPolicies UpdatePolicy DeletePolicy ListPolicyVersions ExplainRoute SimulatePolicy"),
             ("UsageService", "QueryUsage ListRequests GetRequest WatchRequests ExportRequests"),
             (
                 "KeyService",
