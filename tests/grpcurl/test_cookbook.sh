@@ -32,4 +32,11 @@ want CreatePolicy '"version": "1"' rpc -d '{"policy":{"name":"safe","fallback":{
 want 'policy/safe' '"text": "Hello"' rpc -d "${CHAT/sandbox\/echo/policy\/safe}" $at headworks.v1.ChatService/Complete
 want ListRequests ATTEMPT_OUTCOME_SUCCESS rpc -d '{"page_size":5}' $at headworks.v1.UsageService/ListRequests
 want ListModels sandbox/echo rpc -d '{"provider":"sandbox"}' $at headworks.v1.ModelService/ListModels
+want CreateGroup '"limitNanoUsd": "50000000000"' rpc -d '{"group":{"name":"research","budget":{"limit_nano_usd":"50000000000","window":"BUDGET_WINDOW_MONTH"}}}' $at headworks.v1.KeyService/CreateGroup
+want QueryUsage '"served_by": "sandbox/echo"' rpc -d '{"group_by":["served_by"],"step":"USAGE_STEP_DAY"}' $at headworks.v1.UsageService/QueryUsage
+# Told of a call that ends while it watches.
+timeout 20 grpcurl -plaintext -H "authorization: Bearer $KEY" $at headworks.v1.UsageService/WatchRequests > "$folder/watched" & watcher=$!
+for _ in $(seq 100); do rpc -d "$CHAT" $at headworks.v1.ChatService/Complete > /dev/null; grep -q '"id": "req_' "$folder/watched" && break; done
+kill $watcher 2> /dev/null || true
+want WatchRequests '"servedBy": "sandbox/echo"' cat "$folder/watched"
 echo "$checks checks passed"
