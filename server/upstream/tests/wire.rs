@@ -281,7 +281,7 @@ async fn what_cannot_be_sent_says_why() {
     vectors.dialect = Some(DialectName::Voyage);
     let fault = fails(vectors).await;
     assert_eq!(fault.reason, Reason::CapabilityMissing);
-    assert!(fault.message.contains("voyage"), "{fault}");
+    assert!(fault.message.contains("makes vectors"), "{fault}");
 }
 
 #[tokio::test]
