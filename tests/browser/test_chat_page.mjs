@@ -67,17 +67,14 @@ try {
   const until = (page, id, pattern) => page.waitForFunction(([id, source]) => new RegExp(source).test(document.getElementById(id).textContent), [id, pattern.source], { timeout: 30000 });
   const live = `http://127.0.0.1:${port}`;
 
-  const { durationFromMs, Headworks, user } = await import(join(client, 'dist/node.js'));
+  const { Headworks } = await import(join(client, 'dist/node.js'));
   const admins = new Headworks({ baseUrl: live, apiKey: admin });
-  const ask = { model: 'sandbox/echo', messages: [user('x')], resumeWindow: durationFromMs(60_000) };
-  const keeps = await admins.stream(ask).collect().then(() => '', (error) => { if (error.reason !== 'NOT_IMPLEMENTED') throw error; return '&window=none'; });
-  if (keeps) console.log('NOT SERVED BY THIS BUILD: streams that resume; the live pages go without');
 
-  const echo = await open(live, `&model=sandbox/echo${keeps}`);
+  const echo = await open(live, `&model=sandbox/echo`);
   await echo.fill('#prompt', 'Hello from a page'); await echo.click('#send'); await until(echo, 'status', /^done/);
   check('the answer streams in', (await echo.textContent('#answer')) === 'Hello from a page');
 
-  const slow = await open(live, `&model=sandbox/slow${keeps}`);
+  const slow = await open(live, `&model=sandbox/slow`);
   await slow.click('#send'); await until(slow, 'answer', /one/); await slow.click('#stop'); await until(slow, 'status', /^stopped/);
   check('stop leaves a part of the answer', !/eight/.test(await slow.textContent('#answer')));
   let outcome;
@@ -87,7 +84,7 @@ try {
   }
   admins.close();
   check('stop ends the call at the gateway', outcome === v1.AttemptOutcome.CANCELLED);
-  const wrong = await open(live, `&model=nobody/x${keeps}`);
+  const wrong = await open(live, `&model=nobody/x`);
   await wrong.click('#send'); await until(wrong, 'status', /MODEL_NOT_FOUND/); check('errors carry their reason', true);
 
   const lost = await open(origin(fake));

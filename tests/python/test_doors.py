@@ -136,7 +136,7 @@ for what, raw, status, reason, param in (
         ('a model for vectors', '{"model":"voyage/voyage-3-large",' + M + '}', 400, 'CAPABILITY_MISSING', None),
         ('not configured', '{"model":"groq/llama-3.3-70b-versatile",' + M + '}', 502, 'UPSTREAM_CREDENTIALS', None),
         ('a part the model does not take', '{"model":"openai/gpt-3.5-turbo","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://x/y.png"}}]}]}', 400, 'CAPABILITY_MISSING', None),
-        ('resumable', '{"model":"sandbox/echo","headworks":{"resume_window":5},' + M + '}', 501, 'NOT_IMPLEMENTED', None),
+        ('a resume window below 0', '{"model":"sandbox/echo","headworks":{"resume_window":-5},' + M + '}', 400, 'INVALID_REQUEST', 'headworks.resume_window'),
         ('too large', '{"model":"sandbox/echo","messages":[{"role":"user","content":"' + 'x' * (1 << 20) + '"}]}', 413, 'PAYLOAD_TOO_LARGE', None)):
     s, h, b = g.call('/v1/chat/completions', raw=raw.encode())
     error = b['error'] if isinstance(b, dict) else {}
@@ -167,7 +167,7 @@ raw = channel.unary_unary('/headworks.v1.ChatService/Complete', request_serializ
 check('gRPC: malformed protobuf', failure(lambda: raw(b'\x0a\xff\xff\xff\xff\xff', metadata=AUTH))[0] in ('INTERNAL', 'INVALID_ARGUMENT'))
 check('gRPC: unknown method', failure(lambda: channel.unary_unary('/headworks.v1.ChatService/Nope', request_serializer=lambda b: b)(b'', metadata=AUTH))[0], 'UNIMPLEMENTED')
 check('gRPC: too large', failure(lambda: chat.Complete(cs.CompleteRequest(chat=ask(text='x' * (2 << 20))), metadata=AUTH))[0] in ('RESOURCE_EXHAUSTED', 'OUT_OF_RANGE'))
-for what, call in (('Resume', lambda: list(streams.Resume(ss.ResumeRequest(), metadata=AUTH))), ('a policy that goes on in mid-stream', lambda: policies.CreatePolicy(ps.CreatePolicyRequest(policy=ps.Policy(name='w', mid_stream=ps.MID_STREAM_CONTINUE, fallback=ps.FallbackChain(targets=[ps.PolicyTarget(model='sandbox/echo')]))), metadata=AUTH))):
+for what, call in (('a policy that goes on in mid-stream', lambda: policies.CreatePolicy(ps.CreatePolicyRequest(policy=ps.Policy(name='w', mid_stream=ps.MID_STREAM_CONTINUE, fallback=ps.FallbackChain(targets=[ps.PolicyTarget(model='sandbox/echo')]))), metadata=AUTH)),):
     check(f'not in this build: {what}', failure(call)[:2], ('UNIMPLEMENTED', 'NOT_IMPLEMENTED'))
 
 # --- gRPC answers: metadata, trailers, events

@@ -375,7 +375,9 @@ type Chat struct {
 	// Identifies the call for 24 hours: a repeat under the same key joins the running call or gets its
 	// recorded outcome. The same id with another body is INVALID_ARGUMENT. At most 255 characters.
 	RequestId string `protobuf:"bytes,19,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// How long a stream stays resumable after its client is gone. Absent: a disconnect cancels the upstream.
+	// How long a stream stays resumable after its client is gone; the upstream goes on meanwhile. At most what the gateway
+	// is configured to allow, which the answer's metadata tell. Absent or 0: a disconnect cancels the upstream. Without
+	// effect where the answer is not streamed.
 	ResumeWindow *durationpb.Duration `protobuf:"bytes,20,opt,name=resume_window,json=resumeWindow,proto3" json:"resume_window,omitempty"`
 	// Time limit of the whole call, beside the deadline of the transport. Absent: that deadline alone.
 	Timeout       *durationpb.Duration `protobuf:"bytes,21,opt,name=timeout,proto3" json:"timeout,omitempty"`

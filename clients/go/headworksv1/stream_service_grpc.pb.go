@@ -32,13 +32,15 @@ const (
 //
 // Answers chats as they are written.
 type StreamServiceClient interface {
-	// Answers a chat event by event. Needs the role CALLER. The initial metadata carry `headworks-request-id` and
-	// `headworks-stream-id`; the trailers what those of `ChatService.Complete` carry. A stream that fails ends with a
+	// Answers a chat event by event. Needs the role CALLER. The initial metadata carry `headworks-request-id`,
+	// `headworks-stream-id` and, where the stream can be resumed, `headworks-resume-window-ms`; the trailers what those of `ChatService.Complete` carry. A stream that fails ends with a
 	// status; what came before it is a partial answer.
 	// Errors: those of `ChatService.Complete`, and STREAM_BROKEN once there was content.
 	Stream(ctx context.Context, in *StreamRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamResponse], error)
-	// Goes on with a stream whose connection was lost. Only the key that began it may. Not served by this version.
-	// Errors: STREAM_GONE, NOT_IMPLEMENTED.
+	// Goes on with a stream whose connection was lost, for as long as its `resume_window`. Only the key that began it
+	// may. Streams are kept in the memory of the node that began them; those begun at a REST door are read on there, by
+	// `GET /v1/streams/{id}` with the header `last-event-id`.
+	// Errors: STREAM_GONE; INVALID_REQUEST for an `after_sequence` beyond the end.
 	Resume(ctx context.Context, in *ResumeRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ResumeResponse], error)
 	// Ends a stream; what was consumed is billed. Only the key that began it may.
 	// Errors: STREAM_GONE if it is not under way or is another key's.
@@ -107,13 +109,15 @@ func (c *streamServiceClient) Cancel(ctx context.Context, in *CancelRequest, opt
 //
 // Answers chats as they are written.
 type StreamServiceServer interface {
-	// Answers a chat event by event. Needs the role CALLER. The initial metadata carry `headworks-request-id` and
-	// `headworks-stream-id`; the trailers what those of `ChatService.Complete` carry. A stream that fails ends with a
+	// Answers a chat event by event. Needs the role CALLER. The initial metadata carry `headworks-request-id`,
+	// `headworks-stream-id` and, where the stream can be resumed, `headworks-resume-window-ms`; the trailers what those of `ChatService.Complete` carry. A stream that fails ends with a
 	// status; what came before it is a partial answer.
 	// Errors: those of `ChatService.Complete`, and STREAM_BROKEN once there was content.
 	Stream(*StreamRequest, grpc.ServerStreamingServer[StreamResponse]) error
-	// Goes on with a stream whose connection was lost. Only the key that began it may. Not served by this version.
-	// Errors: STREAM_GONE, NOT_IMPLEMENTED.
+	// Goes on with a stream whose connection was lost, for as long as its `resume_window`. Only the key that began it
+	// may. Streams are kept in the memory of the node that began them; those begun at a REST door are read on there, by
+	// `GET /v1/streams/{id}` with the header `last-event-id`.
+	// Errors: STREAM_GONE; INVALID_REQUEST for an `after_sequence` beyond the end.
 	Resume(*ResumeRequest, grpc.ServerStreamingServer[ResumeResponse]) error
 	// Ends a stream; what was consumed is billed. Only the key that began it may.
 	// Errors: STREAM_GONE if it is not under way or is another key's.

@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{any::Any, collections::BTreeMap, sync::Arc, time::Instant};
 
 use crate::{Catalog, ChatRequest, EmbedRequest, Key, Original, Routing, Skipped, Target};
 
@@ -17,6 +17,9 @@ pub enum Origin {
     RestEmbeddings,
 }
 
+/// Whatever a door needs to write an answer again, for a client that comes back to its stream.
+pub type Memo = Arc<dyn Any + Send + Sync>;
+
 /// A call as it came in.
 pub struct Inbound {
     /// Identifies it in records, answers and logs.
@@ -31,6 +34,8 @@ pub struct Inbound {
     pub origin: Origin,
     /// W3C trace context of the caller.
     pub traceparent: Option<Arc<str>>,
+    /// Kept with a stream that can be resumed.
+    pub memo: Option<Memo>,
 }
 
 /// Who pays.
@@ -180,6 +185,8 @@ pub struct Call {
     pub catalog: Arc<Catalog>,
     /// W3C trace context of the caller.
     pub traceparent: Option<Arc<str>>,
+    /// Kept with a stream that can be resumed; taken from the call where that begins.
+    pub memo: Option<Memo>,
 }
 
 /// A call with its targets in order.

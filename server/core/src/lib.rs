@@ -19,7 +19,7 @@ mod text;
 mod tokens;
 mod window;
 
-pub use call::{Attempt, Call, Inbound, Origin, Planned, Tenant, Work, WorkKind};
+pub use call::{Attempt, Call, Inbound, Memo, Origin, Planned, Tenant, Work, WorkKind};
 pub use catalog::{
     AuthScheme, CacheKind, Capabilities, Capability, Catalog, DialectName, EffortRange, EmbedQuirks, Host, HostOptions, Model, ModelId, Quirks,
     ReasoningOption, Status, Target,

@@ -132,6 +132,7 @@ pub async fn serve(listener: TcpListener, router: Router, app: App, stop: impl F
         });
     }
     app.shared.draining.store(true, Ordering::Relaxed);
+    app.shared.streams.close();
     drop(listener);
     let drain = Duration::from_millis(app.config.drain_ms);
     if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {

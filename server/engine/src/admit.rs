@@ -67,9 +67,6 @@ fn admit(shared: &Shared, inbound: Inbound) -> Result<Call, Fault> {
         return Err(fault.after(Some(Duration::from_secs(1))));
     }
     let mut work = inbound.work;
-    if work.routing().resume_window.is_some() {
-        return Err(Fault::new(Reason::NotImplemented, "resume_window: resumable streams are not in this build; leave the field out"));
-    }
     if tenant.auto_cache
         && let Some(chat) = work.chat_mut()
     {
@@ -88,5 +85,6 @@ fn admit(shared: &Shared, inbound: Inbound) -> Result<Call, Fault> {
         origin: inbound.origin,
         catalog: shared.catalog.load_full(),
         traceparent: inbound.traceparent,
+        memo: inbound.memo,
     })
 }

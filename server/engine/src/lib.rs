@@ -1,6 +1,6 @@
 //! Verbs in time: the tower stack that a call passes through.
 //!
-//! `Inbound -> admit -> once -> Call -> route -> Booked -> failover -> Trial ->
+//! `Inbound -> admit -> resumable -> once -> Call -> route -> Booked -> failover -> Trial ->
 //! meter -> limit -> breaker -> observe -> timed -> Attempt -> upstream`.
 //! A layer out of place does not compile.
 
@@ -25,6 +25,8 @@ mod rate;
 mod route;
 mod stack;
 mod stage;
+mod streams;
+mod tape;
 #[cfg(test)]
 mod testing;
 mod timed;
@@ -43,6 +45,7 @@ pub use id::request as request_id;
 pub use metrics::Metrics;
 pub use rate::{Need, Permit, Rates, Scope};
 pub use stack::{Gateway, Leaf, gateway};
+pub use streams::{Resumed, Streams, StreamsConfig};
 
 /// What the layers share: built once, at start.
 pub struct Shared {
@@ -72,6 +75,8 @@ pub struct Shared {
     pub rates: Rates,
     /// Calls under way.
     pub running: Arc<Running>,
+    /// Streams that clients may come back to.
+    pub streams: Arc<Streams>,
     /// Counters.
     pub metrics: Metrics,
     /// Set when the gateway shuts down: no new calls.

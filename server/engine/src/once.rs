@@ -7,16 +7,14 @@ use std::{
 
 use dashmap::{DashMap, Entry};
 use futures_core::future::BoxFuture;
-use futures_util::StreamExt;
 use headworks_core::{Batch, Call, EventKind, Facts, Fault, ModelId, Reason, Receipt, Reply};
-use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Notify, watch};
 use tower::{Layer, Service};
 
 use crate::{
     Shared,
     ports::{Pending, Remembered},
+    tape::{Recorder, Tape},
 };
 
 /// The largest answer that is kept for a repeat, bytes of its encoded events.
@@ -36,7 +34,8 @@ impl<S> Layer<S> for OnceLayer {
     }
 }
 
-type Running = DashMap<(Arc<str>, Arc<str>), Weak<Tape>>;
+/// The tapes of calls under way, by key and request id, with the print of what was asked.
+type Running = DashMap<(Arc<str>, Arc<str>), ([u8; 32], Weak<Tape>)>;
 
 /// Lets calls without a request id through; plays back the others.
 #[derive(Clone)]
@@ -69,27 +68,27 @@ where
         Box::pin(async move {
             let fingerprint = fingerprint(&call);
             let key = (call.tenant.id.clone(), id.clone());
-            let (tape, first) = match running.entry(key.clone()) {
-                Entry::Occupied(mut entry) => match entry.get().upgrade() {
-                    Some(tape) => (tape, false),
+            let (asked, tape, recorder) = match running.entry(key.clone()) {
+                Entry::Occupied(mut entry) => match entry.get().1.upgrade() {
+                    Some(tape) => (entry.get().0, tape, None),
                     None => {
-                        let tape = Tape::new(fingerprint);
-                        entry.insert(Arc::downgrade(&tape));
-                        (tape, true)
+                        let (tape, recorder) = Tape::new(None);
+                        entry.insert((fingerprint, Arc::downgrade(&tape)));
+                        (fingerprint, tape, Some(recorder))
                     }
                 },
                 Entry::Vacant(entry) => {
-                    let tape = Tape::new(fingerprint);
-                    entry.insert(Arc::downgrade(&tape));
-                    (tape, true)
+                    let (tape, recorder) = Tape::new(None);
+                    entry.insert((fingerprint, Arc::downgrade(&tape)));
+                    (fingerprint, tape, Some(recorder))
                 }
             };
-            if tape.fingerprint != fingerprint {
+            if asked != fingerprint {
                 return Err(differs(&id));
             }
-            if first {
+            if let Some(recorder) = recorder {
                 // From here on the job alone carries the call: whoever leaves, the others are told.
-                let slot = Slot { running, key, tape: Arc::downgrade(&tape) };
+                let slot = Slot { running, key, recorder };
                 let job = drive(slot, fingerprint, shared, async move { inner.call(call).await });
                 tape.started(tokio::spawn(job).abort_handle());
             }
@@ -132,138 +131,17 @@ enum Kept {
     TooLarge,
 }
 
-/// The job's end of a tape. Takes the call off the list of running ones, and
-/// leaves nobody waiting, however the job ends. Holds the tape weakly, so that
-/// the tape ends with its last reader.
+/// The job's place: takes the call off the list of running ones when it ends.
 struct Slot {
     running: Arc<Running>,
     key: (Arc<str>, Arc<str>),
-    tape: Weak<Tape>,
-}
-
-impl Slot {
-    fn begin(&self, head: Result<Head, Fault>) {
-        if let Some(tape) = self.tape.upgrade() {
-            tape.head.send_replace(Some(head));
-        }
-    }
-
-    /// Whether anybody still listens.
-    fn say(&self, batch: Batch) -> bool {
-        let Some(tape) = self.tape.upgrade() else { return false };
-        tape.said.lock().push(batch);
-        tape.more.notify_waiters();
-        true
-    }
-
-    fn end(self, end: Result<(), Fault>) {
-        if let Some(tape) = self.tape.upgrade() {
-            *tape.end.lock() = Some(end);
-        }
-    }
+    recorder: Recorder,
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         // Another call may have taken the place since.
-        self.running.remove_if(&self.key, |_, tape| Weak::ptr_eq(tape, &self.tape));
-        let Some(tape) = self.tape.upgrade() else { return };
-        let broken = || Fault::internal("the call under this request_id ended without an answer");
-        tape.head.send_if_modified(|head| {
-            let open = head.is_none();
-            head.get_or_insert_with(|| Err(broken()));
-            open
-        });
-        tape.end.lock().get_or_insert_with(|| Err(broken()));
-        tape.more.notify_waiters();
-    }
-}
-
-/// Everything a running call has said so far, for any number of readers.
-struct Tape {
-    fingerprint: [u8; 32],
-    head: watch::Sender<Option<Result<Head, Fault>>>,
-    said: Mutex<Vec<Batch>>,
-    end: Mutex<Option<Result<(), Fault>>>,
-    more: Notify,
-    job: Mutex<Option<tokio::task::AbortHandle>>,
-}
-
-#[derive(Clone)]
-struct Head {
-    served_by: ModelId,
-    request_id: Arc<str>,
-    attempts: u32,
-    facts: Facts,
-}
-
-impl Head {
-    fn of(reply: &Reply) -> Self {
-        Self { served_by: reply.served_by.clone(), request_id: reply.request_id.clone(), attempts: reply.attempts, facts: reply.facts.clone() }
-    }
-}
-
-impl Drop for Tape {
-    fn drop(&mut self) {
-        // The last reader is gone: nobody wants the rest.
-        if let Some(job) = self.job.get_mut().take() {
-            job.abort();
-        }
-    }
-}
-
-impl Tape {
-    fn new(fingerprint: [u8; 32]) -> Arc<Self> {
-        Arc::new(Self {
-            fingerprint,
-            head: watch::Sender::new(None),
-            said: Mutex::default(),
-            end: Mutex::default(),
-            more: Notify::new(),
-            job: Mutex::default(),
-        })
-    }
-
-    fn started(&self, job: tokio::task::AbortHandle) {
-        *self.job.lock() = Some(job);
-    }
-
-    async fn join(self: Arc<Self>) -> Result<Reply, Fault> {
-        let mut seen = self.head.subscribe();
-        let head = match seen.wait_for(Option::is_some).await {
-            Ok(head) => head.clone(),
-            Err(_) => None,
-        };
-        let head = head.unwrap_or_else(|| Err(Fault::internal("the call under this request_id ended without an answer")))?;
-        let reader = futures_util::stream::unfold((self, 0, false), |(tape, at, over)| async move {
-            if over {
-                return None;
-            }
-            loop {
-                let next = {
-                    let more = tape.more.notified();
-                    tokio::pin!(more);
-                    // Registered before looking, so that nothing said in between is missed.
-                    more.as_mut().enable();
-                    let said = tape.said.lock().get(at).cloned();
-                    let end = tape.end.lock().clone();
-                    match (said, end) {
-                        (Some(batch), _) => Some(Ok(batch)),
-                        (None, Some(Ok(()))) => return None,
-                        (None, Some(Err(fault))) => Some(Err(fault)),
-                        (None, None) => {
-                            more.await;
-                            None
-                        }
-                    }
-                };
-                if let Some(item) = next {
-                    let over = item.is_err();
-                    return Some((item, (tape, at + 1, over)));
-                }
-            }
-        });
-        Ok(Reply { served_by: head.served_by, request_id: head.request_id, attempts: head.attempts, facts: head.facts, events: Box::pin(reader) })
+        self.running.remove_if(&self.key, |_, (_, tape)| self.recorder.is_of(tape));
     }
 }
 
@@ -295,15 +173,16 @@ impl Drop for Unfinished {
 /// Runs the call onto the tape and keeps its outcome, or plays what an earlier one got.
 async fn drive(slot: Slot, fingerprint: [u8; 32], shared: Arc<Shared>, call: impl Future<Output = Result<Reply, Fault>> + Send) {
     let key = slot.key.clone();
+    let recorder = &slot.recorder;
     match shared.memory.claim(key.0.clone(), key.1.clone(), fingerprint).await {
-        Err(fault) => return slot.begin(Err(fault)),
+        Err(fault) => return recorder.begin(Err(fault)),
         Ok(Some(past)) => {
             return match recall(&past, fingerprint, &key.1) {
-                Err(fault) => slot.begin(Err(fault)),
+                Err(fault) => recorder.begin(Err(fault)),
                 Ok(reply) => {
-                    slot.begin(Ok(Head::of(&reply)));
-                    let (end, ..) = play(&slot, reply).await;
-                    slot.end(end);
+                    if let Some(end) = recorder.play(reply, |_| {}).await {
+                        recorder.end(end);
+                    }
                 }
             };
         }
@@ -320,33 +199,12 @@ async fn drive(slot: Slot, fingerprint: [u8; 32], shared: Arc<Shared>, call: imp
                 unfinished.keep(&Kept::Failed { reason: fault.reason, message: fault.message.clone() }).await
             };
             log_lost(kept);
-            slot.begin(Err(fault));
+            recorder.begin(Err(fault));
         }
         Ok(reply) => {
-            let head = Head::of(&reply);
-            slot.begin(Ok(head.clone()));
-            let (end, events, receipt) = play(&slot, reply).await;
-            if slot.tape.strong_count() == 0 {
-                return;
-            }
-            let kept = match (&end, receipt) {
-                (Err(fault), _) => Kept::Failed { reason: fault.reason, message: fault.message.clone() },
-                (Ok(()), Some(receipt)) => Kept::Answer { served_by: head.served_by, request_id: head.request_id, attempts: head.attempts, events, receipt },
-                (Ok(()), None) => Kept::TooLarge,
-            };
-            let large = serde_json::to_vec(&kept).map_or(true, |bytes| bytes.len() > KEEP_MOST);
-            log_lost(unfinished.keep(if large { &Kept::TooLarge } else { &kept }).await);
-            slot.end(end);
-        }
-    }
-}
-
-/// Puts an answer onto the tape for as long as anybody listens.
-async fn play(slot: &Slot, mut reply: Reply) -> (Result<(), Fault>, Vec<headworks_core::Event>, Option<Arc<Receipt>>) {
-    let (mut end, mut events, mut receipt) = (Ok(()), Vec::new(), None);
-    while let Some(next) = reply.events.next().await {
-        match next {
-            Ok(mut batch) => {
+            let (served_by, request_id, attempts) = (reply.served_by.clone(), reply.request_id.clone(), reply.attempts);
+            let (mut events, mut receipt) = (Vec::new(), None);
+            let end = recorder.play(reply, |batch| {
                 batch.edited();
                 for event in &batch.events {
                     match &event.kind {
@@ -354,14 +212,19 @@ async fn play(slot: &Slot, mut reply: Reply) -> (Result<(), Fault>, Vec<headwork
                         _ => events.push(event.clone()),
                     }
                 }
-                if !slot.say(batch) {
-                    break;
-                }
-            }
-            Err(fault) => end = Err(fault),
+            });
+            let end = end.await;
+            let Some(end) = end.filter(|_| recorder.is_wanted()) else { return };
+            let kept = match (&end, receipt) {
+                (Err(fault), _) => Kept::Failed { reason: fault.reason, message: fault.message.clone() },
+                (Ok(()), Some(receipt)) => Kept::Answer { served_by, request_id, attempts, events, receipt },
+                (Ok(()), None) => Kept::TooLarge,
+            };
+            let large = serde_json::to_vec(&kept).map_or(true, |bytes| bytes.len() > KEEP_MOST);
+            log_lost(unfinished.keep(if large { &Kept::TooLarge } else { &kept }).await);
+            recorder.end(end);
         }
     }
-    (end, events, receipt)
 }
 
 fn log_lost(kept: Result<(), Fault>) {

@@ -17,6 +17,7 @@ use crate::{
     observe::ObserveLayer,
     once::OnceLayer,
     route::RouteLayer,
+    streams::ResumableLayer,
     timed::TimedLayer,
 };
 
@@ -32,6 +33,7 @@ pub fn gateway(shared: &Arc<Shared>, leaf: Leaf) -> Gateway {
     BoxCloneSyncService::new(
         ServiceBuilder::new()
             .layer(AdmitLayer { shared: shared.clone() }) // nobody unknown gets further
+            .layer(ResumableLayer { shared: shared.clone() }) // who may come back reads from a tape
             .layer(OnceLayer { shared: shared.clone() }) // a repeated request id never reaches a target
             .layer(RouteLayer { shared: shared.clone() }) // from here on we know who could serve
             .service(Failover { shared: shared.clone(), stacks }),

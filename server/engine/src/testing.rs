@@ -34,6 +34,8 @@ pub enum Play {
     Hang,
     /// Begins, then breaks.
     Break,
+    /// So many words, `w1 w2 ...`, with so many milliseconds before each.
+    Drip(usize, u64),
 }
 
 /// The engine under test, and what its targets saw.
@@ -191,6 +193,18 @@ impl tower::Service<Attempt> for Script {
                     let usage = EventKind::Usage { tokens: Tokens { input: 10, output: 11, ..Tokens::default() }, service_tier: None };
                     vec![Ok(batch([EventKind::Text(word.into())])), Ok(batch([EventKind::Finished(FinishReason::Stop), usage]))]
                 }
+                Play::Drip(words, pause) => {
+                    let events = stream::unfold(0, move |at| async move {
+                        let event = match at {
+                            at if at < words => EventKind::Text(format!("w{} ", at + 1).into()),
+                            at if at == words => EventKind::Finished(FinishReason::Stop),
+                            _ => return None,
+                        };
+                        tokio::time::sleep(Duration::from_millis(pause)).await;
+                        Some((Ok(batch([event])), at + 1))
+                    });
+                    return Ok(Begun { status: 200, notes: vec![], events: Box::pin(events) });
+                }
                 Play::Break => vec![Ok(batch([EventKind::Text("half".into())])), Err(broken())],
             };
             Ok(Begun { status: 200, notes: vec![], events: Box::pin(stream::iter(events)) })
@@ -200,6 +214,11 @@ impl tower::Service<Attempt> for Script {
 
 impl Bench {
     pub fn new(config: Config) -> Self {
+        Self::keeping(config, crate::StreamsConfig::default())
+    }
+
+    /// With other bounds on what is kept of streams.
+    pub fn keeping(config: Config, streams: crate::StreamsConfig) -> Self {
         let (plays, seen) = <(Arc<Mutex<HashMap<String, Vec<Play>>>>, Arc<Mutex<Vec<String>>>)>::default();
         let warmed = Arc::<Mutex<Vec<String>>>::default();
         let quiet = Arc::new(Quiet(warmed.clone()));
@@ -218,6 +237,7 @@ impl Bench {
             budgets: Budgets::new([], headworks_core::Fit::default(), Arc::new(|_| {})),
             rates: crate::Rates::default(),
             running: Arc::new(Running::default()),
+            streams: crate::Streams::new(streams),
             metrics: Metrics::default(),
             draining: false.into(),
         });
@@ -248,8 +268,15 @@ impl Bench {
         request.messages.push(Message { role: MessageRole::User, parts: vec![Part::text("hi")], name: None, extra: vec![] });
         request.routing.models = models.iter().map(|m| (*m).into()).collect();
         change(&mut request);
-        let inbound =
-            Inbound { id: crate::request_id(), credential: "x".into(), work: request.into(), deadline: None, origin: Origin::Grpc, traceparent: None };
+        let inbound = Inbound {
+            id: crate::request_id(),
+            credential: "x".into(),
+            work: request.into(),
+            deadline: None,
+            origin: Origin::Grpc,
+            traceparent: None,
+            memo: None,
+        };
         let mut reply = self.gateway.clone().oneshot(inbound).await?;
         let (mut text, mut receipt) = (String::new(), None);
         while let Some(batch) = reply.events.next().await {

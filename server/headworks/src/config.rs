@@ -27,6 +27,8 @@ pub struct Config {
     pub admin: Admin,
     /// How calls are driven.
     pub engine: headworks_engine::Config,
+    /// Streams that clients may come back to.
+    pub streams: headworks_engine::StreamsConfig,
     /// What becomes of calls that budgets do not cover.
     pub budget: headworks_engine::BudgetConfig,
     /// Budgets' thresholds told to a webhook.

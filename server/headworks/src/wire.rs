@@ -97,6 +97,7 @@ pub async fn gateway(config: &Config, env: &BTreeMap<String, String>) -> Result<
         budgets,
         rates: Rates::default(),
         running: Arc::new(Running::default()),
+        streams: engine::Streams::new(config.streams.clone()),
         metrics: Metrics::default(),
         draining: false.into(),
     });

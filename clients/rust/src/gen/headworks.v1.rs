@@ -60,7 +60,9 @@ pub struct Chat {
     /// recorded outcome. The same id with another body is INVALID_ARGUMENT. At most 255 characters.
     #[prost(string, tag = "19")]
     pub request_id: ::prost::alloc::string::String,
-    /// How long a stream stays resumable after its client is gone. Absent: a disconnect cancels the upstream.
+    /// How long a stream stays resumable after its client is gone; the upstream goes on meanwhile. At most what the gateway
+    /// is configured to allow, which the answer's metadata tell. Absent or 0: a disconnect cancels the upstream. Without
+    /// effect where the answer is not streamed.
     #[prost(message, optional, tag = "20")]
     pub resume_window: ::core::option::Option<::prost_types::Duration>,
     /// Time limit of the whole call, beside the deadline of the transport. Absent: that deadline alone.
@@ -3934,8 +3936,8 @@ pub mod stream_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Answers a chat event by event. Needs the role CALLER. The initial metadata carry `headworks-request-id` and
-        /// `headworks-stream-id`; the trailers what those of `ChatService.Complete` carry. A stream that fails ends with a
+        /// Answers a chat event by event. Needs the role CALLER. The initial metadata carry `headworks-request-id`,
+        /// `headworks-stream-id` and, where the stream can be resumed, `headworks-resume-window-ms`; the trailers what those of `ChatService.Complete` carry. A stream that fails ends with a
         /// status; what came before it is a partial answer.
         /// Errors: those of `ChatService.Complete`, and STREAM_BROKEN once there was content.
         pub async fn stream(
@@ -3949,8 +3951,10 @@ pub mod stream_service_client {
             req.extensions_mut().insert(GrpcMethod::new("headworks.v1.StreamService", "Stream"));
             self.inner.server_streaming(req, path, codec).await
         }
-        /// Goes on with a stream whose connection was lost. Only the key that began it may. Not served by this version.
-        /// Errors: STREAM_GONE, NOT_IMPLEMENTED.
+        /// Goes on with a stream whose connection was lost, for as long as its `resume_window`. Only the key that began it
+        /// may. Streams are kept in the memory of the node that began them; those begun at a REST door are read on there, by
+        /// `GET /v1/streams/{id}` with the header `last-event-id`.
+        /// Errors: STREAM_GONE; INVALID_REQUEST for an `after_sequence` beyond the end.
         pub async fn resume(
             &mut self,
             request: impl tonic::IntoRequest<super::ResumeRequest>,

@@ -21,8 +21,8 @@ impl Streams {
         Self { core, stub }
     }
 
-    /// Answers a chat event by event. Needs the role CALLER. The initial metadata carry `headworks-request-id` and
-    /// `headworks-stream-id`; the trailers what those of `ChatService.Complete` carry. A stream that fails ends with a
+    /// Answers a chat event by event. Needs the role CALLER. The initial metadata carry `headworks-request-id`,
+    /// `headworks-stream-id` and, where the stream can be resumed, `headworks-resume-window-ms`; the trailers what those of `ChatService.Complete` carry. A stream that fails ends with a
     /// status; what came before it is a partial answer.
     /// Errors: those of `ChatService.Complete`, and STREAM_BROKEN once there was content.
     pub fn stream(&self, request: v1::StreamRequest) -> Answers<v1::StreamResponse> {
@@ -34,8 +34,10 @@ impl Streams {
         })
     }
 
-    /// Goes on with a stream whose connection was lost. Only the key that began it may. Not served by this version.
-    /// Errors: STREAM_GONE, NOT_IMPLEMENTED.
+    /// Goes on with a stream whose connection was lost, for as long as its `resume_window`. Only the key that began it
+    /// may. Streams are kept in the memory of the node that began them; those begun at a REST door are read on there, by
+    /// `GET /v1/streams/{id}` with the header `last-event-id`.
+    /// Errors: STREAM_GONE; INVALID_REQUEST for an `after_sequence` beyond the end.
     pub fn resume(&self, request: v1::ResumeRequest) -> Answers<v1::ResumeResponse> {
         let stub = self.stub.clone();
         let again = true;

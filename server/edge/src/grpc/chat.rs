@@ -16,7 +16,7 @@ use http::HeaderValue;
 use tonic::{Request, Response, Status, async_trait};
 use tower::ServiceExt;
 
-use super::{Doors, convert, deadline, headers, later, records, status, trailers::Late};
+use super::{Doors, convert, deadline, headers, records, status, trailers::Late};
 use crate::app::bearer;
 
 /// Calls the engine.
@@ -36,10 +36,12 @@ pub(super) async fn call<T>(doors: &Doors, request: &Request<T>, work: impl Into
         deadline,
         origin: Origin::Grpc,
         traceparent: headers.get("traceparent").and_then(|v| v.to_str().ok()).map(Arc::from),
+        memo: None,
     };
     doors.0.gateway.clone().oneshot(inbound).await
 }
 
+/// Names the call and, where it is one, its stream; tells its payers what they should know.
 pub(super) fn name<T>(response: &mut Response<T>, id: &Arc<str>, facts: &Facts) {
     let headers = response.metadata_mut().as_mut();
     if let Some(adjusted) = facts.adjusted.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
@@ -54,6 +56,9 @@ pub(super) fn name<T>(response: &mut Response<T>, id: &Arc<str>, facts: &Facts) 
         headers.insert("headworks-stream-id", value);
     }
 }
+
+/// The longest that the client of a stream may stay away, milliseconds.
+const RESUME_WINDOW: &str = "headworks-resume-window-ms";
 
 #[async_trait]
 impl v1::chat_service_server::ChatService for Doors {
@@ -185,6 +190,9 @@ pub(crate) struct Numbered {
     events: EventStream,
     ready: std::collections::VecDeque<v1::StreamResponse>,
     sequence: i64,
+    /// Events up to this one were seen by the client.
+    after: i64,
+    request_id: Arc<str>,
     id: Arc<str>,
     served_by: String,
     late: Late,
@@ -193,6 +201,21 @@ pub(crate) struct Numbered {
 }
 
 impl Numbered {
+    fn new(reply: Reply, stream: &Arc<str>, after: i64, late: Late) -> Self {
+        Self {
+            events: reply.events,
+            ready: std::collections::VecDeque::new(),
+            sequence: 0,
+            after,
+            request_id: reply.request_id,
+            id: stream.clone(),
+            served_by: reply.served_by.to_string(),
+            late,
+            failed: None,
+            over: false,
+        }
+    }
+
     fn take(&mut self, batch: Batch) {
         for event in batch.events {
             if let EventKind::Receipt(receipt) = &event.kind {
@@ -200,6 +223,9 @@ impl Numbered {
             }
             if let Some(kind) = self.kind(event.kind) {
                 self.sequence += 1;
+                if self.sequence <= self.after {
+                    continue;
+                }
                 let event = v1::StreamEvent { sequence: self.sequence, choice: i32::from(event.choice), kind: Some(kind) };
                 self.ready.push_back(v1::StreamResponse { event: Some(event) });
             }
@@ -210,7 +236,7 @@ impl Numbered {
         let index = |index: u32| i32::try_from(index).unwrap_or(i32::MAX);
         Some(match kind {
             EventKind::Started { id, model, .. } => Kind::Started(v1::Started {
-                request_id: self.id.to_string(),
+                request_id: self.request_id.to_string(),
                 stream_id: self.id.to_string(),
                 served_by: self.served_by.clone(),
                 model: model.map(|m| m.to_string()).unwrap_or_default(),
@@ -261,10 +287,16 @@ impl Stream for Numbered {
             match std::task::ready!(this.events.as_mut().poll_next(cx)) {
                 Some(Ok(batch)) => this.take(batch),
                 Some(Err(fault)) => {
-                    this.failed = Some(status(&fault, Some(&this.id)));
+                    this.failed = Some(status(&fault, Some(&this.request_id)));
                     this.over = true;
                 }
-                None => this.over = true,
+                None => {
+                    if this.after > this.sequence {
+                        let message = format!("is {}, and the whole stream had {} events", this.after, this.sequence);
+                        this.failed = Some(status(&Fault::invalid("after_sequence", message), Some(&this.request_id)));
+                    }
+                    this.over = true;
+                }
             }
         }
     }
@@ -280,32 +312,45 @@ impl v1::stream_service_server::StreamService for Doors {
         let id = headworks_engine::request_id();
         let refuse = |fault: Fault| status(&fault, Some(&id));
         let chat = convert::chat(request.get_mut().chat.take(), true).map_err(refuse)?;
-        let reply = call(self, &request, chat, &id).await.map_err(refuse)?;
-        let (late, facts) = (Late::default(), reply.facts);
-        let numbered = Numbered {
-            events: reply.events,
-            ready: std::collections::VecDeque::new(),
-            sequence: 0,
-            id: id.clone(),
-            served_by: reply.served_by.to_string(),
-            late: late.clone(),
-            failed: None,
-            over: false,
-        };
-        let mut response = Response::new(numbered);
+        let work = Work::from(chat);
+        let window = self.0.shared.streams.window(&work);
+        let mut reply = call(self, &request, work, &id).await.map_err(refuse)?;
+        let (late, facts) = (Late::default(), std::mem::take(&mut reply.facts));
+        let mut response = Response::new(Numbered::new(reply, &id, 0, late.clone()));
         name(&mut response, &id, &facts);
+        if let Some(window) = window {
+            let millis = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
+            response.metadata_mut().as_mut().insert(RESUME_WINDOW, HeaderValue::from(millis));
+        }
         response.extensions_mut().insert(late);
         Ok(response)
     }
 
     async fn resume(&self, request: Request<v1::ResumeRequest>) -> Result<Response<Self::ResumeStream>, Status> {
-        self.tenant(&request)?;
-        Err(later("StreamService.Resume"))
+        let tenant = self.tenant(&request)?;
+        let v1::ResumeRequest { stream_id, after_sequence } = request.into_inner();
+        let refuse = |fault: Fault| status(&fault, None);
+        if after_sequence < 0 {
+            return Err(refuse(Fault::invalid("after_sequence", format!("is {after_sequence}; sequences begin at 1, and 0 asks for all"))));
+        }
+        let resumed = self.0.shared.streams.resume(&tenant, &stream_id).map_err(refuse)?;
+        if resumed.memo.is_some() {
+            let message = format!("\"{stream_id}\" was begun at a REST door; read on with GET /v1/streams/{stream_id} and the header last-event-id");
+            return Err(refuse(Fault::invalid("stream_id", message)));
+        }
+        let mut reply = resumed.reply.await.map_err(refuse)?;
+        let (late, facts, stream) = (Late::default(), std::mem::take(&mut reply.facts), Arc::from(stream_id));
+        let events = Numbered::new(reply, &stream, after_sequence, late.clone());
+        let events = events.map(|next| next.map(|response| v1::ResumeResponse { event: response.event }));
+        let mut response = Response::new(Box::pin(events) as Self::ResumeStream);
+        name(&mut response, &stream, &facts);
+        response.extensions_mut().insert(late);
+        Ok(response)
     }
 
     async fn cancel(&self, request: Request<v1::CancelRequest>) -> Result<Response<v1::CancelResponse>, Status> {
         let tenant = self.tenant(&request)?;
-        self.0.shared.running.cancel(&tenant, &request.get_ref().stream_id).map_err(|fault| status(&fault, None))?;
+        self.0.shared.cancel(&tenant, &request.get_ref().stream_id).map_err(|fault| status(&fault, None))?;
         Ok(Response::new(v1::CancelResponse {}))
     }
 }

@@ -20,7 +20,7 @@ mod usage;
 use axum::{Router, response::Response};
 use futures_core::Stream;
 use headworks_api::{FILE_DESCRIPTOR_SET, v1};
-use headworks_core::{Fault, Reason, Role, Tenant};
+use headworks_core::{Fault, Role, Tenant};
 use http::{HeaderMap, HeaderValue};
 use std::{pin::Pin, sync::Arc};
 use tonic::{Request, Status, service::Routes};
@@ -54,11 +54,6 @@ impl Doors {
         let headers = request.metadata().clone().into_headers();
         self.0.admin(bearer(&headers)).map_err(|fault| status(&fault, None))
     }
-}
-
-/// What this build leaves for later, said plainly.
-pub(crate) fn later(what: &str) -> Status {
-    status(&Fault::new(Reason::NotImplemented, format!("{what} is not in this build of the gateway")), None)
 }
 
 /// Page sizes: 100 unless said, 1000 at most.

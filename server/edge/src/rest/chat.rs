@@ -9,12 +9,18 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use headworks_core::{EventKind, Fault, Inbound, Origin, Receipt, Reply, Routing};
+use headworks_core::{EventKind, Fault, Inbound, Memo, Origin, Receipt, Reply, Routing, Work};
 use headworks_providers::{Door, openai::OpenAiDoor};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tower::ServiceExt;
 
-use super::{ADJUSTED, ATTEMPTS, CACHE, COST, MODEL, PROVIDER, REQUEST_ID, body, json, rate_headers, refuse_at, responses::Keep, sse::Sse, text, value};
+use super::{
+    ADJUSTED, ATTEMPTS, CACHE, COST, MODEL, PROVIDER, REQUEST_ID, RESUME_WINDOW, STREAM_ID, body, json, rate_headers, refuse_at,
+    responses::{Keep, Keeper},
+    sse::Sse,
+    streams::Written,
+    text, value,
+};
 use crate::{App, app::bearer};
 
 /// `POST /v1/chat/completions`.
@@ -38,11 +44,11 @@ async fn answer(app: App, request: Request, door: &'static dyn Door, origin: Ori
     carry(app, headers, body, door, origin, id, None).await
 }
 
-fn credential(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn credential(headers: &HeaderMap) -> Option<&str> {
     bearer(headers).or_else(|| text(headers, "x-api-key"))
 }
 
-/// One chat call from its body on; `keep` is given the whole answer before the client sees its end.
+/// One chat call from its body on; what `keeper` makes is given the whole answer before the client sees its end.
 pub(crate) async fn carry(
     app: App,
     headers: HeaderMap,
@@ -50,20 +56,25 @@ pub(crate) async fn carry(
     door: &'static dyn Door,
     origin: Origin,
     id: Arc<str>,
-    keep: Option<Keep>,
+    keeper: Option<Keeper>,
 ) -> Result<Response, Fault> {
     let credential = credential(&headers);
     let mut chat = door.request(&headers, &body)?;
     from_headers(&headers, &mut chat.routing)?;
     let writer = door.writer(&chat);
     let streamed = chat.stream;
+    let work = Work::from(chat);
+    let window = app.shared.streams.window(&work);
+    let memo = window.and(work.chat()).map(|chat| Arc::new(Written { door, chat: chat.clone(), keeper: keeper.clone() }) as Memo);
+    let keep = keeper.map(|keeper| keeper());
     let inbound = Inbound {
         id: id.clone(),
         credential: credential.unwrap_or_default().into(),
-        work: chat.into(),
+        work,
         deadline: deadline(&headers)?,
         origin,
         traceparent: text(&headers, "traceparent").map(Arc::from),
+        memo,
     };
     let call = app.gateway.clone().oneshot(inbound);
     if !streamed {
@@ -77,19 +88,28 @@ pub(crate) async fn carry(
             let reply = reply?;
             let mut response = Response::new(axum::body::Body::empty());
             route_headers(response.headers_mut(), &reply);
-            *response.body_mut() = axum::body::Body::new(Sse::begun(reply, writer, id.clone(), app.keep_alive(), keep));
+            *response.body_mut() = axum::body::Body::new(Sse::begun(reply, writer, id.clone(), app.keep_alive(), keep).numbered(window.and(Some(0))));
             response
         }
-        Err(_) => Response::new(axum::body::Body::new(Sse::waiting(call, writer, id.clone(), app.keep_alive(), keep))),
+        Err(_) => Response::new(axum::body::Body::new(Sse::waiting(call, writer, id.clone(), app.keep_alive(), keep).numbered(window.and(Some(0))))),
     };
-    let headers = response.headers_mut();
-    headers.insert(REQUEST_ID, value(&id));
-    headers.insert(HeaderName::from_static(door.id_header()), value(&id));
+    stream_headers(response.headers_mut(), door, &id);
+    if let Some(window) = window {
+        let headers = response.headers_mut();
+        headers.insert(STREAM_ID, value(&id));
+        headers.insert(RESUME_WINDOW, value(&window.as_millis().to_string()));
+    }
+    Ok(response)
+}
+
+/// What every stream of server-sent events says before its first.
+pub(super) fn stream_headers(headers: &mut HeaderMap, door: &dyn Door, id: &str) {
+    headers.insert(REQUEST_ID, value(id));
+    headers.insert(HeaderName::from_static(door.id_header()), value(id));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // nginx and its kin buffer answers unless told not to.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    Ok(response)
 }
 
 pub(super) async fn unary(mut reply: Reply, mut writer: Box<dyn headworks_providers::Writer>, door: &dyn Door, keep: Option<Keep>) -> Result<Response, Fault> {

@@ -39,6 +39,7 @@ async fn answer(app: App, request: Request, id: Arc<str>) -> Result<Response, Fa
         deadline: deadline(&headers)?,
         origin: Origin::RestEmbeddings,
         traceparent: text(&headers, "traceparent").map(Arc::from),
+        memo: None,
     };
     unary(app.gateway.clone().oneshot(inbound).await?, writer, &OpenAiDoor, None).await
 }

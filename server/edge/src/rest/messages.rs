@@ -62,6 +62,7 @@ async fn counted(app: App, request: Request, id: Arc<str>) -> Result<Response, F
         deadline: chat::deadline(&headers)?,
         origin: Origin::RestMessages,
         traceparent: text(&headers, "traceparent").map(Arc::from),
+        memo: None,
     };
     let mut reply = app.gateway.clone().oneshot(inbound).await?;
     let mut found = None;

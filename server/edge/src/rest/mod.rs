@@ -3,11 +3,13 @@
 mod body;
 mod chat;
 mod embeddings;
+mod ids;
 mod messages;
 mod models;
 mod ops;
 mod responses;
 mod sse;
+mod streams;
 
 use std::sync::Arc;
 
@@ -32,6 +34,7 @@ pub fn routes() -> Router<App> {
         .route("/v1/responses", post(responses::create).fallback(method_not_allowed))
         .route("/v1/responses/{id}", get(responses::get).delete(responses::delete).fallback(method_not_allowed))
         .route("/v1/responses/{id}/input_items", get(responses::input_items).fallback(method_not_allowed))
+        .route("/v1/streams/{id}", get(streams::resume).delete(streams::cancel).fallback(method_not_allowed))
         .route("/v1/embeddings", post(embeddings::embed).fallback(method_not_allowed))
         .route("/v1/models", get(models::list).fallback(method_not_allowed))
         .route("/v1/models/{*id}", get(models::get).fallback(method_not_allowed))
@@ -48,6 +51,10 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-headworks-r
 pub(crate) const PROVIDER: HeaderName = HeaderName::from_static("x-headworks-provider");
 pub(crate) const MODEL: HeaderName = HeaderName::from_static("x-headworks-model");
 pub(crate) const ATTEMPTS: HeaderName = HeaderName::from_static("x-headworks-attempts");
+/// The stream, towards `/v1/streams`.
+pub(crate) const STREAM_ID: HeaderName = HeaderName::from_static("x-headworks-stream-id");
+/// The longest that the client of a stream may stay away, milliseconds.
+pub(crate) const RESUME_WINDOW: HeaderName = HeaderName::from_static("x-headworks-resume-window-ms");
 pub(crate) const CACHE: HeaderName = HeaderName::from_static("x-headworks-cache");
 pub(crate) const COST: HeaderName = HeaderName::from_static("x-headworks-cost-usd");
 

@@ -19,6 +19,8 @@ use crate::{App, app::bearer};
 
 /// Keeps a whole answer; resolves when it is on disk.
 pub(crate) type Keep = Box<dyn FnOnce(Bytes) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+/// Makes what keeps an answer, for each time it is written.
+pub(crate) type Keeper = Arc<dyn Fn() -> Keep + Send + Sync>;
 
 /// `POST /v1/responses`.
 pub(crate) async fn create(State(app): State<App>, request: Request) -> Response {
@@ -35,8 +37,9 @@ async fn respond(app: App, request: Request, id: Arc<str>) -> Result<Response, F
     let body = body::read(request, app.config.max_body_bytes).await?;
     let turn = Turn::of(&body);
     let whole = expand(&app, &tenant, &turn, body).await?;
-    let keep = keeper(app.clone(), tenant, turn);
-    chat::carry(app, headers, whole, &ResponsesDoor, Origin::RestResponses, id, Some(keep)).await
+    let (keeping, turn) = (app.clone(), Arc::new(turn));
+    let keeper: Keeper = Arc::new(move || keep(keeping.clone(), tenant.clone(), turn.clone()));
+    chat::carry(app, headers, whole, &ResponsesDoor, Origin::RestResponses, id, Some(keeper)).await
 }
 
 fn tenant(app: &App, headers: &HeaderMap) -> Result<Arc<Tenant>, Fault> {
@@ -172,13 +175,13 @@ async fn expand(app: &App, tenant: &Tenant, turn: &Turn, body: Bytes) -> Result<
     Ok(out.into())
 }
 
-fn keeper(app: App, tenant: Arc<Tenant>, turn: Turn) -> Keep {
+fn keep(app: App, tenant: Arc<Tenant>, turn: Arc<Turn>) -> Keep {
     Box::new(move |response| {
         let work = async move {
             let Ok(answer) = serde_json::from_slice::<Output>(&response) else { return };
             let items = answer.output.iter().filter_map(|raw| named(raw).1).filter(|id| id.len() <= 256).collect();
             let input = serde_json::to_vec(&turn.items()).unwrap_or_default().into();
-            let kept = KeptResponse { input, response, previous: turn.previous, items, too_large: false };
+            let kept = KeptResponse { input, response, previous: turn.previous.clone(), items, too_large: false };
             if let Err(fault) = app.responses.keep(&tenant.id, &answer.id, kept).await {
                 tracing::warn!(response = %answer.id, error = %fault, "the answer could not be kept; nobody can go on from it");
             }

@@ -14,7 +14,7 @@ use headworks_providers::Writer;
 use http_body::{Body, Frame};
 use tokio::time::{Instant, Sleep};
 
-use super::responses::Keep;
+use super::{ids::Ids, responses::Keep};
 use crate::fault;
 
 /// A call that has not begun to answer.
@@ -39,6 +39,8 @@ pub(crate) struct Sse {
     /// The answer is being kept; its end waits for that.
     keeping: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     held: BytesMut,
+    /// Numbers the events of a stream that can be resumed.
+    ids: Option<Box<Ids>>,
 }
 
 /// Enough for one write; more waits for the next, so that memory stays bounded.
@@ -59,12 +61,27 @@ impl Sse {
 
     fn new(state: State, writer: Box<dyn Writer>, request_id: Arc<str>, keep_alive: Duration, keep: Option<Keep>) -> Self {
         let silence = Box::pin(tokio::time::sleep(keep_alive));
-        Self { state, writer, request_id, keep_alive, silence, last: Instant::now(), keep, keeping: None, held: BytesMut::new() }
+        Self { state, writer, request_id, keep_alive, silence, last: Instant::now(), keep, keeping: None, held: BytesMut::new(), ids: None }
+    }
+
+    /// Numbers the events, for a client that may come back, or came back after this one.
+    pub(crate) fn numbered(mut self, after: Option<u64>) -> Self {
+        self.ids = after.map(|after| Box::new(Ids::after(after)));
+        self
+    }
+
+    fn number(&mut self, from: usize, out: &mut BytesMut) {
+        if let Some(ids) = &mut self.ids {
+            let fresh = out.split_off(from);
+            ids.write(&fresh, out);
+        }
     }
 
     fn broken(&mut self, fault: &Fault, out: &mut BytesMut) {
         let face = fault::rest(fault, Some(self.request_id.clone()));
+        let from = out.len();
         self.writer.fault(fault, &face, out);
+        self.number(from, out);
         self.state = State::Done;
     }
 }
@@ -97,7 +114,10 @@ impl Body for Sse {
                     Poll::Ready(None) => this.state = State::Done,
                     Poll::Ready(Some(Err(fault))) => this.broken(&fault, &mut out),
                     Poll::Ready(Some(Ok(batch))) => {
-                        if let Err(fault) = this.writer.push(&batch, &mut out) {
+                        let from = out.len();
+                        let written = this.writer.push(&batch, &mut out);
+                        this.number(from, &mut out);
+                        if let Err(fault) = written {
                             this.broken(&fault, &mut out);
                         }
                         if this.keep.is_some()

@@ -29,6 +29,7 @@ pub fn attempt(target: Arc<Target>, mut body: Value) -> Attempt {
         origin: Origin::RestChat,
         catalog: Arc::new(Catalog::default()),
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+        memo: None,
     };
     Attempt { call, target, ordinal: 1 }
 }

@@ -313,7 +313,10 @@ class Chat(_message.Message):
 
     @_builtins.property
     def resume_window(self) -> _duration_pb2.Duration:
-        """How long a stream stays resumable after its client is gone. Absent: a disconnect cancels the upstream."""
+        """How long a stream stays resumable after its client is gone; the upstream goes on meanwhile. At most what the gateway
+        is configured to allow, which the answer's metadata tell. Absent or 0: a disconnect cancels the upstream. Without
+        effect where the answer is not streamed.
+        """
 
     @_builtins.property
     def timeout(self) -> _duration_pb2.Duration:

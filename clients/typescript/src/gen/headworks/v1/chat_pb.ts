@@ -157,7 +157,9 @@ export type Chat = Message$1<"headworks.v1.Chat"> & {
   requestId: string;
 
   /**
-   * How long a stream stays resumable after its client is gone. Absent: a disconnect cancels the upstream.
+   * How long a stream stays resumable after its client is gone; the upstream goes on meanwhile. At most what the gateway
+   * is configured to allow, which the answer's metadata tell. Absent or 0: a disconnect cancels the upstream. Without
+   * effect where the answer is not streamed.
    *
    * @generated from field: google.protobuf.Duration resume_window = 20;
    */

@@ -13,8 +13,8 @@ public final class StreamsClient {
   }
 
   /**
-   * Answers a chat event by event. Needs the role CALLER. The initial metadata carry <code>headworks-request-id</code> and
-   * <code>headworks-stream-id</code>; the trailers what those of <code>ChatService.Complete</code> carry. A stream that fails ends with a
+   * Answers a chat event by event. Needs the role CALLER. The initial metadata carry <code>headworks-request-id</code>,
+   * <code>headworks-stream-id</code> and, where the stream can be resumed, <code>headworks-resume-window-ms</code>; the trailers what those of <code>ChatService.Complete</code> carry. A stream that fails ends with a
    * status; what came before it is a partial answer.
    * Errors: those of <code>ChatService.Complete</code>, and STREAM_BROKEN once there was content.
    */
@@ -23,8 +23,8 @@ public final class StreamsClient {
   }
 
   /**
-   * Answers a chat event by event. Needs the role CALLER. The initial metadata carry <code>headworks-request-id</code> and
-   * <code>headworks-stream-id</code>; the trailers what those of <code>ChatService.Complete</code> carry. A stream that fails ends with a
+   * Answers a chat event by event. Needs the role CALLER. The initial metadata carry <code>headworks-request-id</code>,
+   * <code>headworks-stream-id</code> and, where the stream can be resumed, <code>headworks-resume-window-ms</code>; the trailers what those of <code>ChatService.Complete</code> carry. A stream that fails ends with a
    * status; what came before it is a partial answer.
    * Errors: those of <code>ChatService.Complete</code>, and STREAM_BROKEN once there was content.
    */
@@ -33,16 +33,20 @@ public final class StreamsClient {
   }
 
   /**
-   * Goes on with a stream whose connection was lost. Only the key that began it may. Not served by this version.
-   * Errors: STREAM_GONE, NOT_IMPLEMENTED.
+   * Goes on with a stream whose connection was lost, for as long as its <code>resume_window</code>. Only the key that began it
+   * may. Streams are kept in the memory of the node that began them; those begun at a REST door are read on there, by
+   * <code>GET /v1/streams/{id}</code> with the header <code>last-event-id</code>.
+   * Errors: STREAM_GONE; INVALID_REQUEST for an <code>after_sequence</code> beyond the end.
    */
   public Answers<io.headworks.v1.ResumeResponse> resume(io.headworks.v1.ResumeRequest request) {
     return resume(request, RequestOptions.DEFAULT);
   }
 
   /**
-   * Goes on with a stream whose connection was lost. Only the key that began it may. Not served by this version.
-   * Errors: STREAM_GONE, NOT_IMPLEMENTED.
+   * Goes on with a stream whose connection was lost, for as long as its <code>resume_window</code>. Only the key that began it
+   * may. Streams are kept in the memory of the node that began them; those begun at a REST door are read on there, by
+   * <code>GET /v1/streams/{id}</code> with the header <code>last-event-id</code>.
+   * Errors: STREAM_GONE; INVALID_REQUEST for an <code>after_sequence</code> beyond the end.
    */
   public Answers<io.headworks.v1.ResumeResponse> resume(io.headworks.v1.ResumeRequest request, RequestOptions options) {
     return core.stream(StreamServiceGrpc.getResumeMethod(), request, true, options);
