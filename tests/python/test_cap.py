@@ -1,4 +1,4 @@
-"""The cap test: 200 callers at once, unary, streamed, cancelled, failing and failing over, against one budget with room for a
+"""The cap test (L1, L2, L4): 200 callers at once, unary, streamed, cancelled, failing and failing over, against one budget with room for a
 few hundred calls: spent never passes the cap, held returns to zero, the records' sum is the counter to the nano-dollar. Then
 the same under SIGKILL at random moments, CAP_KILLS times (default 20)."""
 import json, os, random, signal, tempfile, threading, time, urllib.request
@@ -66,17 +66,17 @@ def settled(admin, group, limit, what):
     """Waits until nothing is held; on the way and at the end nothing may be above the cap."""
     for _ in range(300):
         now = admin.budget(group)
-        if now.spent_nano_usd > limit: check(f'{what}: never above the cap', now.spent_nano_usd, limit)
+        if now.spent_nano_usd > limit: check(f'L1 {what}: never above the cap', now.spent_nano_usd, limit)
         if now.held_nano_usd == 0: break
         time.sleep(0.05)
-    check(f'{what}: held returns to zero', now.held_nano_usd, 0)
-    check(f'{what}: spent is within the cap', 0 < now.spent_nano_usd <= limit)
+    check(f'L2 {what}: held returns to zero', now.held_nano_usd, 0)
+    check(f'L1 {what}: spent is within the cap', 0 < now.spent_nano_usd <= limit)
     return now
 
 
 def add_up(admin, group, key, what):
     total = sum(r.usage.cost_nano_usd for r in admin.records(key))
-    check(f'{what}: the sum of the records is the counter to the nano-dollar', total, admin.budget(group).spent_nano_usd)
+    check(f'L4 {what}: the sum of the records is the counter to the nano-dollar', total, admin.budget(group).spent_nano_usd)
 
 
 LIMIT = 100_000_000
@@ -91,7 +91,7 @@ with Gateway() as g:
         time.sleep(0.02)
     settled(admin, group, LIMIT, 'together')
     add_up(admin, group, key, 'together')
-    check('together: spent and held never passed the cap', max(peak) <= LIMIT)
+    check('L1 together: spent and held never passed the cap', max(peak) <= LIMIT)
     check('together: the cap was met, and calls were served before', (counts['over'] > 50, counts['served'] > 100), (True, True))
     print(f'{CALLERS} callers: {counts}, {len(peak)} looks, most spent and held ${max(peak) / 1e9:.6f} of ${LIMIT / 1e9:.6f}')
 

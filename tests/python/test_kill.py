@@ -1,4 +1,4 @@
-"""Kills the real gateway with SIGKILL under load, at random, in both ledger modes, and looks for what each mode promises:
+"""L2, L8: kills the real gateway with SIGKILL under load, at random, in both ledger modes, and looks for what each mode promises:
 after: every answer that was seen has a record (its own or UNKNOWN at its hold); before: every answer that was seen has its full record.
 In both: nothing twice, the data folder opens, the counters are the sum of the records."""
 import json, os, random, signal, sys, tempfile, threading, time, urllib.request

@@ -23,6 +23,8 @@ mod once;
 pub mod ports;
 mod rate;
 mod route;
+#[cfg(test)]
+mod settle_tests;
 mod stack;
 mod stage;
 mod streams;

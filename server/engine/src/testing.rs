@@ -11,8 +11,8 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 use headworks_core::{
-    Attempt, AuthScheme, Batch, Begun, Catalog, Cause, ChatRequest, DialectName, EventKind, Fault, FinishReason, Host, Inbound, Key, Limit, Message,
-    MessageRole, Model, ModelId, Origin, Part, Quirks, Reason, Receipt, Role, Tenant, Tokens,
+    Attempt, AuthScheme, Batch, Begun, Budget, Catalog, Cause, ChatRequest, DialectName, EventKind, Fault, FinishReason, Host, Inbound, Key, Limit, Message,
+    MessageRole, Model, ModelId, NanoUsd, Origin, Part, Payer, Price, Quirks, Rates, Reason, Receipt, Role, Tenant, Tokens,
 };
 use headworks_policy::{Policy, PolicyTarget, Rule};
 use parking_lot::Mutex;
@@ -36,6 +36,12 @@ pub enum Play {
     Break,
     /// So many words, `w1 w2 ...`, with so many milliseconds before each.
     Drip(usize, u64),
+    /// Breaks after its head, before content.
+    Early,
+    /// Panics before it answers.
+    Panic,
+    /// Begins, then panics.
+    PanicLater,
 }
 
 /// The engine under test, and what its targets saw.
@@ -44,8 +50,17 @@ pub struct Bench {
     pub gateway: Gateway,
     pub seen: Arc<Mutex<Vec<String>>>,
     pub warmed: Arc<Mutex<Vec<String>>>,
+    /// What the ledger was told.
+    pub ledger: Arc<Told>,
     plays: Arc<Mutex<HashMap<String, Vec<Play>>>>,
     policies: Arc<Named>,
+}
+
+/// A ledger in memory.
+#[derive(Default)]
+pub struct Told {
+    pub intents: Mutex<Vec<Intent>>,
+    pub records: Mutex<Vec<Closing>>,
 }
 
 #[derive(Default)]
@@ -58,8 +73,8 @@ fn done() -> Pending {
 }
 
 impl ports::Keys for Quiet {
-    fn authenticate(&self, _: &str) -> Result<Arc<Tenant>, Fault> {
-        Ok(Arc::new(key()))
+    fn authenticate(&self, credential: &str) -> Result<Arc<Tenant>, Fault> {
+        Ok(Arc::new(if credential == CAPPED { capped() } else { key() }))
     }
 }
 
@@ -69,11 +84,13 @@ impl ports::Policies for Named {
     }
 }
 
-impl ports::Ledger for Quiet {
-    fn intent(&self, _: Intent) -> Pending {
+impl ports::Ledger for Told {
+    fn intent(&self, intent: Intent) -> Pending {
+        self.intents.lock().push(intent);
         done()
     }
-    fn record(&self, _: Closing) -> Pending {
+    fn record(&self, closing: Closing) -> Pending {
+        self.records.lock().push(closing);
         done()
     }
 }
@@ -100,7 +117,15 @@ fn key() -> Key {
     Key { id: "k".into(), name: "k".into(), roles: vec![Role::Caller], ..Key::default() }
 }
 
-/// Hosts `a` to `d`, each with the models `m` (context 1000) and `big` (context 100000).
+/// The credential of a key with a hard budget of ten dollars.
+pub const CAPPED: &str = "capped";
+
+fn capped() -> Key {
+    let budget = Budget { limit: NanoUsd(10_000_000_000), ..Budget::default() };
+    Key { payers: vec![Payer { id: "k".into(), title: "k".into(), budget: Some(budget), limits: Vec::new() }], ..key() }
+}
+
+/// Hosts `a` to `d`, each with the models `m` (context 1000), `big` (context 100000) and `priced` ($1 and $2 a million tokens).
 fn catalog() -> Catalog {
     let host = |id: &str| {
         Arc::new(Host {
@@ -128,7 +153,8 @@ fn catalog() -> Catalog {
             context_window: Some(context),
             max_input_tokens: None,
             max_output_tokens: Some(100),
-            price: None,
+            price: (name == "priced")
+                .then(|| Arc::new(Price { base: Rates { input: Some(1_000_000_000), output: Some(2_000_000_000), ..Rates::default() }, ..Price::default() })),
             capabilities: Default::default(),
             reasoning: Default::default(),
             cache_min_tokens: None,
@@ -143,7 +169,7 @@ fn catalog() -> Catalog {
         })
     };
     let names = ["a", "b", "c", "d"];
-    Catalog::new(names.map(host), names.into_iter().flat_map(|id| [model(id, "m", 1000), model(id, "big", 100_000)]))
+    Catalog::new(names.map(host), names.into_iter().flat_map(|id| [model(id, "m", 1000), model(id, "big", 100_000), model(id, "priced", 1000)]))
 }
 
 #[derive(Clone)]
@@ -205,6 +231,13 @@ impl tower::Service<Attempt> for Script {
                     });
                     return Ok(Begun { status: 200, notes: vec![], events: Box::pin(events) });
                 }
+                Play::Early => vec![Err(broken())],
+                Play::Panic => panic!("as told"),
+                Play::PanicLater => {
+                    let panicking = stream::once(async { panic!("as told") });
+                    let head = stream::iter([Ok(batch([EventKind::Text("half".into())]))]);
+                    return Ok(Begun { status: 200, notes: vec![], events: Box::pin(head.chain(panicking)) });
+                }
                 Play::Break => vec![Ok(batch([EventKind::Text("half".into())])), Err(broken())],
             };
             Ok(Begun { status: 200, notes: vec![], events: Box::pin(stream::iter(events)) })
@@ -223,13 +256,14 @@ impl Bench {
         let warmed = Arc::<Mutex<Vec<String>>>::default();
         let quiet = Arc::new(Quiet(warmed.clone()));
         let policies = Arc::new(Named::default());
+        let ledger = Arc::new(Told::default());
         let shared = Arc::new(Shared {
             board: Board::new(&config),
             homes: Homes::new(config.affinity_entries),
             config,
             keys: quiet.clone(),
             policies: policies.clone(),
-            ledger: quiet.clone(),
+            ledger: ledger.clone(),
             memory: quiet.clone(),
             ack: ports::Ack::After,
             catalog: arc_swap::ArcSwap::from_pointee(catalog()),
@@ -242,7 +276,7 @@ impl Bench {
             draining: false.into(),
         });
         let gateway = gateway(&shared, Leaf::new(Script { plays: plays.clone(), seen: seen.clone() }));
-        Self { shared, gateway, seen, warmed, plays, policies }
+        Self { shared, gateway, seen, warmed, ledger, plays, policies }
     }
 
     pub fn play(&self, target: &str, plays: &[Play]) {
@@ -263,21 +297,7 @@ impl Bench {
     }
 
     pub async fn ask(&self, model: &str, models: &[&str], change: impl FnOnce(&mut ChatRequest)) -> Result<(String, Arc<Receipt>), Fault> {
-        self.seen.lock().clear();
-        let mut request = ChatRequest { model: model.into(), stream: true, ..ChatRequest::default() };
-        request.messages.push(Message { role: MessageRole::User, parts: vec![Part::text("hi")], name: None, extra: vec![] });
-        request.routing.models = models.iter().map(|m| (*m).into()).collect();
-        change(&mut request);
-        let inbound = Inbound {
-            id: crate::request_id(),
-            credential: "x".into(),
-            work: request.into(),
-            deadline: None,
-            origin: Origin::Grpc,
-            traceparent: None,
-            memo: None,
-        };
-        let mut reply = self.gateway.clone().oneshot(inbound).await?;
+        let mut reply = self.gateway.clone().oneshot(self.request("x", model, models, change)).await?;
         let (mut text, mut receipt) = (String::new(), None);
         while let Some(batch) = reply.events.next().await {
             for event in batch?.events {
@@ -289,6 +309,17 @@ impl Bench {
             }
         }
         Ok((text, receipt.expect("every good answer ends with its receipt")))
+    }
+
+    /// A streamed chat of one word, on its way in.
+    pub fn request(&self, credential: &str, model: &str, models: &[&str], change: impl FnOnce(&mut ChatRequest)) -> Inbound {
+        self.seen.lock().clear();
+        let mut request = ChatRequest { model: model.into(), stream: true, ..ChatRequest::default() };
+        request.messages.push(Message { role: MessageRole::User, parts: vec![Part::text("hi")], name: None, extra: vec![] });
+        request.routing.models = models.iter().map(|m| (*m).into()).collect();
+        change(&mut request);
+        let id = crate::request_id();
+        Inbound { id, credential: credential.into(), work: request.into(), deadline: None, origin: Origin::Grpc, traceparent: None, memo: None }
     }
 
     pub fn seen(&self) -> Vec<String> {
