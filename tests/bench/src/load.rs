@@ -83,7 +83,7 @@ fn find(text: &[u8], word: &[u8]) -> Option<usize> {
 }
 
 /// Sends and reads one answer; says how many `data:` pieces it held, or `None` where it was not good.
-async fn call(socket: &mut TcpStream, request: &[u8], buffer: &mut Vec<u8>) -> io::Result<Option<u64>> {
+pub async fn call(socket: &mut TcpStream, request: &[u8], buffer: &mut Vec<u8>) -> io::Result<Option<u64>> {
     socket.write_all(request).await?;
     buffer.clear();
     let mut head_end = None;

@@ -1,0 +1,101 @@
+//! What accounting costs: a gateway that counts and limits all it can beside one that keeps nothing, in the same run.
+
+use std::{collections::BTreeMap, fs};
+
+use headworks_api::v1;
+
+use crate::{
+    Options,
+    admin::Admin,
+    load::{self, Run},
+    mock,
+    server::{body, headworks, median},
+};
+
+/// (scenario, callers, streamed)
+const SCENARIOS: [(&str, usize, bool); 4] = [("c1", 1, false), ("c32", 32, false), ("c256", 256, false), ("stream16", 16, true)];
+/// The bar: at least this share of the answers of a gateway that keeps nothing.
+const BAR: f64 = 0.85;
+
+/// Hard budgets and rate limits that are never met, so that every call takes the whole way through them.
+async fn limited(admin: &Admin) -> String {
+    let budget = || Some(v1::Budget { limit_nano_usd: i64::MAX / 4, window: v1::BudgetWindow::Month as i32, ..v1::Budget::default() });
+    let most = || Some(1_000_000_000_000);
+    let group = |name: &str, parent: String| v1::Group {
+        name: name.to_owned(),
+        parent,
+        budget: budget(),
+        requests_per_minute: most(),
+        tokens_per_minute: most(),
+        concurrent_calls: most(),
+        ..v1::Group::default()
+    };
+    let organisation = admin.group(group("organisation", String::new())).await;
+    let team = admin.group(group("team", organisation)).await;
+    let key = v1::Key {
+        name: "limited".to_owned(),
+        group: team,
+        budget: budget(),
+        requests_per_minute: most(),
+        tokens_per_minute: most(),
+        concurrent_calls: most(),
+        ..v1::Key::default()
+    };
+    admin.key(key).await
+}
+
+/// Measures and prints.
+pub async fn run(options: &Options) {
+    let (time, repetitions) = options.length();
+    let folder = tempfile::tempdir().expect("a folder");
+    let mock = mock::serve(false).await.expect("the upstream");
+    let on = headworks(folder.path(), "on", mock, "after").await;
+    let off = headworks(folder.path(), "memory", mock, "after").await;
+    let secret = limited(&Admin::at(on.port)).await;
+    let free = Admin::at(off.port).key(v1::Key { name: "free".to_owned(), ..v1::Key::default() }).await;
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    println!("on: key, team and organisation each with a hard budget and limits of requests, tokens and calls at once; every intent and record on disk");
+    println!("off: a store in memory, a key without limits. {repetitions} repetitions in turns; load of the machine before: {}", load.trim());
+    println!("| scenario | accounting | answers/s | CPU us per answer | p50 ms | p99 ms | errors |");
+    println!("| --- | --- | ---: | ---: | ---: | ---: | ---: |");
+    for (name, callers, streamed) in SCENARIOS.into_iter().filter(|scenario| options.wanted(scenario.0)) {
+        let mut runs: BTreeMap<&str, Vec<Run>> = BTreeMap::new();
+        let (mut answers, mut cpu) = (Vec::new(), Vec::new());
+        for repetition in 0..repetitions {
+            let mut pair = [("on", &on, &secret), ("off", &off, &free)];
+            // Whoever is first meets the machine as the last one left it.
+            if repetition % 2 == 1 {
+                pair.reverse();
+            }
+            for (system, server, key) in pair {
+                let ask = load::request("/v1/chat/completions", key, &body("openai/gpt-4o", streamed));
+                let run = load::rest(server.port, &ask, callers, time, &server.pids()).await;
+                runs.entry(system).or_default().push(run);
+            }
+            let last = |system: &str| runs[system].last().expect("a run");
+            answers.push(rate(last("on")) / rate(last("off")));
+            cpu.push(cost(last("on")) / cost(last("off")));
+        }
+        for (system, runs) in runs.iter().rev() {
+            let of = |f: &dyn Fn(&Run) -> f64| median(&mut runs.iter().map(f).collect::<Vec<_>>());
+            println!(
+                "| {name} | {system} | {:.0} | {:.1} | {:.2} | {:.2} | {} |",
+                of(&rate),
+                of(&cost),
+                of(&|run| run.latency(50)),
+                of(&|run| run.latency(99)),
+                runs.iter().map(|run| run.errors).sum::<u64>()
+            );
+        }
+        let (answers, cpu) = (median(&mut answers), median(&mut cpu));
+        println!("| {name} | on / off | {answers:.3} | {cpu:.3} | | | {} |", if answers >= BAR { "within 15 %" } else { "not within 15 %" });
+    }
+}
+
+fn rate(run: &Run) -> f64 {
+    run.answers as f64 / run.seconds.max(1e-9)
+}
+
+fn cost(run: &Run) -> f64 {
+    1e6 * run.cpu / run.answers.max(1) as f64
+}
