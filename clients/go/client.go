@@ -66,15 +66,19 @@ type Client struct {
 	// Turns texts into vectors.
 	Embeddings Embeddings
 	// Manages keys, groups and budgets. Needs the role ADMIN or KEY_MANAGER, to read READER too, but for a key that reads
-	// itself. A key manager makes and changes no key with the role ADMIN or KEY_MANAGER.
+	// itself. A key manager makes and changes no key with the role ADMIN or KEY_MANAGER. A key manager or reader that
+	// belongs to a group reaches that group and what is in it alone; what is out of reach is NOT_FOUND. It reads its own
+	// group but does not change it.
 	Keys Keys
 	// Tells which models and providers there are.
 	Models Models
-	// Manages policies: which targets serve a call, and in which order. Needs the role ADMIN.
+	// Manages policies: which targets serve a call, and in which order. Needs the role ADMIN; to
+	// read, KEY_MANAGER or READER will do, and to explain and simulate, READER.
 	Policies Policies
 	// Answers chats as they are written.
 	Streams Streams
-	// Tells what was called and what it cost. A key sees its own calls, an admin sees all.
+	// Tells what was called and what it cost. A key sees its own calls; one with the role READER those of its group and
+	// below, or all where it has no group; an admin all.
 	Usage Usage
 }
 
@@ -189,7 +193,9 @@ type Chat struct{ v1.ChatServiceClient }
 type Embeddings struct{ v1.EmbeddingServiceClient }
 
 // Manages keys, groups and budgets. Needs the role ADMIN or KEY_MANAGER, to read READER too, but for a key that reads
-// itself. A key manager makes and changes no key with the role ADMIN or KEY_MANAGER.
+// itself. A key manager makes and changes no key with the role ADMIN or KEY_MANAGER. A key manager or reader that
+// belongs to a group reaches that group and what is in it alone; what is out of reach is NOT_FOUND. It reads its own
+// group but does not change it.
 type Keys struct{ v1.KeyServiceClient }
 
 // ListKeysAll walks all pages of ListKeys.
@@ -237,7 +243,8 @@ func (s Models) ListProvidersAll(ctx context.Context, request *v1.ListProvidersR
 		func(p *v1.ListProvidersResponse) []*v1.Provider { return p.GetProviders() })
 }
 
-// Manages policies: which targets serve a call, and in which order. Needs the role ADMIN.
+// Manages policies: which targets serve a call, and in which order. Needs the role ADMIN; to
+// read, KEY_MANAGER or READER will do, and to explain and simulate, READER.
 type Policies struct{ v1.PolicyServiceClient }
 
 // ListPoliciesAll walks all pages of ListPolicies.
@@ -263,7 +270,8 @@ func (s Policies) ListPolicyVersionsAll(ctx context.Context, request *v1.ListPol
 // Answers chats as they are written.
 type Streams struct{ v1.StreamServiceClient }
 
-// Tells what was called and what it cost. A key sees its own calls, an admin sees all.
+// Tells what was called and what it cost. A key sees its own calls; one with the role READER those of its group and
+// below, or all where it has no group; an admin all.
 type Usage struct{ v1.UsageServiceClient }
 
 // QueryUsageAll walks all pages of QueryUsage.

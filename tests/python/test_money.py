@@ -223,4 +223,17 @@ with Gateway(CONFIG, env={'HOOK_SECRET': 'a-secret-for-hooks'}, folder=folder) a
     g.chat(key=secret); time.sleep(0.5)
     check('no alert twice, also across a restart', len(m.keys.ListAlerts(ks.ListAlertsRequest(key_id=key.id), metadata=auth(ADMIN)).alerts), 2)
     check('nor at the webhook', len(hooks(key)), 2)
+
+# An alert that met no webhook is kept, can be read, and reaches the webhook that is configured later.
+folder = tempfile.mkdtemp(prefix='headworks-money-')
+with Gateway(folder=folder) as g:
+    m = Money(g)
+    key, secret = m.key(name='early', budget=ks.Budget(limit_nano_usd=1_000, alert_percents=[100], soft=True))
+    g.chat(key=secret)
+    told = lambda: list(m.keys.ListAlerts(ks.ListAlertsRequest(key_id=key.id), metadata=auth(ADMIN)).alerts)
+    until('kept without a webhook', lambda: [(a.percent, a.delivery, a.attempts) for a in told()] == [(100, ks.ALERT_DELIVERY_UNSPECIFIED, 0)])
+    check('nothing was sent', hooks(key), [])
+with Gateway(CONFIG, env={'HOOK_SECRET': 'a-secret-for-hooks'}, folder=folder) as g:
+    m = Money(g)
+    until('sent once there is a webhook', lambda: [a.delivery for a in told()] == [ks.ALERT_DELIVERY_DELIVERED] and len(hooks(key)) == 1)
 check.end()

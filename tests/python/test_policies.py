@@ -166,6 +166,12 @@ check('attached to a key', g.chat('openai/gpt-4o', key=bound.secret)[1]['x-headw
 check('a policy that nobody made', failure(lambda: keys.CreateKey(ks.CreateKeyRequest(key=ks.Key(default_policy='nothing')), metadata=AUTH)), ('INVALID_ARGUMENT', 'INVALID_REQUEST', ['key.default_policy']))
 check('in use by a key', failure(lambda: policies.DeletePolicy(ps.DeletePolicyRequest(name='outer'), metadata=AUTH))[:2], ('ABORTED', 'CONFLICT'))
 keys.RevokeKey(ks.RevokeKeyRequest(id=bound.key.id), metadata=AUTH)
+team = keys.CreateGroup(ks.CreateGroupRequest(group=ks.Group(name='team', default_policy='outer')), metadata=AUTH).group
+check('in use by a group', failure(lambda: policies.DeletePolicy(ps.DeletePolicyRequest(name='outer'), metadata=AUTH))[:2], ('ABORTED', 'CONFLICT'))
+unmade = ('INVALID_ARGUMENT', 'INVALID_REQUEST', ['group.default_policy'])
+check('a group\'s policy that nobody made', failure(lambda: keys.CreateGroup(ks.CreateGroupRequest(group=ks.Group(default_policy='nothing')), metadata=AUTH)), unmade)
+check('nor is it changed to one', failure(lambda: keys.UpdateGroup(ks.UpdateGroupRequest(group=ks.Group(id=team.id, default_policy='nothing'), update_mask={'paths': ['default_policy']}), metadata=AUTH)), unmade)
+keys.UpdateGroup(ks.UpdateGroupRequest(group=ks.Group(id=team.id), update_mask={'paths': ['default_policy']}), metadata=AUTH)
 policies.DeletePolicy(ps.DeletePolicyRequest(name='outer'), metadata=AUTH); policies.DeletePolicy(ps.DeletePolicyRequest(name='v'), metadata=AUTH)
 check('history outlives it, and goes on', (policies.GetPolicy(ps.GetPolicyRequest(name='v', version=2), metadata=AUTH).policy.description, create(name='v', fallback=chain('sandbox/echo')).version), ('two', 4))
 

@@ -154,9 +154,11 @@ const (
 	KeyRole_KEY_ROLE_ADMIN KeyRole = 1
 	// Calls models, reads itself and its own usage.
 	KeyRole_KEY_ROLE_CALLER KeyRole = 2
-	// Makes, changes and ends keys and groups, but for keys with the role ADMIN or KEY_MANAGER.
+	// Makes, changes and ends keys and groups, but for keys with the role ADMIN or KEY_MANAGER. Where the key belongs to
+	// a group, only keys in it and groups below it.
 	KeyRole_KEY_ROLE_KEY_MANAGER KeyRole = 3
-	// Reads keys, groups, policies, budgets and usage of all.
+	// Reads keys, groups, policies, budgets, alerts and usage, explains routes and simulates policies. Where the key
+	// belongs to a group, only what is of that group and below it; policies are everybody's.
 	KeyRole_KEY_ROLE_READER KeyRole = 4
 )
 
@@ -381,7 +383,8 @@ func (BudgetWindow) EnumDescriptor() ([]byte, []int) {
 type AlertDelivery int32
 
 const (
-	// There is no webhook.
+	// There was no webhook when it was raised. It is in this list and in the log, and is sent if a webhook is configured
+	// within 24 hours.
 	AlertDelivery_ALERT_DELIVERY_UNSPECIFIED AlertDelivery = 0
 	// It will be tried, or tried again.
 	AlertDelivery_ALERT_DELIVERY_PENDING AlertDelivery = 1

@@ -42,7 +42,9 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // Manages keys, groups and budgets. Needs the role ADMIN or KEY_MANAGER, to read READER too, but for a key that reads
-// itself. A key manager makes and changes no key with the role ADMIN or KEY_MANAGER.
+// itself. A key manager makes and changes no key with the role ADMIN or KEY_MANAGER. A key manager or reader that
+// belongs to a group reaches that group and what is in it alone; what is out of reach is NOT_FOUND. It reads its own
+// group but does not change it.
 type KeyServiceClient interface {
 	// Makes a key. Its secret is in this answer and nowhere else.
 	// Errors: INVALID_REQUEST, NOT_FOUND for an unknown group, PERMISSION_DENIED.
@@ -250,7 +252,9 @@ type KeyService_WatchAlertsClient = grpc.ServerStreamingClient[WatchAlertsRespon
 // for forward compatibility.
 //
 // Manages keys, groups and budgets. Needs the role ADMIN or KEY_MANAGER, to read READER too, but for a key that reads
-// itself. A key manager makes and changes no key with the role ADMIN or KEY_MANAGER.
+// itself. A key manager makes and changes no key with the role ADMIN or KEY_MANAGER. A key manager or reader that
+// belongs to a group reaches that group and what is in it alone; what is out of reach is NOT_FOUND. It reads its own
+// group but does not change it.
 type KeyServiceServer interface {
 	// Makes a key. Its secret is in this answer and nowhere else.
 	// Errors: INVALID_REQUEST, NOT_FOUND for an unknown group, PERMISSION_DENIED.

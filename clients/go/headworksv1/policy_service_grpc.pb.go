@@ -35,7 +35,8 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Manages policies: which targets serve a call, and in which order. Needs the role ADMIN.
+// Manages policies: which targets serve a call, and in which order. Needs the role ADMIN; to
+// read, KEY_MANAGER or READER will do, and to explain and simulate, READER.
 type PolicyServiceClient interface {
 	// Makes a policy, to be asked for as `policy/NAME`.
 	// Errors: ALREADY_EXISTS, INVALID_REQUEST with the field, NOT_IMPLEMENTED for what this version does not serve.
@@ -53,7 +54,7 @@ type PolicyServiceClient interface {
 	// Errors: NOT_FOUND, CONFLICT if the etag is old, INVALID_REQUEST with the field or for an unknown path.
 	UpdatePolicy(ctx context.Context, in *UpdatePolicyRequest, opts ...grpc.CallOption) (*UpdatePolicyResponse, error)
 	// Deletes a policy. Effective for the next call.
-	// Errors: NOT_FOUND, CONFLICT if the etag is old, or if a key or another policy still names it.
+	// Errors: NOT_FOUND, CONFLICT if the etag is old, or if a key, a group or another policy still names it.
 	DeletePolicy(ctx context.Context, in *DeletePolicyRequest, opts ...grpc.CallOption) (*DeletePolicyResponse, error)
 	// Tells what would be tried for a chat and what was left out, and why; calls nobody. The way is that of a real call.
 	// Errors: INVALID_REQUEST, NOT_FOUND for a key. Where nothing would be tried, the answer says so.
@@ -155,7 +156,8 @@ func (c *policyServiceClient) SimulatePolicy(ctx context.Context, in *SimulatePo
 // All implementations must embed UnimplementedPolicyServiceServer
 // for forward compatibility.
 //
-// Manages policies: which targets serve a call, and in which order. Needs the role ADMIN.
+// Manages policies: which targets serve a call, and in which order. Needs the role ADMIN; to
+// read, KEY_MANAGER or READER will do, and to explain and simulate, READER.
 type PolicyServiceServer interface {
 	// Makes a policy, to be asked for as `policy/NAME`.
 	// Errors: ALREADY_EXISTS, INVALID_REQUEST with the field, NOT_IMPLEMENTED for what this version does not serve.
@@ -173,7 +175,7 @@ type PolicyServiceServer interface {
 	// Errors: NOT_FOUND, CONFLICT if the etag is old, INVALID_REQUEST with the field or for an unknown path.
 	UpdatePolicy(context.Context, *UpdatePolicyRequest) (*UpdatePolicyResponse, error)
 	// Deletes a policy. Effective for the next call.
-	// Errors: NOT_FOUND, CONFLICT if the etag is old, or if a key or another policy still names it.
+	// Errors: NOT_FOUND, CONFLICT if the etag is old, or if a key, a group or another policy still names it.
 	DeletePolicy(context.Context, *DeletePolicyRequest) (*DeletePolicyResponse, error)
 	// Tells what would be tried for a chat and what was left out, and why; calls nobody. The way is that of a real call.
 	// Errors: INVALID_REQUEST, NOT_FOUND for a key. Where nothing would be tried, the answer says so.

@@ -32,7 +32,8 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Tells what was called and what it cost. A key sees its own calls, an admin sees all.
+// Tells what was called and what it cost. A key sees its own calls; one with the role READER those of its group and
+// below, or all where it has no group; an admin all.
 type UsageServiceClient interface {
 	// Sums over calls. Rows come by step, then by group. A call counts where it ended; tokens and money of an attempt
 	// that another came after count at that attempt's provider and model.
@@ -133,7 +134,8 @@ type UsageService_ExportRequestsClient = grpc.ServerStreamingClient[ExportReques
 // All implementations must embed UnimplementedUsageServiceServer
 // for forward compatibility.
 //
-// Tells what was called and what it cost. A key sees its own calls, an admin sees all.
+// Tells what was called and what it cost. A key sees its own calls; one with the role READER those of its group and
+// below, or all where it has no group; an admin all.
 type UsageServiceServer interface {
 	// Sums over calls. Rows come by step, then by group. A call counts where it ended; tokens and money of an attempt
 	// that another came after count at that attempt's provider and model.

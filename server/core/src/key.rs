@@ -9,9 +9,9 @@ use crate::{BudgetWindow, NanoUsd};
 pub enum Role {
     /// Everything, calling models included.
     Admin,
-    /// Manages keys and groups, but for those of admins and key managers.
+    /// Manages keys and groups, but for those of admins and key managers; where it has a group, what is below that.
     KeyManager,
-    /// Reads keys, groups, policies and usage of all.
+    /// Reads keys, groups, policies and usage; where it has a group, of that and below.
     Reader,
     /// Calls models, reads itself.
     Caller,

@@ -117,7 +117,7 @@ impl Book {
             request_id = %self.call.id, key_id = %self.call.tenant.id, ?outcome, attempts = receipt.attempts.len(),
             cost_usd = %receipt.cost, millis = self.started.elapsed().as_millis() as u64, "call over"
         );
-        let closing = Closing { call: self.call.clone(), receipt: receipt.clone(), outcome };
+        let closing = Closing { call: self.call.clone(), receipt: receipt.clone(), outcome, reason };
         Some((receipt, self.shared.ledger.record(closing)))
     }
 

@@ -2,7 +2,7 @@
 
 use std::{pin::Pin, sync::Arc};
 
-use headworks_core::{BudgetWindow, Call, Fault, Host, ModelId, NanoUsd, Outcome, Receipt, Tenant};
+use headworks_core::{BudgetWindow, Call, Fault, Host, ModelId, NanoUsd, Outcome, Reason, Receipt, Tenant};
 use headworks_policy::Policy;
 
 /// A future that is already under way when it is handed out: dropping it does not undo the work.
@@ -77,6 +77,8 @@ pub struct Closing {
     pub receipt: Arc<Receipt>,
     /// How it ended.
     pub outcome: Outcome,
+    /// Why it did not succeed. The only word on it where there was no attempt.
+    pub reason: Option<Reason>,
 }
 
 /// The durable account. Both calls enqueue at once; the future resolves when the entry is on disk.

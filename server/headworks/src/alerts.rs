@@ -10,11 +10,15 @@ use headworks_upstream::Webhook;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
+/// How long an alert is news, nanoseconds: a day. Older ones that met no webhook are not sent to a new one.
+const NEWS: i64 = 24 * 3600 * 1_000_000_000;
+
 /// Budgets' thresholds told to a webhook. `[alerts]` in the configuration file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where alerts are sent by POST. Default empty: nowhere; they are in the log and at `KeyService.ListAlerts` all the same.
+    /// Where alerts are sent by POST. Default empty: nowhere; they are in the log and at `KeyService.ListAlerts` all the same,
+    /// and those of the last 24 hours are sent once a webhook is set.
     pub webhook_url: String,
     /// Environment variable that holds the secret that signs them. Default `HEADWORKS_WEBHOOK_SECRET`; unset: not signed.
     pub secret_env: String,
@@ -71,14 +75,28 @@ pub fn review(keys: &Keys, budgets: &Budgets) {
     }
 }
 
-/// Takes crossings until the engine is gone; delivers what is pending from an earlier run first.
+/// Whether an alert of an earlier run is to be delivered: one that was begun, and one that was raised while there was no webhook
+/// if it is still news.
+fn owed(alert: &AlertRecord, now: i64) -> bool {
+    match alert.delivery {
+        delivery::PENDING => true,
+        delivery::NONE => now.saturating_sub(alert.create_unix_nanos) < NEWS,
+        _ => false,
+    }
+}
+
+/// Takes crossings until the engine is gone; delivers what is owed from an earlier run first.
 pub async fn run(config: Config, alerts: Arc<Alerts>, webhook: Option<Webhook>, mut crossings: mpsc::UnboundedReceiver<Crossing>) {
     if let Err(error) = alerts.sweep().await {
         tracing::error!(%error, "old alerts could not be forgotten");
     }
     match (alerts.list().await, &webhook) {
         (Ok(all), Some(webhook)) => {
-            for alert in all.into_iter().rev().filter(|alert| alert.delivery == delivery::PENDING) {
+            for mut alert in all.into_iter().rev().filter(|alert| owed(alert, unix_nanos())) {
+                alert.delivery = delivery::PENDING;
+                if let Err(error) = alerts.keep(&alert).await {
+                    tracing::error!(alert = %alert.id, %error, "that an alert is to be delivered could not be kept");
+                }
                 tokio::spawn(deliver(config.clone(), alerts.clone(), webhook.clone(), alert));
             }
         }
@@ -188,6 +206,13 @@ async fn deliver(config: Config, alerts: Arc<Alerts>, webhook: Webhook, mut aler
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_met_no_webhook_is_owed_for_a_day_and_what_was_begun_for_good() {
+        let owed = |delivery, age: i64| owed(&AlertRecord { delivery, create_unix_nanos: 1_000 * NEWS - age, ..AlertRecord::default() }, 1_000 * NEWS);
+        assert_eq!([owed(delivery::NONE, 0), owed(delivery::NONE, NEWS - 1), owed(delivery::NONE, NEWS)], [true, true, false]);
+        assert_eq!([owed(delivery::PENDING, 9 * NEWS), owed(delivery::DELIVERED, 0), owed(delivery::FAILED, 0)], [true, false, false]);
+    }
 
     #[test]
     fn alerts_are_sentences_and_pauses_grow() {

@@ -210,7 +210,7 @@ impl ports::Ledger for LedgerPort {
     }
 
     fn record(&self, closing: Closing) -> Pending {
-        let record = request_record(&closing.call, &closing.receipt, closing.outcome, engine::unix_nanos());
+        let record = request_record(&closing.call, &closing.receipt, closing.outcome, closing.reason, engine::unix_nanos());
         Box::pin(settled(self.ledger.record(record, self.awaited)))
     }
 }

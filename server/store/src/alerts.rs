@@ -19,7 +19,7 @@ const KEPT: i64 = 400 * 24 * 3600 * 1_000_000_000;
 
 /// Numbers of `AlertDelivery` in the public schema.
 pub mod delivery {
-    /// There is no webhook.
+    /// There was no webhook when it was raised; sent to one that is set within a day.
     pub const NONE: i32 = 0;
     /// It will be tried, or tried again.
     pub const PENDING: i32 = 1;

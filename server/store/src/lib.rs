@@ -19,6 +19,8 @@ mod sled;
 mod store;
 pub mod suite;
 mod tenant;
+#[cfg(test)]
+mod testing;
 mod transfer;
 
 pub use alerts::{Alerts, delivery as alert_delivery};
@@ -27,11 +29,11 @@ pub use error::StoreError;
 pub use groups::GroupChange;
 pub use idempotency::{Claimed, Idempotency, Kept};
 pub use keys::{KeyChange, Keys, NewKey};
-pub use ledger::{Done, Ledger, settled};
+pub use ledger::{Backfill, Done, Ledger, settled};
 pub use memory::MemoryStore;
 pub use policies::{Policies, PolicyChange};
 pub use postgres::PostgresStore;
-pub use records::{Filter, Page, Records, request_record};
+pub use records::{Filter, Page, Records, read_tokens, request_record, why};
 pub use responses::{KeptResponse, Responses, ResponsesConfig};
 pub use retention::forget;
 pub use rollup::{By, Counts, Facet, Keep, Landed, Only, QueryError, Question, Rollups, Row, Sketch, Step, Sums};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use headworks_api::storage::{AttemptRecord, RequestRecord, SkippedRecord};
-use headworks_core::{AttemptReport, Call, Fault, Origin, Outcome, Rates, Receipt, Tokens};
+use headworks_core::{AttemptReport, Call, Fault, Origin, Outcome, Rates, Reason, Receipt, Tokens};
 
 use crate::{
     Ledger, Store, StoreError,
@@ -28,6 +28,8 @@ pub struct Filter {
     pub tag: String,
     /// Only of keys in this group or below it; empty: all.
     pub group_id: String,
+    /// The same again: as far as whoever asks may see; empty: all.
+    pub within: String,
     /// Only those that asked for this model; empty: all.
     pub model: String,
     /// Only by this policy; empty: all.
@@ -70,10 +72,11 @@ impl Filter {
             && (self.before == 0 || r.start_unix_nanos < self.before)
             && (self.tag.is_empty() || r.tags.contains(&self.tag))
             && (self.group_id.is_empty() || r.group_ids.contains(&self.group_id))
+            && (self.within.is_empty() || r.group_ids.contains(&self.within))
             && is(&self.model, &r.model)
             && is(&self.policy, &r.policy)
             && is(&self.user_id, &r.user_id)
-            && is(&self.reason, r.attempts.last().map_or("", |a| &a.reason))
+            && is(&self.reason, why(r))
             && is(&self.door, &r.door)
             && self.metadata.iter().all(|(name, value)| r.metadata.get(name) == Some(value))
     }
@@ -211,8 +214,22 @@ fn outcome(outcome: Outcome) -> i32 {
     }
 }
 
+/// Name of the reason why a call did not succeed; empty: it did. What its last attempt met says more than how the call
+/// was closed, and a call without an attempt has only the latter.
+pub fn why(record: &RequestRecord) -> &str {
+    record.attempts.last().map(|attempt| attempt.reason.as_str()).filter(|reason| !reason.is_empty()).unwrap_or(&record.reason)
+}
+
+/// Whether a call ended at another target than it began with. Attempts at the same target are retries.
+pub fn failed_over(record: &RequestRecord) -> bool {
+    match record.attempts.as_slice() {
+        [first, .., last] => (&first.provider, &first.model) != (&last.provider, &last.model),
+        _ => false,
+    }
+}
+
 /// The record of a call.
-pub fn request_record(call: &Call, receipt: &Receipt, ended: Outcome, now_unix_nanos: i64) -> RequestRecord {
+pub fn request_record(call: &Call, receipt: &Receipt, ended: Outcome, reason: Option<Reason>, now_unix_nanos: i64) -> RequestRecord {
     let routing = call.work.routing();
     let metadata = call.work.metadata().iter().chain(&routing.labels).map(|(k, v)| (k.clone(), v.clone())).collect();
     RequestRecord {
@@ -225,6 +242,7 @@ pub fn request_record(call: &Call, receipt: &Receipt, ended: Outcome, now_unix_n
         start_unix_nanos: call.arrived_unix_nanos,
         latency_nanos: now_unix_nanos.saturating_sub(call.arrived_unix_nanos),
         outcome: outcome(ended),
+        reason: reason.map(|reason| reason.name().to_owned()).unwrap_or_default(),
         attempts: receipt.attempts.iter().map(attempt).collect(),
         skipped: receipt
             .skipped
@@ -316,6 +334,25 @@ fn tokens(t: &Tokens) -> Vec<i64> {
         output_audio,
         output_image,
     ])
+}
+
+/// Tokens as an attempt's record holds them: the reverse of what [`request_record`] writes.
+pub fn read_tokens(list: &[i64]) -> Tokens {
+    let at = |place: usize| list.get(place).copied().unwrap_or(0);
+    Tokens {
+        input: at(0),
+        cache_read: at(1),
+        cache_write_5m: at(2),
+        cache_write_1h: at(3),
+        cache_write_12h: at(4),
+        input_audio: at(5),
+        cache_read_audio: at(6),
+        input_image: at(7),
+        output: at(8),
+        reasoning: at(9),
+        output_audio: at(10),
+        output_image: at(11),
+    }
 }
 
 fn rates(r: &Rates) -> Vec<i64> {

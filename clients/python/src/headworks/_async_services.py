@@ -133,7 +133,9 @@ class AsyncEmbeddings:
 
 class AsyncKeys:
     """Manages keys, groups and budgets. Needs the role ADMIN or KEY_MANAGER, to read READER too, but for a key that reads
-    itself. A key manager makes and changes no key with the role ADMIN or KEY_MANAGER."""
+    itself. A key manager makes and changes no key with the role ADMIN or KEY_MANAGER. A key manager or reader that
+    belongs to a group reaches that group and what is in it alone; what is out of reach is NOT_FOUND. It reads its own
+    group but does not change it."""
 
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
@@ -478,7 +480,8 @@ class AsyncModels:
 
 
 class AsyncPolicies:
-    """Manages policies: which targets serve a call, and in which order. Needs the role ADMIN."""
+    """Manages policies: which targets serve a call, and in which order. Needs the role ADMIN; to
+    read, KEY_MANAGER or READER will do, and to explain and simulate, READER."""
 
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
@@ -591,7 +594,7 @@ class AsyncPolicies:
         options: CallOptions | None = None,
     ) -> v1.DeletePolicyResponse:
         """Deletes a policy. Effective for the next call.
-        Errors: NOT_FOUND, CONFLICT if the etag is old, or if a key or another policy still names it."""
+        Errors: NOT_FOUND, CONFLICT if the etag is old, or if a key, a group or another policy still names it."""
         request_ = build(
             v1.DeletePolicyRequest,
             {
@@ -751,7 +754,8 @@ class AsyncStreams:
 
 
 class AsyncUsage:
-    """Tells what was called and what it cost. A key sees its own calls, an admin sees all."""
+    """Tells what was called and what it cost. A key sees its own calls; one with the role READER those of its group and
+    below, or all where it has no group; an admin all."""
 
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport

@@ -2152,9 +2152,11 @@ pub enum KeyRole {
     Admin = 1,
     /// Calls models, reads itself and its own usage.
     Caller = 2,
-    /// Makes, changes and ends keys and groups, but for keys with the role ADMIN or KEY_MANAGER.
+    /// Makes, changes and ends keys and groups, but for keys with the role ADMIN or KEY_MANAGER. Where the key belongs to
+    /// a group, only keys in it and groups below it.
     KeyManager = 3,
-    /// Reads keys, groups, policies, budgets and usage of all.
+    /// Reads keys, groups, policies, budgets, alerts and usage, explains routes and simulates policies. Where the key
+    /// belongs to a group, only what is of that group and below it; policies are everybody's.
     Reader = 4,
 }
 impl KeyRole {
@@ -2299,7 +2301,8 @@ impl BudgetWindow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum AlertDelivery {
-    /// There is no webhook.
+    /// There was no webhook when it was raised. It is in this list and in the log, and is sent if a webhook is configured
+    /// within 24 hours.
     Unspecified = 0,
     /// It will be tried, or tried again.
     Pending = 1,
@@ -2338,7 +2341,9 @@ pub mod key_service_client {
     use tonic::codegen::http::Uri;
     use tonic::codegen::*;
     /// Manages keys, groups and budgets. Needs the role ADMIN or KEY_MANAGER, to read READER too, but for a key that reads
-    /// itself. A key manager makes and changes no key with the role ADMIN or KEY_MANAGER.
+    /// itself. A key manager makes and changes no key with the role ADMIN or KEY_MANAGER. A key manager or reader that
+    /// belongs to a group reaches that group and what is in it alone; what is out of reach is NOT_FOUND. It reads its own
+    /// group but does not change it.
     #[derive(Debug, Clone)]
     pub struct KeyServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -3658,7 +3663,8 @@ pub mod policy_service_client {
     #![allow(unused_variables, dead_code, missing_docs, clippy::wildcard_imports, clippy::let_unit_value)]
     use tonic::codegen::http::Uri;
     use tonic::codegen::*;
-    /// Manages policies: which targets serve a call, and in which order. Needs the role ADMIN.
+    /// Manages policies: which targets serve a call, and in which order. Needs the role ADMIN; to
+    /// read, KEY_MANAGER or READER will do, and to explain and simulate, READER.
     #[derive(Debug, Clone)]
     pub struct PolicyServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -3787,7 +3793,7 @@ pub mod policy_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Deletes a policy. Effective for the next call.
-        /// Errors: NOT_FOUND, CONFLICT if the etag is old, or if a key or another policy still names it.
+        /// Errors: NOT_FOUND, CONFLICT if the etag is old, or if a key, a group or another policy still names it.
         pub async fn delete_policy(
             &mut self,
             request: impl tonic::IntoRequest<super::DeletePolicyRequest>,
@@ -4362,7 +4368,8 @@ pub mod usage_service_client {
     #![allow(unused_variables, dead_code, missing_docs, clippy::wildcard_imports, clippy::let_unit_value)]
     use tonic::codegen::http::Uri;
     use tonic::codegen::*;
-    /// Tells what was called and what it cost. A key sees its own calls, an admin sees all.
+    /// Tells what was called and what it cost. A key sees its own calls; one with the role READER those of its group and
+    /// below, or all where it has no group; an admin all.
     #[derive(Debug, Clone)]
     pub struct UsageServiceClient<T> {
         inner: tonic::client::Grpc<T>,

@@ -9,7 +9,9 @@ use crate::{
 };
 
 /// Manages keys, groups and budgets. Needs the role ADMIN or KEY_MANAGER, to read READER too, but for a key that reads
-/// itself. A key manager makes and changes no key with the role ADMIN or KEY_MANAGER.
+/// itself. A key manager makes and changes no key with the role ADMIN or KEY_MANAGER. A key manager or reader that
+/// belongs to a group reaches that group and what is in it alone; what is out of reach is NOT_FOUND. It reads its own
+/// group but does not change it.
 #[derive(Clone, Debug)]
 pub struct Keys {
     core: Core,

@@ -8,7 +8,8 @@ use crate::{
     v1::{self, policy_service_client::PolicyServiceClient},
 };
 
-/// Manages policies: which targets serve a call, and in which order. Needs the role ADMIN.
+/// Manages policies: which targets serve a call, and in which order. Needs the role ADMIN; to
+/// read, KEY_MANAGER or READER will do, and to explain and simulate, READER.
 #[derive(Clone, Debug)]
 pub struct Policies {
     core: Core,
@@ -105,7 +106,7 @@ impl Policies {
     }
 
     /// Deletes a policy. Effective for the next call.
-    /// Errors: NOT_FOUND, CONFLICT if the etag is old, or if a key or another policy still names it.
+    /// Errors: NOT_FOUND, CONFLICT if the etag is old, or if a key, a group or another policy still names it.
     pub async fn delete_policy(&self, request: v1::DeletePolicyRequest) -> Result<v1::DeletePolicyResponse, Error> {
         let again = false;
         let call = |request| {

@@ -8,7 +8,8 @@ use crate::{
     v1::{self, usage_service_client::UsageServiceClient},
 };
 
-/// Tells what was called and what it cost. A key sees its own calls, an admin sees all.
+/// Tells what was called and what it cost. A key sees its own calls; one with the role READER those of its group and
+/// below, or all where it has no group; an admin all.
 #[derive(Clone, Debug)]
 pub struct Usage {
     core: Core,

@@ -6,7 +6,8 @@ import type * as v1 from "../v1.js";
 import { PolicyService } from "../gen/headworks/v1/policy_service_pb.js";
 
 /**
- * Manages policies: which targets serve a call, and in which order. Needs the role ADMIN.
+ * Manages policies: which targets serve a call, and in which order. Needs the role ADMIN; to
+ * read, KEY_MANAGER or READER will do, and to explain and simulate, READER.
  */
 export class Policies {
   readonly #core: Core;
@@ -61,7 +62,7 @@ export class Policies {
 
   /**
    * Deletes a policy. Effective for the next call.
-   * Errors: NOT_FOUND, CONFLICT if the etag is old, or if a key or another policy still names it.
+   * Errors: NOT_FOUND, CONFLICT if the etag is old, or if a key, a group or another policy still names it.
    */
   deletePolicy(request: MessageInitShape<typeof v1.DeletePolicyRequestSchema> = {}, options?: CallOptions): Promise<v1.DeletePolicyResponse> {
     return this.#core.unary((o) => this.#stub.deletePolicy(request, o), false, options);

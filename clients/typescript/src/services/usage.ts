@@ -6,7 +6,8 @@ import type * as v1 from "../v1.js";
 import { UsageService } from "../gen/headworks/v1/usage_service_pb.js";
 
 /**
- * Tells what was called and what it cost. A key sees its own calls, an admin sees all.
+ * Tells what was called and what it cost. A key sees its own calls; one with the role READER those of its group and
+ * below, or all where it has no group; an admin all.
  */
 export class Usage {
   readonly #core: Core;

@@ -1,7 +1,8 @@
 //! The columns of an export, once for all forms. Their order and names are what people's scripts rely on: only append.
 
 use headworks_api::storage::{AttemptRecord, RequestRecord};
-use headworks_core::NanoUsd;
+use headworks_core::{NanoUsd, Tokens};
+use headworks_store::{read_tokens, why};
 
 /// What stands in a column.
 pub(super) enum Cell {
@@ -59,8 +60,8 @@ fn served(r: R<'_>) -> Option<&AttemptRecord> {
     last(r).filter(|a| a.outcome == SUCCESS || a.outcome == FAILED_PARTIAL)
 }
 
-fn token(place: usize) -> impl Fn(R<'_>) -> i64 {
-    move |r| last(r).and_then(|a| a.tokens.get(place)).copied().unwrap_or(0)
+fn tokens(r: R<'_>) -> Tokens {
+    read_tokens(last(r).map(|a| a.tokens.as_slice()).unwrap_or_default())
 }
 
 fn outcome(r: R<'_>) -> String {
@@ -86,25 +87,25 @@ columns! {
     "served_by" Text |r: R<'_>| served(r).map(|a| format!("{}/{}", a.provider, a.model)).unwrap_or_default();
     "served_model" Text |r: R<'_>| served(r).map(|a| a.served_model.clone()).unwrap_or_default();
     "outcome" Text outcome;
-    "reason" Text |r: R<'_>| last(r).map(|a| a.reason.clone()).unwrap_or_default();
+    "reason" Text |r: R<'_>| why(r).to_owned();
     "http_status" Int |r: R<'_>| last(r).map_or(0, |a| i64::from(a.status));
     "attempts" Int |r: R<'_>| i64::try_from(r.attempts.len()).unwrap_or(i64::MAX);
     "door" Text |r: R<'_>| r.door.clone();
     "streamed" Bool |r: R<'_>| r.streamed;
     "latency_nanos" Int |r: R<'_>| r.latency_nanos;
     "first_token_nanos" Maybe |r: R<'_>| last(r).and_then(|a| a.first_token_nanos);
-    "input_tokens" Int |r| token(0)(r);
-    "cache_read_tokens" Int |r| token(1)(r);
-    "cache_write_5m_tokens" Int |r| token(2)(r);
-    "cache_write_1h_tokens" Int |r| token(3)(r);
-    "cache_write_12h_tokens" Int |r| token(4)(r);
-    "input_audio_tokens" Int |r| token(5)(r);
-    "cache_read_audio_tokens" Int |r| token(6)(r);
-    "input_image_tokens" Int |r| token(7)(r);
-    "output_tokens" Int |r| token(8)(r);
-    "reasoning_tokens" Int |r| token(9)(r);
-    "output_audio_tokens" Int |r| token(10)(r);
-    "output_image_tokens" Int |r| token(11)(r);
+    "input_tokens" Int |r: R<'_>| tokens(r).input;
+    "cache_read_tokens" Int |r: R<'_>| tokens(r).cache_read;
+    "cache_write_5m_tokens" Int |r: R<'_>| tokens(r).cache_write_5m;
+    "cache_write_1h_tokens" Int |r: R<'_>| tokens(r).cache_write_1h;
+    "cache_write_12h_tokens" Int |r: R<'_>| tokens(r).cache_write_12h;
+    "input_audio_tokens" Int |r: R<'_>| tokens(r).input_audio;
+    "cache_read_audio_tokens" Int |r: R<'_>| tokens(r).cache_read_audio;
+    "input_image_tokens" Int |r: R<'_>| tokens(r).input_image;
+    "output_tokens" Int |r: R<'_>| tokens(r).output;
+    "reasoning_tokens" Int |r: R<'_>| tokens(r).reasoning;
+    "output_audio_tokens" Int |r: R<'_>| tokens(r).output_audio;
+    "output_image_tokens" Int |r: R<'_>| tokens(r).output_image;
     "cost_nano_usd" Int |r: R<'_>| r.cost_nano_usd;
     "cost_usd" Text |r: R<'_>| NanoUsd(r.cost_nano_usd).to_string();
     "cost_known" Bool |r: R<'_>| r.cost_known;
@@ -115,6 +116,7 @@ columns! {
     "trace_id" Text |r: R<'_>| r.trace_id.clone();
     "tags" Text |r: R<'_>| serde_json::to_string(&r.tags).unwrap_or_default();
     "metadata" Text |r: R<'_>| serde_json::to_string(&r.metadata.iter().collect::<std::collections::BTreeMap<_, _>>()).unwrap_or_default();
+    "markup_nano_usd" Int |r: R<'_>| r.markup_nano_usd;
 }
 
 /// A time as people and programs read it: RFC 3339, UTC, nanoseconds.

@@ -1,14 +1,17 @@
 //! `KeyService`: crossings of budgets' thresholds.
 
 use headworks_api::{storage::AlertRecord, v1};
-use headworks_core::{Fault, Reason, Tenant};
+use headworks_core::{Fault, Reason};
+use headworks_store::Keys;
 use tokio::sync::broadcast::error::RecvError;
 use tonic::{Request, Response, Status};
 
 use super::{
     Doors, Streamed,
-    keys::{reads_others, refuse},
-    page_size, records,
+    keys::refuse,
+    page_size,
+    reach::{READ, Reach},
+    records,
 };
 
 fn is_group(id: &str) -> bool {
@@ -34,8 +37,8 @@ fn shown(alert: &AlertRecord) -> v1::Alert {
     }
 }
 
-fn sees(tenant: &Tenant, alert: &AlertRecord) -> bool {
-    reads_others(tenant) || *tenant.id == *alert.payer_id
+fn sees(keys: &Keys, reach: &Reach, alert: &AlertRecord) -> bool {
+    if is_group(&alert.payer_id) { reach.group(keys, &alert.payer_id) } else { reach.key(keys, &alert.payer_id) }
 }
 
 impl Doors {
@@ -48,11 +51,12 @@ impl Doors {
             _ => return Err(refuse(Fault::invalid("group_id", "cannot be given together with key_id"))),
         };
         let wanted = if wanted == "self" { &*tenant.id } else { wanted };
+        let reach = Reach::of(&tenant, &READ);
         let all = self.0.alerts.list().await.map_err(|error| refuse(error.into()))?;
         let place = |alert: &AlertRecord| format!("{:020}.{}", alert.create_unix_nanos, alert.id);
         let mut alerts: Vec<&AlertRecord> = all
             .iter()
-            .filter(|alert| sees(&tenant, alert) && (wanted.is_empty() || alert.payer_id == wanted))
+            .filter(|alert| sees(&self.0.keys, &reach, alert) && (wanted.is_empty() || alert.payer_id == wanted))
             .filter(|alert| asked.page_token.is_empty() || place(alert) < asked.page_token)
             .collect();
         let more = alerts.len() > size;
@@ -64,18 +68,19 @@ impl Doors {
     pub(super) fn alerts_to_come(&self, request: &Request<v1::WatchAlertsRequest>) -> Result<Response<Streamed<v1::WatchAlertsResponse>>, Status> {
         let tenant = self.tenant(request)?;
         let watched = self.0.alerts.watch();
-        let told = futures_util::stream::unfold((watched, tenant), |(mut watched, tenant)| async move {
+        let from = (watched, self.0.keys.clone(), Reach::of(&tenant, &READ));
+        let told = futures_util::stream::unfold(from, |(mut watched, keys, reach)| async move {
             loop {
                 match watched.recv().await {
-                    Ok(alert) if sees(&tenant, &alert) => {
+                    Ok(alert) if sees(&keys, &reach, &alert) => {
                         let message = v1::WatchAlertsResponse { alert: Some(shown(&alert)) };
-                        return Some((Ok(message), (watched, tenant)));
+                        return Some((Ok(message), (watched, keys, reach)));
                     }
                     Ok(_) => {}
                     Err(RecvError::Closed) => return None,
                     Err(RecvError::Lagged(missed)) => {
                         let what = format!("{missed} alerts were missed because they were read too slowly; KeyService.ListAlerts has them");
-                        return Some((Err(refuse(Fault::new(Reason::Overloaded, what))), (watched, tenant)));
+                        return Some((Err(refuse(Fault::new(Reason::Overloaded, what))), (watched, keys, reach)));
                     }
                 }
             }

@@ -7,7 +7,8 @@ use tonic::{Request, Response, Status};
 use super::{
     Doors,
     key_fields::shown_budget,
-    keys::{reads_others, refuse},
+    keys::refuse,
+    reach::{READ, Reach},
     records,
 };
 
@@ -15,21 +16,22 @@ impl Doors {
     pub(super) fn budget(&self, request: &Request<v1::GetBudgetRequest>) -> Result<Response<v1::GetBudgetResponse>, Status> {
         let tenant = self.tenant(request)?;
         let asked = request.get_ref();
+        let (keys, reach) = (&self.0.keys, Reach::of(&tenant, &READ));
         let missing = |kind: &str, id: &str| refuse(Fault::new(Reason::NotFound, format!("no {kind} \"{id}\" that this key may see")));
         let (payers, budget) = match (asked.key_id.as_str(), asked.group_id.as_str()) {
             ("", "") => return Err(refuse(Fault::invalid("key_id", "is missing; name a key, \"self\" or a group_id"))),
             (key, "") => {
                 let id = if key == "self" { &*tenant.id } else { key };
-                let found = self.0.keys.tenant(id).filter(|_| reads_others(&tenant) || *tenant.id == *id).ok_or_else(|| missing("key", id))?;
-                let budget = self.0.keys.get(id).and_then(|(record, _)| {
+                let found = keys.tenant(id).filter(|_| *tenant.id == *id || reach.key(keys, id)).ok_or_else(|| missing("key", id))?;
+                let budget = keys.get(id).and_then(|(record, _)| {
                     let lifetime = record.budget_nano_usd.map(|limit_nano_usd| v1::Budget { limit_nano_usd, window: 4, ..v1::Budget::default() });
                     record.budget.clone().map(shown_budget).or(lifetime)
                 });
                 (found.payers.clone(), budget)
             }
             ("", group) => {
-                let (record, _) = self.0.keys.group(group).filter(|_| reads_others(&tenant)).ok_or_else(|| missing("group", group))?;
-                (self.0.keys.payers(group), record.budget.clone().map(shown_budget))
+                let (record, _) = keys.group(group).filter(|_| reach.group(keys, group)).ok_or_else(|| missing("group", group))?;
+                (keys.payers(group), record.budget.clone().map(shown_budget))
             }
             _ => return Err(refuse(Fault::invalid("group_id", "cannot be given together with key_id"))),
         };

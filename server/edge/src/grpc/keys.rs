@@ -7,20 +7,13 @@ use tonic::{Request, Response, Status, async_trait};
 use super::{
     Doors, Streamed, key_fields,
     key_fields::{KEY, change_key, paths, shown},
-    page, page_size, status,
+    page, page_size,
+    reach::{MANAGE, READ, Reach},
+    status,
 };
 
 pub(super) fn refuse(fault: Fault) -> Status {
     status(&fault, None)
-}
-
-/// Who makes and changes keys and groups.
-pub(super) const MANAGE: [Role; 1] = [Role::KeyManager];
-/// Who reads those of others.
-pub(super) const READ: [Role; 2] = [Role::KeyManager, Role::Reader];
-
-pub(super) fn reads_others(tenant: &Tenant) -> bool {
-    READ.iter().any(|role| tenant.is(*role))
 }
 
 /// A key manager leaves the keys of admins and other key managers alone: with one of them it could do more than it may.
@@ -33,12 +26,17 @@ fn below(record: &KeyRecord, by: &Tenant) -> Result<(), Fault> {
     Ok(())
 }
 
+fn missing(id: &str) -> Fault {
+    Fault::new(Reason::NotFound, format!("no key \"{id}\"; KeyService.ListKeys lists them"))
+}
+
 impl Doors {
     fn manages<T>(&self, request: &Request<T>, id: &str) -> Result<(), Status> {
         let tenant = self.holding(request, &MANAGE)?;
-        match self.0.keys.get(id) {
+        let reach = Reach::of(&tenant, &MANAGE);
+        match self.0.keys.get(id).filter(|_| reach.key(&self.0.keys, id)) {
             Some((record, _)) => below(&record, &tenant).map_err(refuse),
-            None => Err(refuse(Fault::new(Reason::NotFound, format!("no key \"{id}\"; KeyService.ListKeys lists them")))),
+            None => Err(refuse(missing(id))),
         }
     }
 }
@@ -52,6 +50,7 @@ impl v1::key_service_server::KeyService for Doors {
         let key = request.into_inner().key.unwrap_or_default();
         let mut record = KeyRecord::default();
         change_key(&mut record, &key, &KEY, &tenant).map_err(refuse)?;
+        Reach::of(&tenant, &MANAGE).place(&self.0.keys, &record.group_id, "key.group").map_err(refuse)?;
         self.policy_exists(&key.default_policy, "key.default_policy").map_err(refuse)?;
         let (record, version, secret) = self.0.keys.create(record).await.map_err(refuse)?;
         tracing::info!(key_id = %record.id, by = %tenant.id, "key created");
@@ -63,7 +62,7 @@ impl v1::key_service_server::KeyService for Doors {
         let asked = request.get_ref().id.as_str();
         let id = if asked == "self" || asked.is_empty() { &*tenant.id } else { asked };
         // Another's key looks the same as none at all.
-        let found = self.0.keys.get(id).filter(|_| reads_others(&tenant) || *tenant.id == *id);
+        let found = self.0.keys.get(id).filter(|_| *tenant.id == *id || Reach::of(&tenant, &READ).key(&self.0.keys, id));
         let Some((record, version)) = found else {
             if tenant.is(Role::Admin) && *tenant.id == *id {
                 let key = v1::Key {
@@ -81,11 +80,18 @@ impl v1::key_service_server::KeyService for Doors {
     }
 
     async fn list_keys(&self, request: Request<v1::ListKeysRequest>) -> Result<Response<v1::ListKeysResponse>, Status> {
-        self.holding(&request, &READ)?;
+        let reach = Reach::of(&*self.holding(&request, &READ)?, &READ);
         let asked = request.into_inner();
         let active = v1::KeyState::Active as i32;
-        let all: Vec<v1::Key> =
-            self.0.keys.list().iter().map(|(record, version)| shown(record, *version)).filter(|key| asked.include_inactive || key.state == active).collect();
+        let all: Vec<v1::Key> = self
+            .0
+            .keys
+            .list()
+            .iter()
+            .filter(|(record, _)| reach.key(&self.0.keys, &record.id))
+            .map(|(record, version)| shown(record, *version))
+            .filter(|key| asked.include_inactive || key.state == active)
+            .collect();
         let (keys, next_page_token) = page(all, page_size(asked.page_size)?, &asked.page_token, |key| key.id.clone());
         Ok(Response::new(v1::ListKeysResponse { keys, next_page_token }))
     }
@@ -99,9 +105,14 @@ impl v1::key_service_server::KeyService for Doors {
             self.policy_exists(&key.default_policy, "key.default_policy").map_err(refuse)?;
         }
         let version = key_fields::version(&key.etag, "key.etag").map_err(refuse)?;
+        let reach = Reach::of(&tenant, &MANAGE);
+        if !reach.key(&self.0.keys, &key.id) {
+            return Err(refuse(missing(&key.id)));
+        }
         let change = |record: &mut KeyRecord| {
             below(record, &tenant)?;
-            change_key(record, &key, &paths, &tenant)
+            change_key(record, &key, &paths, &tenant)?;
+            if paths.contains(&"group") { reach.place(&self.0.keys, &record.group_id, "key.group") } else { Ok(()) }
         };
         let (record, version) = self.0.keys.update(&key.id, version, &change).await.map_err(refuse)?;
         tracing::info!(key_id = %record.id, by = %tenant.id, ?paths, "key changed");

@@ -11,6 +11,7 @@ mod key_fields;
 mod keys;
 mod models;
 pub(crate) mod policies;
+mod reach;
 mod records;
 mod requests;
 mod status;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use headworks_api::{storage, v1};
 use headworks_core::{AttemptReport, Outcome, Reason, Receipt, Tokens};
+use headworks_store::{read_tokens, why};
 
 pub(crate) fn timestamp(unix_nanos: i64) -> Option<prost_types::Timestamp> {
     (unix_nanos != 0).then(|| prost_types::Timestamp {
@@ -113,24 +114,6 @@ fn attempt(a: &AttemptReport) -> v1::Attempt {
     }
 }
 
-pub(crate) fn stored_tokens(list: &[i64]) -> Tokens {
-    let at = |place: usize| list.get(place).copied().unwrap_or(0);
-    Tokens {
-        input: at(0),
-        cache_read: at(1),
-        cache_write_5m: at(2),
-        cache_write_1h: at(3),
-        cache_write_12h: at(4),
-        input_audio: at(5),
-        cache_read_audio: at(6),
-        input_image: at(7),
-        output: at(8),
-        reasoning: at(9),
-        output_audio: at(10),
-        output_image: at(11),
-    }
-}
-
 fn stored_attempt(a: storage::AttemptRecord) -> v1::Attempt {
     v1::Attempt {
         ordinal: a.ordinal,
@@ -144,7 +127,7 @@ fn stored_attempt(a: storage::AttemptRecord) -> v1::Attempt {
             markup_nano_usd: a.markup_nano_usd,
             cost_known: a.cost_nano_usd.is_some(),
             estimated: a.estimated,
-            ..tokens(&stored_tokens(&a.tokens))
+            ..tokens(&read_tokens(&a.tokens))
         }),
         provider: a.provider,
         model: a.model,
@@ -162,14 +145,14 @@ pub(crate) fn record(r: storage::RequestRecord) -> v1::RequestRecord {
     let served = last.filter(|a| a.outcome == v1::AttemptOutcome::Success as i32 || a.outcome == v1::AttemptOutcome::FailedPartial as i32);
     v1::RequestRecord {
         served_by: served.map(|a| format!("{}/{}", a.provider, a.model)).unwrap_or_default(),
-        reason: last.map_or(0, |a| reason_named(&a.reason)),
+        reason: reason_named(why(&r)),
         usage: Some(v1::Usage {
             cost_nano_usd: r.cost_nano_usd,
             markup_nano_usd: r.markup_nano_usd,
             saved_nano_usd: r.saved_nano_usd,
             cost_known: r.cost_known,
             estimated: r.attempts.iter().any(|a| a.estimated),
-            ..tokens(&stored_tokens(last.map(|a| &a.tokens[..]).unwrap_or_default()))
+            ..tokens(&read_tokens(last.map(|a| &a.tokens[..]).unwrap_or_default()))
         }),
         start_time: timestamp(r.start_unix_nanos),
         latency: span(r.latency_nanos),

@@ -2,13 +2,17 @@
 
 use bytes::Bytes;
 use headworks_api::v1;
-use headworks_core::{Fault, Reason, Role, Tenant};
+use headworks_core::{Fault, Reason, Tenant};
 use headworks_store::Filter;
 use tokio::sync::{broadcast::error::RecvError, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Doors, Streamed, page_size, records, status, usage};
+use super::{
+    Doors, Streamed, page_size,
+    reach::{Reach, USAGE},
+    records, status, usage,
+};
 use crate::export;
 
 /// Answers of a stream that may wait for their reader.
@@ -19,12 +23,14 @@ const PIECE: usize = 256 << 10;
 /// The filter asked for, narrowed to what the caller may see.
 pub(super) fn filter(tenant: &Tenant, asked: Option<v1::RequestFilter>) -> Result<Filter, Fault> {
     let asked = asked.unwrap_or_default();
-    let mut key_id = asked.key_id;
-    if !tenant.is(Role::Reader) {
-        if !key_id.is_empty() && *key_id != *tenant.id {
+    let (mut key_id, mut within) = (asked.key_id, String::new());
+    match Reach::of(tenant, &USAGE) {
+        Reach::Own(mine) if !key_id.is_empty() && *key_id != *mine => {
             return Err(Fault::new(Reason::PermissionDenied, "filter.key_id: a key without the role ADMIN or READER sees its own calls only"));
         }
-        key_id = tenant.id.to_string();
+        Reach::Own(mine) => key_id = mine.to_string(),
+        Reach::Group(group) => within = group.to_string(),
+        Reach::All => {}
     }
     let reason = match v1::Reason::try_from(asked.reason) {
         Ok(v1::Reason::Unspecified) => String::new(),
@@ -39,6 +45,7 @@ pub(super) fn filter(tenant: &Tenant, asked: Option<v1::RequestFilter>) -> Resul
         before: records::unix_nanos(asked.end_time),
         tag: asked.tag,
         group_id: asked.group_id,
+        within,
         model: asked.model,
         policy: asked.policy,
         user_id: asked.user_id,
@@ -79,7 +86,7 @@ impl v1::usage_service_server::UsageService for Doors {
         let id = &request.get_ref().id;
         let found = self.0.records.get(id).await.map_err(|error| refuse(error.into()))?;
         // Another's record looks the same as none at all.
-        let found = found.filter(|record| tenant.is(Role::Reader) || record.key_id == *tenant.id);
+        let found = found.filter(|record| record.key_id == *tenant.id || Reach::of(&tenant, &USAGE).call(record));
         let record = found
             .ok_or_else(|| refuse(Fault::new(Reason::NotFound, format!("no record \"{id}\" that this key may see; a call's record lands when it ends"))))?;
         Ok(Response::new(v1::GetRequestResponse { request: Some(records::record(record)) }))

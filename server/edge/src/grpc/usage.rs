@@ -125,6 +125,7 @@ fn only(filter: &Filter) -> Vec<Only> {
         (By::Facet(Facet::Outcome), &outcome),
         (By::Tag, &filter.tag),
         (By::Facet(Facet::Groups), &filter.group_id),
+        (By::Facet(Facet::Groups), &filter.within),
         (By::Facet(Facet::Model), &filter.model),
         (By::Facet(Facet::Policy), &filter.policy),
         (By::User, &filter.user_id),
@@ -246,7 +247,7 @@ impl Metrics {
             };
         }
         if self.has("cost") {
-            (usage.cost_nano_usd, usage.cost_known) = (c.cost, c.price_unknown == 0);
+            (usage.cost_nano_usd, usage.markup_nano_usd, usage.cost_known) = (c.cost, c.markup, c.price_unknown == 0);
         }
         if self.has("saved") {
             usage.saved_nano_usd = c.saved;

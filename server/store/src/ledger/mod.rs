@@ -4,6 +4,7 @@
 //! next window together, so that one flush serves many calls. A window's key is
 //! the time of its commit, which makes a record findable by the time in its id.
 
+mod backfill;
 mod recover;
 mod spent;
 mod writer;
@@ -13,6 +14,7 @@ use std::{
     sync::{Arc, mpsc},
 };
 
+pub use backfill::Backfill;
 use bytes::Bytes;
 use headworks_api::storage::{Intent, RequestRecord, Window};
 use headworks_core::{Fault, Tally};
@@ -139,81 +141,4 @@ pub async fn settled(done: Done) -> Result<(), Fault> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-    use headworks_api::storage::AttemptRecord;
-    use headworks_core::{BudgetWindow, NanoUsd};
-
-    use super::*;
-    use crate::{Change, Expect, Filter, MemoryStore, Records};
-
-    fn intent(id: &str, ordinal: i32, hold: i64) -> Intent {
-        Intent {
-            request_id: id.into(),
-            ordinal,
-            key_id: "k".into(),
-            provider: "p".into(),
-            model: "m".into(),
-            hold_nano_usd: hold,
-            start_unix_nanos: 5,
-            ..Default::default()
-        }
-    }
-
-    #[tokio::test]
-    async fn l2_an_intent_without_a_record_becomes_one_record_at_its_hold() {
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
-        let ledger = Ledger::open(store.clone()).await.unwrap();
-        drop(ledger.intent(intent("req_1", 1, 10)));
-        drop(ledger.intent(intent("req_2", 1, 100)));
-        drop(ledger.intent(intent("req_2", 2, 50)));
-        drop(ledger.record(RequestRecord { id: "req_1".into(), key_id: "k".into(), cost_nano_usd: 7, ..Default::default() }, false));
-        ledger.flush().await.unwrap();
-        for run in 0..3 {
-            let again = Ledger::open(store.clone()).await.unwrap();
-            let spent: Vec<_> = again.spent().into_iter().map(|(payer, tally)| (payer, tally.span(BudgetWindow::Lifetime).spent)).collect();
-            assert_eq!(spent, [("k".to_owned(), NanoUsd(157))], "run {run}");
-            let all = Records::new(store.clone()).list(&Filter::default(), 10, None).await.unwrap();
-            let mut seen: Vec<_> = all.records.iter().map(|r| (r.id.as_str(), r.cost_nano_usd, r.outcome)).collect();
-            seen.sort_unstable();
-            assert_eq!(seen, [("req_1", 7, 0), ("req_2", 150, UNKNOWN)], "run {run}");
-        }
-    }
-
-    #[tokio::test]
-    async fn l4_counters_are_the_sums_of_records_per_payer_and_window_also_after_a_restart() {
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
-        // What an older version left counts on.
-        let old = Change::Put { key: b"spend/k".to_vec(), value: Bytes::copy_from_slice(&1_000i64.to_be_bytes()), expect: Expect::Any };
-        store.commit(vec![old]).await.unwrap();
-        let midnight = 1_767_225_600i64;
-        let attempt = |seconds: i64, cost: Option<i64>, markup| AttemptRecord {
-            start_unix_nanos: seconds * 1_000_000_000,
-            cost_nano_usd: cost,
-            markup_nano_usd: markup,
-            ..Default::default()
-        };
-        let record = |id: &str, groups: &[&str], attempts| RequestRecord {
-            id: id.into(),
-            key_id: "k".into(),
-            group_ids: groups.iter().map(|g| (*g).to_owned()).collect(),
-            attempts,
-            ..Default::default()
-        };
-        let ledger = Ledger::open(store.clone()).await.unwrap();
-        drop(ledger.record(record("a", &["team", "org"], vec![attempt(midnight - 1, Some(10), 1), attempt(midnight, Some(5), 0)]), false));
-        // A call that began in the old day and ends after one of the new day; and one of a key that moved to another group.
-        drop(ledger.record(record("b", &["other", "org"], vec![attempt(midnight - 2, Some(100), 0), attempt(midnight + 9, None, 0)]), false));
-        ledger.flush().await.unwrap();
-        for ledger in [ledger, Ledger::open(store.clone()).await.unwrap()] {
-            let spent: HashMap<String, Tally> = ledger.spent().into_iter().collect();
-            let sums = |payer: &str| {
-                [BudgetWindow::Day, BudgetWindow::Month, BudgetWindow::Week, BudgetWindow::Lifetime].map(|window| spent[payer].span(window).spent.0)
-            };
-            assert_eq!(sums("k"), [5, 5, 116, 1116]);
-            assert_eq!(sums("team"), [5, 5, 16, 16]);
-            assert_eq!(sums("org"), [5, 5, 116, 116]);
-            assert_eq!(spent["other"].span(BudgetWindow::Lifetime).spent, NanoUsd(100));
-        }
-    }
-}
+mod tests;

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use prost::Message;
 
 use super::{Entry, OPEN, Queued, place, spent};
-use crate::{Change, Expect, Landed, Store};
+use crate::{Change, Expect, Landed, Store, StoreError};
 
 /// Most entries in one window.
 const MOST: usize = 128;
@@ -29,6 +29,16 @@ const SIBLINGS: usize = 5;
 /// How long an entry that nobody waits for may wait for one that somebody does.
 const LAZY: Duration = Duration::from_millis(2);
 
+/// The pauses between tries of a commit that failed: each double the last, some three seconds in all.
+const FIRST_PAUSE: Duration = Duration::from_millis(25);
+const LAST_PAUSE: Duration = Duration::from_millis(1_600);
+
+#[derive(Default)]
+struct Owed {
+    changes: Vec<Change>,
+    landing: Vec<Landed>,
+}
+
 pub(super) struct Writer {
     store: Arc<dyn Store>,
     /// Key of the last window: time, but always growing.
@@ -38,6 +48,8 @@ pub(super) struct Writer {
     windows: HashMap<String, u64>,
     low: u64,
     spent: Arc<Mutex<HashMap<String, Tally>>>,
+    /// What could not be written yet. It goes before whatever comes next: a record is never given up.
+    owed: Owed,
     /// Told of what is on disk.
     tap: Option<mpsc::Sender<Arc<Landed>>>,
 }
@@ -48,7 +60,7 @@ fn now() -> u64 {
 
 impl Writer {
     pub(super) fn new(store: Arc<dyn Store>, last: u64, spent: Arc<Mutex<HashMap<String, Tally>>>, tap: Option<mpsc::Sender<Arc<Landed>>>) -> Self {
-        Self { store, last, open: BTreeMap::new(), windows: HashMap::new(), low: 0, spent, tap }
+        Self { store, last, open: BTreeMap::new(), windows: HashMap::new(), low: 0, spent, owed: Owed::default(), tap }
     }
 
     /// Works until all senders are gone.
@@ -72,18 +84,47 @@ impl Writer {
                 }
                 waiting.push(queued.done);
             }
-            let outcome = if window.intents.is_empty() && window.records.is_empty() {
-                Ok(())
-            } else {
+            if !window.intents.is_empty() || !window.records.is_empty() {
                 let changes = self.changes(&window);
-                runtime.block_on(self.store.commit(changes)).map(|_| ())
-            };
+                self.owed.changes.extend(changes);
+                if !window.records.is_empty() {
+                    self.owed.landing.push(Landed { at: self.last, records: window.records });
+                }
+            }
+            let outcome = if self.owed.changes.is_empty() { Ok(()) } else { self.commit(runtime) };
             for done in waiting {
                 let _ = done.send(outcome.clone());
             }
-            if let (Ok(()), Some(tap), false) = (&outcome, &self.tap, window.records.is_empty()) {
-                // Whoever listened may have stopped; the records are on disk all the same.
-                let _ = tap.send(Arc::new(Landed { at: self.last, records: window.records }));
+            if outcome.is_ok() {
+                for landed in self.owed.landing.drain(..) {
+                    if let Some(tap) = &self.tap {
+                        // Whoever listened may have stopped; the records are on disk all the same.
+                        let _ = tap.send(Arc::new(landed));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes what is owed, and tries again for some seconds where the store may recover. Twice the same does no harm:
+    /// windows have keys of their own, and what payers spent is written as a sum.
+    fn commit(&mut self, runtime: &tokio::runtime::Handle) -> Result<(), StoreError> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match runtime.block_on(self.store.commit(self.owed.changes.clone())) {
+                Ok(_) => {
+                    self.owed.changes.clear();
+                    return Ok(());
+                }
+                Err(error) if self.store.healthy().is_err() || pause > LAST_PAUSE => {
+                    tracing::error!(%error, windows = self.owed.landing.len(), "the ledger cannot write; what it owes is written with what comes next");
+                    return Err(error);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the ledger could not write; trying again");
+                    std::thread::sleep(pause);
+                    pause *= 2;
+                }
             }
         }
     }

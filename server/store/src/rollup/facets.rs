@@ -2,6 +2,8 @@
 
 use headworks_api::storage::{AttemptRecord, RequestRecord};
 
+use crate::why;
+
 /// What every call has one of. The order is that on disk: only append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Facet {
@@ -67,7 +69,6 @@ pub type Values = [String; FACETS];
 
 /// The facets of one attempt of a call; `last`: the one the call ended with.
 pub fn values(record: &RequestRecord, attempt: Option<&AttemptRecord>, last: bool) -> Values {
-    let end = record.attempts.last();
     Facet::ALL.map(|facet| match facet {
         Facet::Key => record.key_id.clone(),
         Facet::Groups => record.group_ids.join("/"),
@@ -76,7 +77,7 @@ pub fn values(record: &RequestRecord, attempt: Option<&AttemptRecord>, last: boo
         Facet::ServedBy => attempt.map(|a| format!("{}/{}", a.provider, a.model)).unwrap_or_default(),
         Facet::Policy => record.policy.clone(),
         Facet::Outcome => record.outcome.to_string(),
-        Facet::Reason => end.map(|a| a.reason.clone()).unwrap_or_default(),
+        Facet::Reason => why(record).to_owned(),
         Facet::AttemptReason => attempt.filter(|_| !last).map(|a| a.reason.clone()).unwrap_or_default(),
         Facet::Door => record.door.clone(),
     })

@@ -12,6 +12,7 @@ mod query;
 mod sketch;
 mod sums;
 mod times;
+mod write;
 
 use std::{
     collections::BTreeMap,
@@ -20,7 +21,6 @@ use std::{
 };
 
 use block::Block;
-use bytes::Bytes;
 pub use facets::Facet;
 use facets::Section;
 use headworks_api::storage::{RequestRecord, RollupState};
@@ -29,11 +29,11 @@ use prost::Message;
 pub use query::{By, Only, QueryError, Question, Row, Step};
 pub use sketch::Sketch;
 pub use sums::{Counts, Sums};
-use times::{DAY, HOUR, Level, MINUTE, place};
+use times::MINUTE;
 use tokio::sync::broadcast;
 
 use crate::{
-    Change, Expect, Store, StoreError,
+    Store, StoreError,
     ledger::{WINDOWS, decode, place as window_place, time_of},
 };
 
@@ -120,7 +120,9 @@ impl Rollups {
     /// Opens the sums and adds what landed since they were last written. Reads in batches. `now`: Unix seconds.
     pub async fn open(store: Arc<dyn Store>, keep: Keep, now: i64) -> Result<Self, StoreError> {
         let state = match store.get(STATE).await? {
-            Some((_, bytes)) => RollupState::decode(bytes).unwrap_or_default(),
+            // Taken for empty, every call would be counted again.
+            Some((_, bytes)) => RollupState::decode(bytes)
+                .map_err(|error| StoreError::Damaged { folder: "of the store".to_owned(), detail: format!("how far the sums have got: {error}") })?,
             None => RollupState::default(),
         };
         let rolled = u64::try_from(state.rolled).unwrap_or(0);
@@ -138,12 +140,14 @@ impl Rollups {
             let page = rollups.shared.store.scan(WINDOWS, after.as_deref(), 500).await?;
             let Some(last) = page.last() else { break };
             after = Some(last.0.clone());
+            // Hours are closed as they go by, so that a long history is not late for all of them.
+            let reached = time_of(&last.0).and_then(|at| i64::try_from(at / 1_000_000_000).ok()).map_or(now, |at| at.min(now));
             for (key, _, value) in page {
                 let records = decode(&key, value)?.records;
                 rollups.shared.pending.lock().add(time_of(&key).unwrap_or(0), &records);
             }
             if rollups.shared.pending.lock().calls >= MOST_PENDING {
-                rollups.write(now).await?;
+                rollups.write(reached).await?;
             }
         }
         rollups.write(now).await?;
@@ -196,168 +200,7 @@ impl Rollups {
     pub fn watch(&self) -> broadcast::Receiver<Arc<Landed>> {
         self.shared.watchers.subscribe()
     }
-
-    /// Writes what is pending, sums up hours and days that are over, and drops what is kept no longer.
-    pub async fn write(&self, now: i64) -> Result<(), StoreError> {
-        let shared = &self.shared;
-        let _turn = shared.turn.write().await;
-        let mut state = *shared.state.lock();
-        let (minutes, seen, calls) = {
-            let mut pending = shared.pending.lock();
-            let calls = std::mem::take(&mut pending.calls);
-            (std::mem::take(&mut pending.minutes), pending.seen, calls)
-        };
-        let done = self.write_blocks(&minutes, &mut state, seen, now).await;
-        match done {
-            Ok(()) => {
-                *shared.state.lock() = state;
-                Ok(())
-            }
-            Err(error) => {
-                // Put back: what came meanwhile is added to it.
-                let mut pending = shared.pending.lock();
-                for (minute, sections) in minutes {
-                    let place = pending.minutes.entry(minute).or_default();
-                    for (section, block) in sections {
-                        place.entry(section).or_default().merge(&block);
-                    }
-                }
-                pending.calls += calls;
-                Err(error)
-            }
-        }
-    }
-
-    async fn write_blocks(&self, minutes: &BTreeMap<i64, BTreeMap<Section, Block>>, state: &mut RollupState, seen: u64, now: i64) -> Result<(), StoreError> {
-        let mut changes = Changed::default();
-        let rolled = i64::try_from(seen).unwrap_or(i64::MAX);
-        for (minute, sections) in minutes {
-            for (section, block) in sections.iter().filter(|(_, block)| !block.is_empty()) {
-                let (hour, day) = (minute * MINUTE / HOUR, minute * MINUTE / DAY);
-                self.add(&mut changes, *section, Level::Minute, *minute, block).await?;
-                if hour < state.hours_closed {
-                    self.add(&mut changes, *section, Level::Hour, hour, block).await?;
-                }
-                if day < state.days_closed {
-                    self.add(&mut changes, *section, Level::Day, day, block).await?;
-                }
-            }
-        }
-        if !changes.0.is_empty() || rolled != state.rolled {
-            state.rolled = rolled;
-            self.commit(changes, state).await?;
-        }
-        self.close(state, now).await?;
-        self.forget(now).await
-    }
-
-    /// Adds to a block that is kept, or among the changes already.
-    async fn add(&self, changes: &mut Changed, section: Section, level: Level, at: i64, more: &Block) -> Result<(), StoreError> {
-        let key = place(section, level, at);
-        if !changes.0.contains_key(&key) {
-            let kept = self.shared.store.get(&key).await?;
-            let block = kept.map(|(_, bytes)| Block::decode(bytes)).transpose()?.unwrap_or_default();
-            changes.0.insert(key.clone(), block);
-        }
-        if let Some(block) = changes.0.get_mut(&key) {
-            block.merge(more);
-        }
-        Ok(())
-    }
-
-    async fn commit(&self, changes: Changed, state: &RollupState) -> Result<(), StoreError> {
-        let put = |key, value| Change::Put { key, value, expect: Expect::Any };
-        let mut all: Vec<Change> = changes.0.into_iter().map(|(key, block)| put(key, block.encode())).collect();
-        all.push(put(STATE.to_vec(), Bytes::from(state.encode_to_vec())));
-        self.shared.store.commit(all).await.map(|_| ())
-    }
-
-    /// Sums up the hours and days that are over.
-    async fn close(&self, state: &mut RollupState, now: i64) -> Result<(), StoreError> {
-        for (level, finer) in [(Level::Hour, Level::Minute), (Level::Day, Level::Hour)] {
-            let over = (now - GRACE).div_euclid(level.seconds());
-            // A day's hours must be closed before it is.
-            let over = if level == Level::Day { over.min(state.hours_closed * HOUR / DAY) } else { over };
-            loop {
-                let closed = if level == Level::Hour { state.hours_closed } else { state.days_closed };
-                if closed >= over {
-                    break;
-                }
-                // Where nothing happened for long, the next hour with calls is looked for.
-                let next = self.first(finer, closed * level.seconds() / finer.seconds()).await?;
-                let next = next.map_or(over, |at| (at * finer.seconds()).div_euclid(level.seconds())).min(over);
-                let mut changes = Changed::default();
-                if next < over {
-                    for section in Section::ALL {
-                        let from = next * level.seconds() / finer.seconds();
-                        let until = (next + 1) * level.seconds() / finer.seconds();
-                        let mut sum = Block::default();
-                        for (_, block) in self.kept(section, finer, from, until).await? {
-                            sum.merge(&Block::decode(block)?);
-                        }
-                        if !sum.is_empty() {
-                            changes.0.insert(place(section, level, next), sum);
-                        }
-                    }
-                }
-                let done = (next + 1).min(over);
-                if level == Level::Hour {
-                    state.hours_closed = done;
-                } else {
-                    state.days_closed = done;
-                }
-                self.commit(changes, state).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The first block of a level from `at` on, whatever its section: all sections but those of extras have one for every call.
-    async fn first(&self, level: Level, at: i64) -> Result<Option<i64>, StoreError> {
-        let found = self.shared.store.scan(&times::prefix(Section::Models, level), Some(&times::before(Section::Models, level, at)), 1).await?;
-        Ok(found.first().and_then(|(key, ..)| times::read(key)))
-    }
-
-    /// The kept blocks of a section from `from` until before `until`.
-    async fn kept(&self, section: Section, level: Level, from: i64, until: i64) -> Result<Vec<(i64, Bytes)>, StoreError> {
-        let mut found = Vec::new();
-        let mut after = times::before(section, level, from);
-        loop {
-            let page = self.shared.store.scan(&times::prefix(section, level), Some(&after), 64).await?;
-            let Some(last) = page.last() else { return Ok(found) };
-            after.clone_from(&last.0);
-            for (key, _, value) in page {
-                match times::read(&key) {
-                    Some(at) if at < until => found.push((at, value)),
-                    _ => return Ok(found),
-                }
-            }
-        }
-    }
-
-    /// Drops minutes and hours that are kept no longer, some at a time.
-    async fn forget(&self, now: i64) -> Result<(), StoreError> {
-        for (level, days) in [(Level::Minute, self.shared.keep.minute_days), (Level::Hour, self.shared.keep.hour_days)] {
-            if days == 0 {
-                continue;
-            }
-            let until = (now - i64::from(days) * DAY).div_euclid(level.seconds());
-            for section in Section::ALL {
-                let page = self.shared.store.scan(&times::prefix(section, level), None, 256).await?;
-                let old = page.into_iter().filter(|(key, ..)| times::read(key).is_some_and(|at| at < until));
-                let changes: Vec<Change> = old.map(|(key, ..)| Change::Delete { key, expect: Expect::Any }).collect();
-                if !changes.is_empty() {
-                    self.shared.store.commit(changes).await?;
-                }
-            }
-        }
-        Ok(())
-    }
 }
-
-/// Blocks to be put, by their keys.
-#[derive(Default)]
-struct Changed(BTreeMap<Vec<u8>, Block>);
 
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use headworks_api::storage::{AttemptRecord, RequestRecord, RollupCell};
 
 use super::sketch::Sketch;
+use crate::{read_tokens, records::failed_over};
 
 macro_rules! counts {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -39,7 +40,7 @@ counts! {
     errors,
     /// Calls that their caller gave up.
     cancelled,
-    /// Calls that needed another target than their first.
+    /// Calls that ended at another target than their first; retries of the same are none.
     failovers,
     /// Calls in which a second attempt ran beside a first.
     hedges,
@@ -143,7 +144,7 @@ impl Sums {
         counts.requests = 1;
         counts.errors = i64::from(record.outcome != SUCCESS && record.outcome != CANCELLED);
         counts.cancelled = i64::from(record.outcome == CANCELLED);
-        counts.failovers = i64::from(record.attempts.len() > 1);
+        counts.failovers = i64::from(failed_over(record));
         counts.cache_hits = i64::from(counts.cache_read + counts.cache_read_audio > 0);
         counts.price_unknown = i64::from(!record.cost_known);
         counts.estimated = i64::from(record.attempts.iter().any(|a| a.estimated));
@@ -156,24 +157,25 @@ impl Sums {
 
     /// What an attempt adds that another one came after.
     pub fn of_attempt(attempt: &AttemptRecord) -> Self {
-        let at = |place: usize| attempt.tokens.get(place).copied().unwrap_or(0);
+        let tokens = read_tokens(&attempt.tokens);
         let mut sums = Sums {
             counts: Counts {
                 attempts: 1,
                 failed_attempts: i64::from(attempt.outcome != SUCCESS && attempt.outcome != CANCELLED),
                 cost: attempt.cost_nano_usd.unwrap_or(0),
-                input: at(0),
-                cache_read: at(1),
-                cache_write_5m: at(2),
-                cache_write_1h: at(3),
-                cache_write_12h: at(4),
-                input_audio: at(5),
-                cache_read_audio: at(6),
-                input_image: at(7),
-                output: at(8),
-                reasoning: at(9),
-                output_audio: at(10),
-                output_image: at(11),
+                markup: attempt.markup_nano_usd,
+                input: tokens.input,
+                cache_read: tokens.cache_read,
+                cache_write_5m: tokens.cache_write_5m,
+                cache_write_1h: tokens.cache_write_1h,
+                cache_write_12h: tokens.cache_write_12h,
+                input_audio: tokens.input_audio,
+                cache_read_audio: tokens.cache_read_audio,
+                input_image: tokens.input_image,
+                output: tokens.output,
+                reasoning: tokens.reasoning,
+                output_audio: tokens.output_audio,
+                output_image: tokens.output_image,
                 ..Counts::default()
             },
             ..Sums::default()

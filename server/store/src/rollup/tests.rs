@@ -2,8 +2,8 @@
 use headworks_api::storage::{AttemptRecord, Window};
 use proptest::prelude::*;
 
-use super::*;
-use crate::MemoryStore;
+use super::{times::*, *};
+use crate::{Change, Expect, MemoryStore, testing::Failing};
 
 const START: i64 = 1_790_000_000;
 
@@ -15,6 +15,7 @@ fn attempt(provider: &str, outcome: i32, tokens: Vec<i64>, cost: i64) -> Attempt
         reason: if outcome == 1 { String::new() } else { "TIMEOUT".into() },
         tokens,
         cost_nano_usd: Some(cost),
+        markup_nano_usd: cost / 10,
         latency_nanos: 900,
         first_token_nanos: Some(300),
         ..AttemptRecord::default()
@@ -23,12 +24,15 @@ fn attempt(provider: &str, outcome: i32, tokens: Vec<i64>, cost: i64) -> Attempt
 
 prop_compose! {
     fn record()(
-        id in 0u32.., key in 0u8..3, model in 0u8..3, second in 0i64..400_000, good in any::<bool>(), failed_over in any::<bool>(),
+        id in 0u32.., key in 0u8..3, model in 0u8..3, second in 0i64..400_000, good in any::<bool>(), failed_over in any::<bool>(), retried in any::<bool>(),
         input in 0i64..1000, output in 0i64..1000, cost in 0i64..1_000_000, latency in 1i64..10_000_000_000,
         tags in proptest::collection::vec(0u8..3, 0..3), user in proptest::option::of(0u8..3), env in proptest::option::of(0u8..2),
     ) -> RequestRecord {
         let last = attempt(if model == 0 { "p" } else { "q" }, if good { 1 } else { 2 }, vec![input, 0, 0, 0, 0, 0, 0, 0, output], cost);
         let mut attempts = vec![last];
+        if retried {
+            attempts.insert(0, AttemptRecord { outcome: 2, ..attempts[0].clone() });
+        }
         if failed_over {
             attempts.insert(0, attempt("r", 2, vec![5], 7));
         }
@@ -40,6 +44,7 @@ prop_compose! {
             latency_nanos: latency,
             outcome: if good { 1 } else { 2 },
             cost_nano_usd: attempts.iter().map(|a| a.cost_nano_usd.unwrap()).sum(),
+            markup_nano_usd: attempts.iter().map(|a| a.markup_nano_usd).sum(),
             cost_known: true,
             saved_nano_usd: 3,
             attempts,
@@ -120,10 +125,66 @@ proptest! {
                 assert_eq!(answer, wanted, "{question:?}");
             }
             let whole = rollups.query(&question(&[], &[], Step::Whole), now).await.unwrap();
-            let cost: i64 = records.iter().map(|r| r.cost_nano_usd).sum();
-            assert_eq!((whole[0].sums.counts.requests, whole[0].sums.counts.cost), (i64::try_from(records.len()).unwrap(), cost));
+            let sum = |of: &dyn Fn(&RequestRecord) -> i64| records.iter().map(of).sum::<i64>();
+            let counts = whole[0].sums.counts;
+            assert_eq!((counts.requests, counts.cost, counts.markup), (sum(&|_| 1), sum(&|r| r.cost_nano_usd), sum(&|r| r.markup_nano_usd)));
+            // Another attempt at the same target is a retry and no failover.
+            assert_eq!(counts.failovers, sum(&|r| i64::from(r.attempts[0].provider == "r")));
         });
     }
+}
+
+/// L8: whichever commit fails, every call is in the sums once: at once, after the next try, and after a restart.
+#[tokio::test]
+async fn l8_a_commit_that_fails_loses_no_call_and_counts_none_twice() {
+    const CALLS: i64 = 40;
+    let records: Vec<RequestRecord> = (0..CALLS)
+        .map(|n| RequestRecord {
+            id: format!("req_{n}"),
+            key_id: "k".into(),
+            // Two days and a half, so that hours and days are over.
+            start_unix_nanos: (START + n * 5_400) * 1_000_000_000,
+            outcome: 1,
+            cost_nano_usd: 7,
+            cost_known: true,
+            attempts: vec![attempt("p", 1, vec![3], 7)],
+            ..RequestRecord::default()
+        })
+        .collect();
+    let now = START + CALLS * 5_400;
+    let mut points = 0;
+    for restart in [false, true] {
+        for point in 0.. {
+            let failing = Arc::new(Failing::default());
+            let store: Arc<dyn Store> = failing.clone();
+            let rollups = Rollups::open(store.clone(), Keep { minute_days: 1, hour_days: 1 }, START).await.unwrap();
+            land(&store, &records[..20]).await;
+            rollups.take(&Arc::new(Landed { at: u64::try_from(now).unwrap() * 1_000_000_000, records: records[..20].to_vec() }));
+            failing.fail(point, 1);
+            let failed = rollups.write(now).await.is_err();
+            failing.fail(0, 0);
+            let count = async |rollups: &Rollups, wanted: i64, when: &str| {
+                let answer = rollups.query(&Question { from: 0, until: now, by: vec![By::Facet(Facet::Key)], ..Question::default() }, now).await.unwrap();
+                let counts = answer[0].sums.counts;
+                assert_eq!((counts.requests, counts.cost, counts.attempts), (wanted, wanted * 7, wanted), "commit {point}, {when}");
+            };
+            count(&rollups, 20, "at once").await;
+            let rollups = if restart { Rollups::open(store.clone(), Keep::default(), now).await.unwrap() } else { rollups };
+            // What came after the failure is added to what was put back.
+            rollups.take(&Arc::new(Landed { at: u64::try_from(now).unwrap() * 1_000_000_000 + 1, records: records[20..].to_vec() }));
+            rollups.write(now).await.unwrap();
+            count(&rollups, CALLS, "after the next try").await;
+            let state = *rollups.shared.state.lock();
+            assert!(state.days_closed > 0 && state.hours_closed >= now / HOUR - 1, "{state:?}");
+            let again = Rollups::open(store, Keep::default(), now).await.unwrap();
+            count(&again, CALLS, "opened again").await;
+            points += i32::from(failed);
+            if !failed {
+                break;
+            }
+        }
+    }
+    assert!(points > 40, "only {points} commits failed");
 }
 
 #[tokio::test]

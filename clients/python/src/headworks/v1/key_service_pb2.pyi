@@ -95,9 +95,13 @@ class _KeyRoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_KeyRole.Value
     KEY_ROLE_CALLER: _KeyRole.ValueType  # 2
     """Calls models, reads itself and its own usage."""
     KEY_ROLE_KEY_MANAGER: _KeyRole.ValueType  # 3
-    """Makes, changes and ends keys and groups, but for keys with the role ADMIN or KEY_MANAGER."""
+    """Makes, changes and ends keys and groups, but for keys with the role ADMIN or KEY_MANAGER. Where the key belongs to
+    a group, only keys in it and groups below it.
+    """
     KEY_ROLE_READER: _KeyRole.ValueType  # 4
-    """Reads keys, groups, policies, budgets and usage of all."""
+    """Reads keys, groups, policies, budgets, alerts and usage, explains routes and simulates policies. Where the key
+    belongs to a group, only what is of that group and below it; policies are everybody's.
+    """
 
 class KeyRole(_KeyRole, metaclass=_KeyRoleEnumTypeWrapper):
     """What a key may do."""
@@ -109,9 +113,13 @@ KEY_ROLE_ADMIN: KeyRole.ValueType  # 1
 KEY_ROLE_CALLER: KeyRole.ValueType  # 2
 """Calls models, reads itself and its own usage."""
 KEY_ROLE_KEY_MANAGER: KeyRole.ValueType  # 3
-"""Makes, changes and ends keys and groups, but for keys with the role ADMIN or KEY_MANAGER."""
+"""Makes, changes and ends keys and groups, but for keys with the role ADMIN or KEY_MANAGER. Where the key belongs to
+a group, only keys in it and groups below it.
+"""
 KEY_ROLE_READER: KeyRole.ValueType  # 4
-"""Reads keys, groups, policies, budgets and usage of all."""
+"""Reads keys, groups, policies, budgets, alerts and usage, explains routes and simulates policies. Where the key
+belongs to a group, only what is of that group and below it; policies are everybody's.
+"""
 Global___KeyRole: _TypeAlias = KeyRole  # noqa: Y015
 
 class _KeyState:
@@ -209,7 +217,9 @@ class _AlertDelivery:
 class _AlertDeliveryEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AlertDelivery.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     ALERT_DELIVERY_UNSPECIFIED: _AlertDelivery.ValueType  # 0
-    """There is no webhook."""
+    """There was no webhook when it was raised. It is in this list and in the log, and is sent if a webhook is configured
+    within 24 hours.
+    """
     ALERT_DELIVERY_PENDING: _AlertDelivery.ValueType  # 1
     """It will be tried, or tried again."""
     ALERT_DELIVERY_DELIVERED: _AlertDelivery.ValueType  # 2
@@ -221,7 +231,9 @@ class AlertDelivery(_AlertDelivery, metaclass=_AlertDeliveryEnumTypeWrapper):
     """How far the delivery of an alert is."""
 
 ALERT_DELIVERY_UNSPECIFIED: AlertDelivery.ValueType  # 0
-"""There is no webhook."""
+"""There was no webhook when it was raised. It is in this list and in the log, and is sent if a webhook is configured
+within 24 hours.
+"""
 ALERT_DELIVERY_PENDING: AlertDelivery.ValueType  # 1
 """It will be tried, or tried again."""
 ALERT_DELIVERY_DELIVERED: AlertDelivery.ValueType  # 2

@@ -7,7 +7,11 @@ use headworks_core::{Fault, Reason, Skipped, Tenant, Work};
 use headworks_engine::Timeouts;
 use headworks_policy::{Planned, hold};
 
-use crate::grpc::{Doors, convert, records};
+use crate::grpc::{
+    Doors, convert,
+    reach::{Reach, USAGE},
+    records,
+};
 
 fn limits(timeouts: Timeouts) -> v1::Timeouts {
     let read = |limit| prost_types::Duration::try_from(limit).ok();
@@ -29,7 +33,12 @@ impl Doors {
         let shared = &self.0.shared;
         let tenant = match asked.key_id.as_str() {
             "" => caller.clone(),
-            id => self.0.keys.tenant(id).ok_or_else(|| Fault::new(Reason::NotFound, format!("no key \"{id}\"; KeyService.ListKeys lists them")))?,
+            id => self
+                .0
+                .keys
+                .tenant(id)
+                .filter(|_| *caller.id == *id || Reach::of(caller, &USAGE).key(&self.0.keys, id))
+                .ok_or_else(|| Fault::new(Reason::NotFound, format!("no key \"{id}\"; KeyService.ListKeys lists them")))?,
         };
         let work = Work::from(convert::chat(asked.chat, true)?);
         let default = |most: Option<u32>| i32::try_from(most.unwrap_or(shared.config.max_attempts)).unwrap_or(i32::MAX);

@@ -12,7 +12,7 @@ use headworks_policy::{Known, Policy, validate};
 use prost::Message;
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Doors, key_fields, page, page_size, records, status};
+use super::{Doors, key_fields, page, page_size, reach::USAGE, records, status};
 pub use read::read_policy;
 
 fn refuse(fault: Fault) -> Status {
@@ -64,6 +64,9 @@ impl Doors {
         let names = |record: &PolicyRecord| self.policy(&record.name).is_some_and(|p| p.targets().iter().any(|t| *t.model == *path));
         if let Some((other, _)) = self.0.policies.list().into_iter().find(|(record, _)| record.name != name && names(record)) {
             return Some(format!("the policy {}", other.name));
+        }
+        if let Some((group, _)) = self.0.keys.groups().into_iter().find(|(group, _)| group.default_policy == name) {
+            return Some(format!("the group {}", group.id));
         }
         let live = |record: &headworks_api::storage::KeyRecord| record.revoke_unix_nanos == 0 && record.default_policy == name;
         self.0.keys.list().into_iter().find(|(record, _)| live(record)).map(|(record, _)| format!("the key {}", record.id))
@@ -222,12 +225,12 @@ impl v1::policy_service_server::PolicyService for Doors {
     }
 
     async fn explain_route(&self, request: Request<v1::ExplainRouteRequest>) -> Result<Response<v1::ExplainRouteResponse>, Status> {
-        let caller = self.admin(&request)?;
+        let caller = self.holding(&request, &USAGE)?;
         self.explain(request.into_inner(), &caller).map(Response::new).map_err(refuse)
     }
 
     async fn simulate_policy(&self, request: Request<v1::SimulatePolicyRequest>) -> Result<Response<v1::SimulatePolicyResponse>, Status> {
-        self.admin(&request)?;
-        self.simulate(request.into_inner()).await.map(Response::new).map_err(refuse)
+        let caller = self.holding(&request, &USAGE)?;
+        self.simulate(request.into_inner(), &caller).await.map(Response::new).map_err(refuse)
     }
 }

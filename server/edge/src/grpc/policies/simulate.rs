@@ -7,12 +7,16 @@ use headworks_api::{
     v1,
 };
 use headworks_core::{
-    CacheMark, Cause, ChatRequest, Fault, Key, Limit, Message, MessageRole, ModelId, NanoUsd, Part, PartKind, Reason, Role, Routing, Source, Tool,
+    CacheMark, Cause, ChatRequest, Fault, Key, Limit, Message, MessageRole, ModelId, NanoUsd, Part, PartKind, Reason, Role, Routing, Source, Tenant, Tool,
 };
 use headworks_policy::{Limits, Recorded, Setting, Simulation, Size, Sums, Tried, percentile, simulate};
-use headworks_store::Filter;
+use headworks_store::{Filter, read_tokens};
 
-use crate::grpc::{Doors, records};
+use crate::grpc::{
+    Doors,
+    reach::{Reach, USAGE},
+    records,
+};
 
 /// Most requests of one simulation, and how many where the request does not say.
 const MOST: usize = 100_000;
@@ -26,7 +30,7 @@ const UNKNOWN: i32 = 5;
 
 impl Doors {
     /// Replays recorded calls. Calls nobody.
-    pub(super) async fn simulate(&self, asked: v1::SimulatePolicyRequest) -> Result<v1::SimulatePolicyResponse, Fault> {
+    pub(super) async fn simulate(&self, asked: v1::SimulatePolicyRequest, caller: &Tenant) -> Result<v1::SimulatePolicyResponse, Fault> {
         let mut tried = asked.policy.clone().ok_or_else(|| Fault::invalid("policy", "is missing; give the policy to try"))?;
         if tried.name.is_empty() {
             "simulated".clone_into(&mut tried.name);
@@ -40,7 +44,11 @@ impl Doors {
         if from != 0 && before != 0 && from >= before {
             return Err(Fault::invalid("end_time", "must be after start_time"));
         }
-        let filter = Filter { key_id: asked.key_id.clone(), tag: asked.tag.clone(), from, before, ..Filter::default() };
+        let within = match Reach::of(caller, &USAGE) {
+            Reach::Group(group) => group.to_string(),
+            Reach::Own(_) | Reach::All => String::new(),
+        };
+        let filter = Filter { key_id: asked.key_id.clone(), tag: asked.tag.clone(), from, before, within, ..Filter::default() };
         let (mut calls, mut left, mut token) = (Vec::new(), 0, None);
         let mut keys = HashMap::new();
         while calls.len() < most {
@@ -85,7 +93,7 @@ impl Doors {
             return None;
         }
         let tenant = keys.entry(record.key_id.clone()).or_insert_with(|| self.0.keys.tenant(&record.key_id).unwrap_or_else(|| anyone(&record.key_id))).clone();
-        let tokens = records::stored_tokens(record.attempts.last().map(|a| &a.tokens[..]).unwrap_or_default());
+        let tokens = read_tokens(record.attempts.last().map(|a| &a.tokens[..]).unwrap_or_default());
         Some(Recorded {
             at: nanos(record.start_unix_nanos),
             tokens,
@@ -150,7 +158,7 @@ fn cause(a: &AttemptRecord) -> Option<Cause> {
 }
 
 fn attempt(a: &AttemptRecord, streamed: bool) -> Tried {
-    let tokens = records::stored_tokens(&a.tokens);
+    let tokens = read_tokens(&a.tokens);
     Tried {
         target: ModelId::new(a.provider.as_str(), a.model.as_str()),
         at: nanos(a.start_unix_nanos),

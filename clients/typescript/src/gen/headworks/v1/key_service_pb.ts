@@ -1430,14 +1430,16 @@ export enum KeyRole {
   CALLER = 2,
 
   /**
-   * Makes, changes and ends keys and groups, but for keys with the role ADMIN or KEY_MANAGER.
+   * Makes, changes and ends keys and groups, but for keys with the role ADMIN or KEY_MANAGER. Where the key belongs to
+   * a group, only keys in it and groups below it.
    *
    * @generated from enum value: KEY_ROLE_KEY_MANAGER = 3;
    */
   KEY_MANAGER = 3,
 
   /**
-   * Reads keys, groups, policies, budgets and usage of all.
+   * Reads keys, groups, policies, budgets, alerts and usage, explains routes and simulates policies. Where the key
+   * belongs to a group, only what is of that group and below it; policies are everybody's.
    *
    * @generated from enum value: KEY_ROLE_READER = 4;
    */
@@ -1581,7 +1583,8 @@ export const BudgetWindowSchema: GenEnum<BudgetWindow> = /*@__PURE__*/
  */
 export enum AlertDelivery {
   /**
-   * There is no webhook.
+   * There was no webhook when it was raised. It is in this list and in the log, and is sent if a webhook is configured
+   * within 24 hours.
    *
    * @generated from enum value: ALERT_DELIVERY_UNSPECIFIED = 0;
    */
@@ -1617,7 +1620,9 @@ export const AlertDeliverySchema: GenEnum<AlertDelivery> = /*@__PURE__*/
 
 /**
  * Manages keys, groups and budgets. Needs the role ADMIN or KEY_MANAGER, to read READER too, but for a key that reads
- * itself. A key manager makes and changes no key with the role ADMIN or KEY_MANAGER.
+ * itself. A key manager makes and changes no key with the role ADMIN or KEY_MANAGER. A key manager or reader that
+ * belongs to a group reaches that group and what is in it alone; what is out of reach is NOT_FOUND. It reads its own
+ * group but does not change it.
  *
  * @generated from service headworks.v1.KeyService
  */

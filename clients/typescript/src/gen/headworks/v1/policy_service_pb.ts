@@ -1456,7 +1456,8 @@ export const MidStreamSchema: GenEnum<MidStream> = /*@__PURE__*/
   enumDesc(file_headworks_v1_policy_service, 3);
 
 /**
- * Manages policies: which targets serve a call, and in which order. Needs the role ADMIN.
+ * Manages policies: which targets serve a call, and in which order. Needs the role ADMIN; to
+ * read, KEY_MANAGER or READER will do, and to explain and simulate, READER.
  *
  * @generated from service headworks.v1.PolicyService
  */
@@ -1518,7 +1519,7 @@ export const PolicyService: GenService<{
   },
   /**
    * Deletes a policy. Effective for the next call.
-   * Errors: NOT_FOUND, CONFLICT if the etag is old, or if a key or another policy still names it.
+   * Errors: NOT_FOUND, CONFLICT if the etag is old, or if a key, a group or another policy still names it.
    *
    * @generated from rpc headworks.v1.PolicyService.DeletePolicy
    */

@@ -862,7 +862,8 @@ export const ExportFormatSchema: GenEnum<ExportFormat> = /*@__PURE__*/
   enumDesc(file_headworks_v1_usage_service, 1);
 
 /**
- * Tells what was called and what it cost. A key sees its own calls, an admin sees all.
+ * Tells what was called and what it cost. A key sees its own calls; one with the role READER those of its group and
+ * below, or all where it has no group; an admin all.
  *
  * @generated from service headworks.v1.UsageService
  */

@@ -61,7 +61,9 @@ public final class Headworks implements AutoCloseable {
 
   /**
    * Manages keys, groups and budgets. Needs the role ADMIN or KEY_MANAGER, to read READER too, but for a key that reads
-   * itself. A key manager makes and changes no key with the role ADMIN or KEY_MANAGER.
+   * itself. A key manager makes and changes no key with the role ADMIN or KEY_MANAGER. A key manager or reader that
+   * belongs to a group reaches that group and what is in it alone; what is out of reach is NOT_FOUND. It reads its own
+   * group but does not change it.
    */
   public KeysClient keys() {
     return keys;
@@ -75,7 +77,8 @@ public final class Headworks implements AutoCloseable {
   }
 
   /**
-   * Manages policies: which targets serve a call, and in which order. Needs the role ADMIN.
+   * Manages policies: which targets serve a call, and in which order. Needs the role ADMIN; to
+   * read, KEY_MANAGER or READER will do, and to explain and simulate, READER.
    */
   public PoliciesClient policies() {
     return policies;
@@ -89,7 +92,8 @@ public final class Headworks implements AutoCloseable {
   }
 
   /**
-   * Tells what was called and what it cost. A key sees its own calls, an admin sees all.
+   * Tells what was called and what it cost. A key sees its own calls; one with the role READER those of its group and
+   * below, or all where it has no group; an admin all.
    */
   public UsageClient usage() {
     return usage;

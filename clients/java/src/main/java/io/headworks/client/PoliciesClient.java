@@ -3,7 +3,8 @@ package io.headworks.client;
 import io.headworks.v1.PolicyServiceGrpc;
 
 /**
- * Manages policies: which targets serve a call, and in which order. Needs the role ADMIN.
+ * Manages policies: which targets serve a call, and in which order. Needs the role ADMIN; to
+ * read, KEY_MANAGER or READER will do, and to explain and simulate, READER.
  */
 public final class PoliciesClient {
   private final Core core;
@@ -102,7 +103,7 @@ public final class PoliciesClient {
 
   /**
    * Deletes a policy. Effective for the next call.
-   * Errors: NOT_FOUND, CONFLICT if the etag is old, or if a key or another policy still names it.
+   * Errors: NOT_FOUND, CONFLICT if the etag is old, or if a key, a group or another policy still names it.
    */
   public io.headworks.v1.DeletePolicyResponse deletePolicy(io.headworks.v1.DeletePolicyRequest request) {
     return deletePolicy(request, RequestOptions.DEFAULT);
@@ -110,7 +111,7 @@ public final class PoliciesClient {
 
   /**
    * Deletes a policy. Effective for the next call.
-   * Errors: NOT_FOUND, CONFLICT if the etag is old, or if a key or another policy still names it.
+   * Errors: NOT_FOUND, CONFLICT if the etag is old, or if a key, a group or another policy still names it.
    */
   public io.headworks.v1.DeletePolicyResponse deletePolicy(io.headworks.v1.DeletePolicyRequest request, RequestOptions options) {
     return core.unary(PolicyServiceGrpc.getDeletePolicyMethod(), request, false, options);

@@ -3,7 +3,8 @@ package io.headworks.client;
 import io.headworks.v1.UsageServiceGrpc;
 
 /**
- * Tells what was called and what it cost. A key sees its own calls, an admin sees all.
+ * Tells what was called and what it cost. A key sees its own calls; one with the role READER those of its group and
+ * below, or all where it has no group; an admin all.
  */
 public final class UsageClient {
   private final Core core;

@@ -1,0 +1,105 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+use headworks_api::storage::AttemptRecord;
+use headworks_core::{BudgetWindow, NanoUsd};
+
+use super::*;
+use crate::{Change, Expect, Filter, MemoryStore, Records, testing::Failing};
+
+fn intent(id: &str, ordinal: i32, hold: i64) -> Intent {
+    Intent {
+        request_id: id.into(),
+        ordinal,
+        key_id: "k".into(),
+        provider: "p".into(),
+        model: "m".into(),
+        hold_nano_usd: hold,
+        start_unix_nanos: 5,
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn l2_an_intent_without_a_record_becomes_one_record_at_its_hold() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+    let ledger = Ledger::open(store.clone()).await.unwrap();
+    drop(ledger.intent(intent("req_1", 1, 10)));
+    drop(ledger.intent(intent("req_2", 1, 100)));
+    drop(ledger.intent(intent("req_2", 2, 50)));
+    drop(ledger.record(RequestRecord { id: "req_1".into(), key_id: "k".into(), cost_nano_usd: 7, ..Default::default() }, false));
+    ledger.flush().await.unwrap();
+    for run in 0..3 {
+        let again = Ledger::open(store.clone()).await.unwrap();
+        let spent: Vec<_> = again.spent().into_iter().map(|(payer, tally)| (payer, tally.span(BudgetWindow::Lifetime).spent)).collect();
+        assert_eq!(spent, [("k".to_owned(), NanoUsd(157))], "run {run}");
+        let all = Records::new(store.clone()).list(&Filter::default(), 10, None).await.unwrap();
+        let mut seen: Vec<_> = all.records.iter().map(|r| (r.id.as_str(), r.cost_nano_usd, r.outcome)).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, [("req_1", 7, 0), ("req_2", 150, UNKNOWN)], "run {run}");
+    }
+}
+
+#[tokio::test]
+async fn l4_counters_are_the_sums_of_records_per_payer_and_window_also_after_a_restart() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+    // What an older version left counts on.
+    let old = Change::Put { key: b"spend/k".to_vec(), value: Bytes::copy_from_slice(&1_000i64.to_be_bytes()), expect: Expect::Any };
+    store.commit(vec![old]).await.unwrap();
+    let midnight = 1_767_225_600i64;
+    let attempt = |seconds: i64, cost: Option<i64>, markup| AttemptRecord {
+        start_unix_nanos: seconds * 1_000_000_000,
+        cost_nano_usd: cost,
+        markup_nano_usd: markup,
+        ..Default::default()
+    };
+    let record = |id: &str, groups: &[&str], attempts| RequestRecord {
+        id: id.into(),
+        key_id: "k".into(),
+        group_ids: groups.iter().map(|g| (*g).to_owned()).collect(),
+        attempts,
+        ..Default::default()
+    };
+    let ledger = Ledger::open(store.clone()).await.unwrap();
+    drop(ledger.record(record("a", &["team", "org"], vec![attempt(midnight - 1, Some(10), 1), attempt(midnight, Some(5), 0)]), false));
+    // A call that began in the old day and ends after one of the new day; and one of a key that moved to another group.
+    drop(ledger.record(record("b", &["other", "org"], vec![attempt(midnight - 2, Some(100), 0), attempt(midnight + 9, None, 0)]), false));
+    ledger.flush().await.unwrap();
+    for ledger in [ledger, Ledger::open(store.clone()).await.unwrap()] {
+        let spent: HashMap<String, Tally> = ledger.spent().into_iter().collect();
+        let sums =
+            |payer: &str| [BudgetWindow::Day, BudgetWindow::Month, BudgetWindow::Week, BudgetWindow::Lifetime].map(|window| spent[payer].span(window).spent.0);
+        assert_eq!(sums("k"), [5, 5, 116, 1116]);
+        assert_eq!(sums("team"), [5, 5, 16, 16]);
+        assert_eq!(sums("org"), [5, 5, 116, 116]);
+        assert_eq!(spent["other"].span(BudgetWindow::Lifetime).spent, NanoUsd(100));
+    }
+}
+
+/// L8: a store that is away for a moment is asked again; one that is away for longer gets what it missed with what comes next.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l8_what_a_failing_store_did_not_take_is_written_once_and_nothing_is_lost() {
+    // So many failures end within one commit's tries, or do not.
+    for (failures, told) in [(1, true), (4, true), (9, false)] {
+        let failing = Arc::new(Failing::default());
+        let store: Arc<dyn Store> = failing.clone();
+        let (tap, landed) = mpsc::channel();
+        let ledger = Ledger::tapped(store.clone(), Some(tap)).await.unwrap();
+        let record = |id: &str, cost| RequestRecord { id: id.into(), key_id: "k".into(), cost_nano_usd: cost, ..Default::default() };
+        wait(ledger.intent(intent("req_1", 1, 10))).await.unwrap();
+        failing.fail(0, failures);
+        assert_eq!(wait(ledger.record(record("req_1", 7), true)).await.is_ok(), told, "{failures} failures");
+        // Whatever comes next takes along what is owed.
+        while failing.left() > 0 {
+            let _ = ledger.flush().await;
+        }
+        wait(ledger.record(record("req_2", 100), true)).await.unwrap();
+        assert_eq!(landed.try_iter().map(|window| window.records.len()).sum::<usize>(), 2);
+        for ledger in [ledger, Ledger::open(store.clone()).await.unwrap()] {
+            let spent: Vec<_> = ledger.spent().into_iter().map(|(payer, tally)| (payer, tally.span(BudgetWindow::Lifetime).spent.0)).collect();
+            assert_eq!(spent, [("k".to_owned(), 107)], "{failures} failures");
+            let all = Records::new(store.clone()).list(&Filter::default(), 10, None).await.unwrap();
+            let mut seen: Vec<_> = all.records.iter().map(|r| (r.id.as_str(), r.cost_nano_usd)).collect();
+            seen.sort_unstable();
+            assert_eq!(seen, [("req_1", 7), ("req_2", 100)], "{failures} failures");
+        }
+    }
+}
