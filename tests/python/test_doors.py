@@ -167,9 +167,6 @@ raw = channel.unary_unary('/headworks.v1.ChatService/Complete', request_serializ
 check('gRPC: malformed protobuf', failure(lambda: raw(b'\x0a\xff\xff\xff\xff\xff', metadata=AUTH))[0] in ('INTERNAL', 'INVALID_ARGUMENT'))
 check('gRPC: unknown method', failure(lambda: channel.unary_unary('/headworks.v1.ChatService/Nope', request_serializer=lambda b: b)(b'', metadata=AUTH))[0], 'UNIMPLEMENTED')
 check('gRPC: too large', failure(lambda: chat.Complete(cs.CompleteRequest(chat=ask(text='x' * (2 << 20))), metadata=AUTH))[0] in ('RESOURCE_EXHAUSTED', 'OUT_OF_RANGE'))
-for what, call in (('a policy that goes on in mid-stream', lambda: policies.CreatePolicy(ps.CreatePolicyRequest(policy=ps.Policy(name='w', mid_stream=ps.MID_STREAM_CONTINUE, fallback=ps.FallbackChain(targets=[ps.PolicyTarget(model='sandbox/echo')]))), metadata=AUTH)),):
-    check(f'not in this build: {what}', failure(call)[:2], ('UNIMPLEMENTED', 'NOT_IMPLEMENTED'))
-
 # --- gRPC answers: metadata, trailers, events
 r, call = chat.Complete.with_call(cs.CompleteRequest(chat=ask(text='one two three')), metadata=AUTH)
 meta, trailers = dict(call.initial_metadata()), dict(call.trailing_metadata())

@@ -197,9 +197,12 @@ const (
 	MidStream_MID_STREAM_UNSPECIFIED MidStream = 0
 	// The failure is told in the stream.
 	MidStream_MID_STREAM_FAIL MidStream = 1
-	// The next target goes on from the text already sent.
+	// The next target goes on from the text already sent: as its own unfinished message where it takes one, else by
+	// instruction. Tool calls are held until the answer is complete, so that half of one is never seen; JSON and several
+	// answers at once are not gone on with. The lone target of a policy is asked again. Answers are written from their
+	// events, without what only the provider's own dialect knows.
 	MidStream_MID_STREAM_CONTINUE MidStream = 2
-	// The client is told to discard, and the next target starts over.
+	// The client is told to discard, and the next target starts over. For gRPC; at REST doors the same as FAIL.
 	MidStream_MID_STREAM_RESTART MidStream = 3
 )
 
@@ -271,7 +274,7 @@ type Policy struct {
 	Timeouts *Timeouts `protobuf:"bytes,10,opt,name=timeouts,proto3" json:"timeouts,omitempty"`
 	// Most attempts one call may cause, 1 to 64. 0: as the gateway is configured.
 	MaxAttempts int32 `protobuf:"varint,11,opt,name=max_attempts,json=maxAttempts,proto3" json:"max_attempts,omitempty"`
-	// What happens when an answer breaks after it began. This version serves FAIL.
+	// What happens when an answer breaks after it began.
 	MidStream MidStream `protobuf:"varint,12,opt,name=mid_stream,json=midStream,proto3,enum=headworks.v1.MidStream" json:"mid_stream,omitempty"`
 	// Regions its targets may process in. Empty: all.
 	Regions []string `protobuf:"bytes,13,rep,name=regions,proto3" json:"regions,omitempty"`

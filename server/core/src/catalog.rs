@@ -313,6 +313,8 @@ pub struct Quirks {
     pub assistant_after_tool: bool,
     /// An assistant's message at the end must say `prefix: true`.
     pub assistant_prefix: bool,
+    /// Goes on with an assistant's message at the end of the conversation, instead of answering it.
+    pub prefill: bool,
     /// User and assistant must take turns: neighbours of one role become one message.
     pub alternate: bool,
     /// The word of `tool_choice` for "at least one": `required` or `any`; `None`: cannot be asked.
@@ -355,6 +357,7 @@ impl Default for Quirks {
             short_call_ids: false,
             assistant_after_tool: false,
             assistant_prefix: false,
+            prefill: false,
             alternate: false,
             required_word: Some("required".into()),
             named_tool_choice: true,

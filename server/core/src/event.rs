@@ -113,6 +113,20 @@ pub enum EventKind {
     Residency(Str),
     /// This choice is complete.
     Finished(FinishReason),
+    /// Another target goes on where one broke off. Made by the gateway, never by a dialect.
+    Recovered {
+        /// What broke off.
+        from: ModelId,
+        /// What goes on.
+        to: ModelId,
+    },
+    /// What came before is to be discarded: the answer starts over. Made by the gateway, never by a dialect.
+    Restarted {
+        /// What broke off.
+        from: ModelId,
+        /// What starts over.
+        to: ModelId,
+    },
     /// The whole call is accounted for; the last event of every good answer. Made by the gateway, never by a dialect.
     Receipt(Arc<Receipt>),
 }
@@ -132,7 +146,7 @@ impl EventKind {
             | EventKind::Counted { .. }
             | EventKind::Finished(_)
             | EventKind::Receipt(_) => true,
-            EventKind::Started { .. } | EventKind::Logprobs(_) | EventKind::Opaque { .. } | EventKind::Usage { .. } | EventKind::Residency(_) => false,
+            EventKind::Recovered { .. } | EventKind::Restarted { .. } | EventKind::Started { .. } | EventKind::Logprobs(_) | EventKind::Opaque { .. } | EventKind::Usage { .. } | EventKind::Residency(_) => false,
         }
     }
 }

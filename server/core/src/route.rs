@@ -90,7 +90,7 @@ pub struct Receipt {
     pub skipped: Vec<Skipped>,
     /// Things done on the client's behalf, such as a `max_tokens` filled in.
     pub notes: Vec<Arc<str>>,
-    /// Tokens of the attempt that served.
+    /// Tokens of the attempt that served; where several wrote the answer, of these together.
     pub tokens: Tokens,
     /// Sum over the attempts whose price is known.
     pub cost: NanoUsd,

@@ -8,7 +8,7 @@ use std::{
 
 use futures_core::future::BoxFuture;
 use headworks_core::{Attempt, Batch, Cause, EventStream, Fault, Reason, Reply, Target};
-use headworks_policy::{Retries, affinity, verdict_under};
+use headworks_policy::{MidStream, Retries, affinity, verdict_under};
 use tokio::time::Instant;
 use tower::{Service, ServiceExt, util::BoxCloneSyncService};
 
@@ -20,6 +20,10 @@ use crate::{
     stack::Stacks,
     stage::{Booked, Trial},
 };
+
+mod carry;
+
+use carry::{Carried, Way};
 
 /// One target's stack, from meter to upstream.
 pub type Stack = BoxCloneSyncService<Trial, EventStream, Fault>;
@@ -52,7 +56,7 @@ impl Service<Booked> for Failover {
             let entry = shared.running.enter(call.id.clone(), call.tenant.id.clone());
             let cancel = entry.cancel.clone();
             let cancelled = std::future::poll_fn(|cx| if cancel.poll(cx) { Poll::Ready(()) } else { Poll::Pending });
-            let drive = Drive { shared: &shared, stacks: &stacks, booked: &booked, failures: Vec::new(), refused: None, ordinal: 0, least_context: 0 };
+            let drive = Drive::new(&shared, &stacks, &booked);
             let begun = tokio::select! {
                 biased;
                 begun = drive.run() => begun,
@@ -60,11 +64,17 @@ impl Service<Booked> for Failover {
             };
             match begun {
                 Ok((target, attempts, events)) => {
-                    let facts = booked.book.facts();
-                    let events = booked.book.account(events, entry.cancel.clone());
+                    let (book, request_id) = (booked.book.clone(), booked.planned.call.id.clone());
+                    let served_by = target.id.clone();
+                    let events = match carry::choice(&booked) {
+                        MidStream::Fail => events,
+                        choice => Box::pin(Carried::new(Arc::new(Way { shared, stacks, booked }), choice, target, events)),
+                    };
+                    let facts = book.facts();
+                    let events = book.account(events, entry.cancel.clone());
                     Ok(Reply {
-                        served_by: target.id.clone(),
-                        request_id: booked.planned.call.id.clone(),
+                        served_by,
+                        request_id,
                         attempts,
                         facts,
                         events: Box::pin(Listed { events, _entry: entry }),
@@ -89,7 +99,16 @@ struct Drive<'a> {
     least_context: i64,
 }
 
-impl Drive<'_> {
+impl<'a> Drive<'a> {
+    fn new(shared: &'a Shared, stacks: &'a Stacks, booked: &'a Booked) -> Self {
+        Self { shared, stacks, booked, failures: Vec::new(), refused: None, ordinal: 0, least_context: 0 }
+    }
+
+    /// Goes on after so many attempts, the last of which broke.
+    fn after(shared: &'a Shared, stacks: &'a Stacks, booked: &'a Booked, attempts: u32, broken: Arc<Target>, fault: Fault) -> Self {
+        Self { failures: vec![(broken, fault)], ordinal: attempts, ..Self::new(shared, stacks, booked) }
+    }
+
     async fn run(mut self) -> Result<(Arc<Target>, u32, EventStream), Fault> {
         let booked = self.booked;
         self.warm();

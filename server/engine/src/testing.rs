@@ -34,6 +34,8 @@ pub enum Play {
     Hang,
     /// Begins, then breaks.
     Break,
+    /// These events, then a break or a good end.
+    Events(Vec<EventKind>, bool),
     /// So many words, `w1 w2 ...`, with so many milliseconds before each.
     Drip(usize, u64),
     /// Breaks after its head, before content.
@@ -49,6 +51,8 @@ pub struct Bench {
     pub shared: Arc<Shared>,
     pub gateway: Gateway,
     pub seen: Arc<Mutex<Vec<String>>>,
+    /// The chats that its targets were asked.
+    pub asked: Arc<Mutex<Vec<Arc<ChatRequest>>>>,
     pub warmed: Arc<Mutex<Vec<String>>>,
     /// What the ledger was told.
     pub ledger: Arc<Told>,
@@ -176,6 +180,7 @@ fn catalog() -> Catalog {
 struct Script {
     plays: Arc<Mutex<HashMap<String, Vec<Play>>>>,
     seen: Arc<Mutex<Vec<String>>>,
+    asked: Arc<Mutex<Vec<Arc<ChatRequest>>>>,
 }
 
 fn batch(kinds: impl IntoIterator<Item = EventKind>) -> Batch {
@@ -202,6 +207,7 @@ impl tower::Service<Attempt> for Script {
             if list.len() > 1 { list.remove(0) } else { list[0].clone() }
         };
         self.seen.lock().push(id);
+        self.asked.lock().extend(attempt.call.work.chat().cloned());
         Box::pin(async move {
             let broken = || Fault::new(Reason::AllTargetsFailed, "cut").because(Cause::Broken);
             let events: Vec<Result<Batch, Fault>> = match play {
@@ -218,6 +224,10 @@ impl tower::Service<Attempt> for Script {
                     tokio::time::sleep(Duration::from_millis(after)).await;
                     let usage = EventKind::Usage { tokens: Tokens { input: 10, output: 11, ..Tokens::default() }, service_tier: None };
                     vec![Ok(batch([EventKind::Text(word.into())])), Ok(batch([EventKind::Finished(FinishReason::Stop), usage]))]
+                }
+                Play::Events(kinds, breaks) => {
+                    let end = breaks.then(|| Err(broken()));
+                    kinds.into_iter().map(|kind| Ok(batch([kind]))).chain(end).collect()
                 }
                 Play::Drip(words, pause) => {
                     let events = stream::unfold(0, move |at| async move {
@@ -254,6 +264,7 @@ impl Bench {
     pub fn keeping(config: Config, streams: crate::StreamsConfig) -> Self {
         let (plays, seen) = <(Arc<Mutex<HashMap<String, Vec<Play>>>>, Arc<Mutex<Vec<String>>>)>::default();
         let warmed = Arc::<Mutex<Vec<String>>>::default();
+        let asked = Arc::<Mutex<Vec<Arc<ChatRequest>>>>::default();
         let quiet = Arc::new(Quiet(warmed.clone()));
         let policies = Arc::new(Named::default());
         let ledger = Arc::new(Told::default());
@@ -275,8 +286,8 @@ impl Bench {
             metrics: Metrics::default(),
             draining: false.into(),
         });
-        let gateway = gateway(&shared, Leaf::new(Script { plays: plays.clone(), seen: seen.clone() }));
-        Self { shared, gateway, seen, warmed, ledger, plays, policies }
+        let gateway = gateway(&shared, Leaf::new(Script { plays: plays.clone(), seen: seen.clone(), asked: asked.clone() }));
+        Self { shared, gateway, seen, asked, warmed, ledger, plays, policies }
     }
 
     pub fn play(&self, target: &str, plays: &[Play]) {

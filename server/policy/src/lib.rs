@@ -4,6 +4,7 @@
 pub mod affinity;
 mod cheapest;
 mod condition;
+pub mod continuation;
 mod cost;
 mod fit;
 mod hold;

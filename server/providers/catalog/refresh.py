@@ -32,9 +32,9 @@ QUIRKS = {
     'minimax': {'always': {'reasoning_split': 'true'}},
     # Recorded requests show that it takes a tool by name, tools' messages without names, and the user after a tool.
     'mistral': {'seed_field': 'random_seed', 'stream_usage_option': False, 'required_word': 'any', 'short_call_ids': True,
-                'assistant_prefix': True, 'thinking_parts': True, 'document_parts': True, 'rejects': ['logit_bias', 'user']},
+                'assistant_prefix': True, 'prefill': True, 'thinking_parts': True, 'document_parts': True, 'rejects': ['logit_bias', 'user']},
     'moonshot': {'echo_reasoning': True, 'plain_text_content': True, 'required_word': ''},
-    'ollama': {'reasoning_field': 'reasoning'},
+    'ollama': {'reasoning_field': 'reasoning', 'prefill': True},
     'openai': {'developer_role': True, 'responses': True},
     'openrouter': {'reasoning_field': 'reasoning', 'reasoning_option': 'reasoning', 'responses': True},
     'perplexity': {'stream_usage_option': False, 'reasoning_beside_completion': True, 'alternate': True,

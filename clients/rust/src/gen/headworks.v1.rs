@@ -3044,7 +3044,7 @@ pub struct Policy {
     /// Most attempts one call may cause, 1 to 64. 0: as the gateway is configured.
     #[prost(int32, tag = "11")]
     pub max_attempts: i32,
-    /// What happens when an answer breaks after it began. This version serves FAIL.
+    /// What happens when an answer breaks after it began.
     #[prost(enumeration = "MidStream", tag = "12")]
     pub mid_stream: i32,
     /// Regions its targets may process in. Empty: all.
@@ -3629,9 +3629,12 @@ pub enum MidStream {
     Unspecified = 0,
     /// The failure is told in the stream.
     Fail = 1,
-    /// The next target goes on from the text already sent.
+    /// The next target goes on from the text already sent: as its own unfinished message where it takes one, else by
+    /// instruction. Tool calls are held until the answer is complete, so that half of one is never seen; JSON and several
+    /// answers at once are not gone on with. The lone target of a policy is asked again. Answers are written from their
+    /// events, without what only the provider's own dialect knows.
     Continue = 2,
-    /// The client is told to discard, and the next target starts over.
+    /// The client is told to discard, and the next target starts over. For gRPC; at REST doors the same as FAIL.
     Restart = 3,
 }
 impl MidStream {

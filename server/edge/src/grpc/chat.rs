@@ -166,6 +166,8 @@ fn grow(parts: &mut Vec<v1::Part>, kind: EventKind, finish: &mut i32, logprobs: 
         EventKind::Opaque { dialect, json, .. } => push(parts, P::Opaque(v1::Opaque { dialect: dialect.as_str().to_owned(), json: json.as_str().to_owned() })),
         EventKind::Finished(reason) => *finish = finished(reason) as i32,
         EventKind::Started { .. }
+        | EventKind::Recovered { .. }
+        | EventKind::Restarted { .. }
         | EventKind::ToolCallEnd { .. }
         | EventKind::Embedded { .. }
         | EventKind::Counted { .. }
@@ -232,7 +234,7 @@ impl Numbered {
         }
     }
 
-    fn kind(&self, kind: EventKind) -> Option<Kind> {
+    fn kind(&mut self, kind: EventKind) -> Option<Kind> {
         let index = |index: u32| i32::try_from(index).unwrap_or(i32::MAX);
         Some(match kind {
             EventKind::Started { id, model, .. } => Kind::Started(v1::Started {
@@ -259,6 +261,14 @@ impl Numbered {
             EventKind::Logprobs(json) => Kind::LogprobsJson(json.as_str().to_owned()),
             EventKind::Opaque { dialect, json, .. } => Kind::Opaque(v1::Opaque { dialect: dialect.as_str().to_owned(), json: json.as_str().to_owned() }),
             EventKind::Finished(reason) => Kind::Finished(v1::Finished { reason: finished(reason) as i32 }),
+            EventKind::Recovered { from, to } => {
+                self.served_by = to.to_string();
+                Kind::Recovered(v1::Recovered { from: from.to_string(), to: self.served_by.clone() })
+            }
+            EventKind::Restarted { from, to } => {
+                self.served_by = to.to_string();
+                Kind::Restarted(v1::Restarted { from: from.to_string(), to: self.served_by.clone() })
+            }
             EventKind::Receipt(receipt) => completed(&receipt),
             EventKind::Embedded { .. } | EventKind::Counted { .. } | EventKind::Residency(_) | EventKind::Usage { .. } => return None,
         })

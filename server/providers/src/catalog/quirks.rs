@@ -65,6 +65,8 @@ pub struct RawQuirks {
     pub assistant_after_tool: Option<bool>,
     /// Wants `prefix: true` on an assistant's message at the end.
     pub assistant_prefix: Option<bool>,
+    /// Goes on with an assistant's message at the end of the conversation.
+    pub prefill: Option<bool>,
     /// Wants user and assistant to take turns.
     pub alternate: Option<bool>,
     /// The word for "at least one tool"; empty: there is none.
@@ -116,6 +118,7 @@ impl RawQuirks {
         flag(&mut base.short_call_ids, self.short_call_ids);
         flag(&mut base.assistant_after_tool, self.assistant_after_tool);
         flag(&mut base.assistant_prefix, self.assistant_prefix);
+        flag(&mut base.prefill, self.prefill);
         flag(&mut base.alternate, self.alternate);
         flag(&mut base.named_tool_choice, self.named_tool_choice);
         flag(&mut base.tools_or_format, self.tools_or_format);

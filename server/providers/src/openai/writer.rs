@@ -441,6 +441,8 @@ impl Streamed {
             EventKind::ToolCallEnd { .. }
             | EventKind::Hosted(_)
             | EventKind::Opaque { .. }
+            | EventKind::Recovered { .. }
+            | EventKind::Restarted { .. }
             | EventKind::Embedded { .. }
             | EventKind::Counted { .. }
             | EventKind::Residency(_)

@@ -106,6 +106,11 @@ impl Ask {
         self.tools.iter().flatten().filter_map(|tool| tool.function.as_ref())
     }
 
+    /// The beginning of the answer, where the conversation ends in one.
+    pub(super) fn begun(&self) -> Option<String> {
+        self.messages.last().filter(|turn| turn.role == "assistant").map(Turn::text).filter(|text| !text.is_empty())
+    }
+
     /// The last thing the user said.
     pub(super) fn asked(&self) -> String {
         let Some(turn) = self.messages.iter().rev().find(|turn| turn.role == "user") else {

@@ -82,15 +82,28 @@ const FAST: Pace = Pace { first: Duration::from_millis(5), gap: Duration::from_m
 /// The models, for the error message.
 const MODELS: &str = "echo, slow, long, reasoning, tools, json, error-401, error-429, error-500, timeout, hang, break-mid-stream";
 
+fn breaks(ask: &Ask) -> String {
+    format!("This answer breaks off before its end: {}", ask.asked())
+}
+
+/// What is left to write of a text, where the conversation ends in the beginning of the answer: that of the same model,
+/// or of the one that broke off.
+fn rest(ask: &Ask, whole: String) -> String {
+    let Some(said) = ask.begun() else { return whole };
+    let broken = breaks(ask);
+    let rest = [&whole, &broken].into_iter().find_map(|text| text.strip_prefix(said.as_str()));
+    rest.map(str::to_owned).unwrap_or(whole)
+}
+
 /// Decides what to answer. Reads no clock and throws no dice.
 pub(super) fn plan(ask: &Ask) -> Result<Plan, Refusal> {
     let mut draft = Draft::default();
     let (mut pace, mut ending) = (BRISK, Ending::Whole);
     match ask.model.as_str() {
-        "echo" => draft.say(ask, &ask.asked()),
+        "echo" => draft.say(ask, &rest(ask, ask.asked())),
         "slow" => {
             pace = SLOW;
-            draft.say(ask, &ask.asked());
+            draft.say(ask, &rest(ask, ask.asked()));
         }
         "long" => {
             pace = FAST;
@@ -108,7 +121,7 @@ pub(super) fn plan(ask: &Ask) -> Result<Plan, Refusal> {
         }
         "break-mid-stream" => {
             ending = Ending::Cut(FEW);
-            draft.say(ask, &format!("This answer breaks off before its end: {}", ask.asked()));
+            draft.say(ask, &rest(ask, breaks(ask)));
         }
         "timeout" => return Ok(Plan::Silence),
         "error-401" => {

@@ -111,9 +111,13 @@ class _MidStreamEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MidStream.V
     MID_STREAM_FAIL: _MidStream.ValueType  # 1
     """The failure is told in the stream."""
     MID_STREAM_CONTINUE: _MidStream.ValueType  # 2
-    """The next target goes on from the text already sent."""
+    """The next target goes on from the text already sent: as its own unfinished message where it takes one, else by
+    instruction. Tool calls are held until the answer is complete, so that half of one is never seen; JSON and several
+    answers at once are not gone on with. The lone target of a policy is asked again. Answers are written from their
+    events, without what only the provider's own dialect knows.
+    """
     MID_STREAM_RESTART: _MidStream.ValueType  # 3
-    """The client is told to discard, and the next target starts over."""
+    """The client is told to discard, and the next target starts over. For gRPC; at REST doors the same as FAIL."""
 
 class MidStream(_MidStream, metaclass=_MidStreamEnumTypeWrapper):
     """What happens when an answer breaks after it began."""
@@ -123,9 +127,13 @@ MID_STREAM_UNSPECIFIED: MidStream.ValueType  # 0
 MID_STREAM_FAIL: MidStream.ValueType  # 1
 """The failure is told in the stream."""
 MID_STREAM_CONTINUE: MidStream.ValueType  # 2
-"""The next target goes on from the text already sent."""
+"""The next target goes on from the text already sent: as its own unfinished message where it takes one, else by
+instruction. Tool calls are held until the answer is complete, so that half of one is never seen; JSON and several
+answers at once are not gone on with. The lone target of a policy is asked again. Answers are written from their
+events, without what only the provider's own dialect knows.
+"""
 MID_STREAM_RESTART: MidStream.ValueType  # 3
-"""The client is told to discard, and the next target starts over."""
+"""The client is told to discard, and the next target starts over. For gRPC; at REST doors the same as FAIL."""
 Global___MidStream: _TypeAlias = MidStream  # noqa: Y015
 
 @_typing.final
@@ -165,7 +173,7 @@ class Policy(_message.Message):
     max_attempts: _builtins.int
     """Most attempts one call may cause, 1 to 64. 0: as the gateway is configured."""
     mid_stream: Global___MidStream.ValueType
-    """What happens when an answer breaks after it began. This version serves FAIL."""
+    """What happens when an answer breaks after it began."""
     on_all_down: Global___AllDown.ValueType
     """What happens when every target rests after failing."""
     failover_on_content_policy: _builtins.bool

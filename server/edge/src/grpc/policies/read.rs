@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use headworks_api::v1::{self, condition::Kind as Look, policy::Kind};
-use headworks_core::{Fault, Reason, Window};
+use headworks_core::{Fault, Window};
 use headworks_policy::{AllDown, Branch, Condition, Course, Goal, Limits, MidStream, Policy, PolicyTarget, Retries, Rule, Test, WeightedTarget};
 
 use crate::grpc::convert::duration;
@@ -70,9 +70,8 @@ pub(crate) fn parse(policy: &v1::Policy) -> Read<Parsed> {
 fn mid_stream(number: i32) -> Read<MidStream> {
     match v1::MidStream::try_from(number) {
         Ok(v1::MidStream::Unspecified | v1::MidStream::Fail) => Ok(MidStream::Fail),
-        Ok(v1::MidStream::Continue | v1::MidStream::Restart) => {
-            Err(Fault::new(Reason::NotImplemented, "policy.mid_stream: this build has FAIL; CONTINUE and RESTART are not in it"))
-        }
+        Ok(v1::MidStream::Continue) => Ok(MidStream::Continue),
+        Ok(v1::MidStream::Restart) => Ok(MidStream::Restart),
         Err(_) => Err(Fault::invalid("policy.mid_stream", format!("{number} is no MidStream"))),
     }
 }

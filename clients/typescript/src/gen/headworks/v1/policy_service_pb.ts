@@ -116,7 +116,7 @@ export type Policy = Message<"headworks.v1.Policy"> & {
   maxAttempts: number;
 
   /**
-   * What happens when an answer breaks after it began. This version serves FAIL.
+   * What happens when an answer breaks after it began.
    *
    * @generated from field: headworks.v1.MidStream mid_stream = 12;
    */
@@ -1435,14 +1435,17 @@ export enum MidStream {
   FAIL = 1,
 
   /**
-   * The next target goes on from the text already sent.
+   * The next target goes on from the text already sent: as its own unfinished message where it takes one, else by
+   * instruction. Tool calls are held until the answer is complete, so that half of one is never seen; JSON and several
+   * answers at once are not gone on with. The lone target of a policy is asked again. Answers are written from their
+   * events, without what only the provider's own dialect knows.
    *
    * @generated from enum value: MID_STREAM_CONTINUE = 2;
    */
   CONTINUE = 2,
 
   /**
-   * The client is told to discard, and the next target starts over.
+   * The client is told to discard, and the next target starts over. For gRPC; at REST doors the same as FAIL.
    *
    * @generated from enum value: MID_STREAM_RESTART = 3;
    */
