@@ -146,7 +146,13 @@ impl EventKind {
             | EventKind::Counted { .. }
             | EventKind::Finished(_)
             | EventKind::Receipt(_) => true,
-            EventKind::Recovered { .. } | EventKind::Restarted { .. } | EventKind::Started { .. } | EventKind::Logprobs(_) | EventKind::Opaque { .. } | EventKind::Usage { .. } | EventKind::Residency(_) => false,
+            EventKind::Recovered { .. }
+            | EventKind::Restarted { .. }
+            | EventKind::Started { .. }
+            | EventKind::Logprobs(_)
+            | EventKind::Opaque { .. }
+            | EventKind::Usage { .. }
+            | EventKind::Residency(_) => false,
         }
     }
 }

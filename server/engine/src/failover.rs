@@ -72,13 +72,7 @@ impl Service<Booked> for Failover {
                     };
                     let facts = book.facts();
                     let events = book.account(events, entry.cancel.clone());
-                    Ok(Reply {
-                        served_by,
-                        request_id,
-                        attempts,
-                        facts,
-                        events: Box::pin(Listed { events, _entry: entry }),
-                    })
+                    Ok(Reply { served_by, request_id, attempts, facts, events: Box::pin(Listed { events, _entry: entry }) })
                 }
                 Err(fault) => Err(booked.book.fail(fault).await),
             }
