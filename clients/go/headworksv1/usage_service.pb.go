@@ -1010,7 +1010,8 @@ func (x *ListRequestsRequest) GetFilter() *RequestFilter {
 // A page of calls.
 type ListRequestsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The calls, newest first.
+	// The calls, newest first. A page may hold fewer than asked for and have a next all the same, where very many calls
+	// had to be looked at.
 	Requests []*RequestRecord `protobuf:"bytes,1,rep,name=requests,proto3" json:"requests,omitempty"`
 	// Where the next page begins. Empty: this is the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`

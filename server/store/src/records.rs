@@ -116,7 +116,7 @@ impl Records {
         Ok(self.store.healthy()?)
     }
 
-    /// One record. Looked for from the time in its id on: a record lands after its call began.
+    /// One record. Looked for from the time in its id on, for a day: a record lands after its call began, and no call lasts longer.
     pub async fn get(&self, id: &str) -> Result<Option<RequestRecord>, StoreError> {
         let Some(from) = arrived(id) else { return Ok(None) };
         self.caught_up().await;
@@ -126,6 +126,9 @@ impl Records {
             let Some(last) = page.last() else { return Ok(None) };
             after = Some(last.0.clone());
             for (key, _, value) in page {
+                if time_of(&key).is_some_and(|at| at > from.saturating_add(DAY_NANOS)) {
+                    return Ok(None);
+                }
                 // Ids are plain text in the value: most windows need no decoding.
                 if !holds(&value, id) {
                     continue;
@@ -137,14 +140,15 @@ impl Records {
         }
     }
 
-    /// Records, newest first by the time they landed. `token` is a page's `next`.
+    /// Records, newest first by the time they landed. `token` is a page's `next`. A page for which very many records would have to be
+    /// read ends early, and may be empty: the next one goes on from there.
     pub async fn list(&self, filter: &Filter, size: usize, token: Option<&str>) -> Result<Page, StoreError> {
         // A token names the last record given: window and place in it, counted from the end.
         let (mut before, mut skip) = match token.and_then(|t| t.split_once('.')).and_then(|(w, s)| Some((w.parse::<u64>().ok()?, s.parse::<usize>().ok()?))) {
             Some((window, given)) => (Some(place(window.saturating_add(1))), given),
             None => (None, 0),
         };
-        let mut page = Page::default();
+        let (mut page, mut seen) = (Page::default(), 0);
         if token.is_none() {
             self.caught_up().await;
         }
@@ -159,7 +163,12 @@ impl Records {
                     return Ok(page);
                 }
                 for (given, record) in decode(&key, value)?.records.into_iter().rev().enumerate().skip(std::mem::take(&mut skip)) {
+                    seen += 1;
                     if !filter.takes(&record) {
+                        if seen >= MOST_READ {
+                            page.next = Some(format!("{window}.{}", given + 1));
+                            return Ok(page);
+                        }
                         continue;
                     }
                     page.records.push(record);
@@ -196,6 +205,8 @@ impl Records {
     }
 }
 
+/// Most records read for one page.
+const MOST_READ: usize = 200_000;
 /// Nanoseconds of a day.
 const DAY_NANOS: u64 = 86_400_000_000_000;
 

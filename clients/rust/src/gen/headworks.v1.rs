@@ -4233,7 +4233,8 @@ pub struct ListRequestsRequest {
 /// A page of calls.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListRequestsResponse {
-    /// The calls, newest first.
+    /// The calls, newest first. A page may hold fewer than asked for and have a next all the same, where very many calls
+    /// had to be looked at.
     #[prost(message, repeated, tag = "1")]
     pub requests: ::prost::alloc::vec::Vec<RequestRecord>,
     /// Where the next page begins. Empty: this is the last.

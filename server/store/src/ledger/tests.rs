@@ -74,6 +74,43 @@ async fn l4_counters_are_the_sums_of_records_per_payer_and_window_also_after_a_r
     }
 }
 
+#[tokio::test]
+async fn a_record_is_found_by_its_id_and_a_page_that_would_read_too_much_ends_early() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+    let mut backfill = crate::Backfill::open(store.clone()).await.unwrap();
+    let millis = 1_790_000_000_000u64;
+    let named = |id: &str, key: &str| RequestRecord { id: id.into(), key_id: key.into(), ..Default::default() };
+    let window = |records: Vec<RequestRecord>| Window { intents: Vec::new(), records };
+    let (id, lost) = (id_of(millis, 1), id_of(millis, 2));
+    let many = || window((0..1_000).map(|_| named("req_other", "k")).collect());
+    let mut windows: Vec<(u64, Window)> =
+        (0..401).map(|n| (millis * 1_000_000 + n, if n == 150 { window(vec![named(&id, "rare")]) } else { many() })).collect();
+    windows.push(((millis + 2 * 86_400_000) * 1_000_000, window(vec![named(&lost, "k")])));
+    backfill.put(&windows).await.unwrap();
+    let records = Records::new(store.clone());
+    assert_eq!(records.get(&id).await.unwrap().unwrap().key_id, "rare");
+    assert!(records.get(&lost).await.unwrap().is_none(), "it is not looked for longer than a call can last");
+    let (mut found, mut pages, mut token) = (Vec::new(), 0, None);
+    let rare = Filter { key_id: "rare".into(), ..Filter::default() };
+    loop {
+        let page = records.list(&rare, 10, token.as_deref()).await.unwrap();
+        found.extend(page.records.into_iter().map(|r| r.id));
+        pages += 1;
+        token = page.next;
+        if token.is_none() {
+            break;
+        }
+    }
+    assert_eq!((found, pages), (vec![id], 3), "400,002 records, 200,000 a page");
+}
+
+/// An id as the engine makes them: 48 bits of milliseconds, then 72 of which some are random, in base 32.
+fn id_of(millis: u64, random: u64) -> String {
+    const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    let value = (u128::from(millis) << 72) | (u128::from(random) << 8);
+    "req_".chars().chain((0..24).map(|place| char::from(DIGITS[usize::try_from((value >> (5 * (23 - place))) & 31).unwrap()]))).collect()
+}
+
 /// L8: a store that is away for a moment is asked again; one that is away for longer gets what it missed with what comes next.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn l8_what_a_failing_store_did_not_take_is_written_once_and_nothing_is_lost() {
@@ -92,6 +129,8 @@ async fn l8_what_a_failing_store_did_not_take_is_written_once_and_nothing_is_los
             let _ = ledger.flush().await;
         }
         wait(ledger.record(record("req_2", 100), true)).await.unwrap();
+        // Listeners are told after the callers are; a flush comes after both.
+        ledger.flush().await.unwrap();
         assert_eq!(landed.try_iter().map(|window| window.records.len()).sum::<usize>(), 2);
         for ledger in [ledger, Ledger::open(store.clone()).await.unwrap()] {
             let spent: Vec<_> = ledger.spent().into_iter().map(|(payer, tally)| (payer, tally.span(BudgetWindow::Lifetime).spent.0)).collect();

@@ -111,7 +111,7 @@ pub fn extras(record: &RequestRecord, kind: Extra) -> Vec<String> {
 /// A selection that is kept summed up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Section {
-    /// By what served and how it ended: small, and most asked for.
+    /// By the model asked for, what served and how it ended: small, and most asked for.
     Models,
     /// By key, groups and outcome.
     Keys,
@@ -141,7 +141,7 @@ impl Section {
     /// Whether a facet's values are told apart in it.
     pub fn keeps(self, facet: Facet) -> bool {
         match self {
-            Section::Models => matches!(facet, Facet::Provider | Facet::ServedBy | Facet::Outcome),
+            Section::Models => matches!(facet, Facet::Model | Facet::Provider | Facet::ServedBy | Facet::Outcome),
             Section::Keys => matches!(facet, Facet::Key | Facet::Groups | Facet::Outcome),
             Section::All | Section::By(_) => true,
         }

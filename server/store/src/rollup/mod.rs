@@ -38,11 +38,13 @@ use crate::{
 };
 
 /// How far the sums have got.
-pub(crate) const STATE: &[u8] = b"meta/rolled";
+pub(crate) const STATE: &[u8] = b"meta/sums";
 /// How often blocks are written, at least.
 const PERIOD: Duration = Duration::from_secs(10);
 /// Calls after which they are written whatever the time.
 const MOST_PENDING: usize = 20_000;
+/// Minutes after which they are: each is a block per section, however few its calls.
+const MOST_MINUTES: usize = 240;
 /// An hour is summed up this long after its end: most of its calls have ended by then.
 const GRACE: i64 = 300;
 /// Landed windows kept for watchers that are slow.
@@ -98,6 +100,10 @@ struct Pending {
 }
 
 impl Pending {
+    fn full(&self) -> bool {
+        self.calls >= MOST_PENDING || self.minutes.len() >= MOST_MINUTES
+    }
+
     fn add(&mut self, at: u64, records: &[RequestRecord]) {
         for record in records {
             let minute = record.start_unix_nanos.div_euclid(1_000_000_000).div_euclid(MINUTE);
@@ -146,7 +152,7 @@ impl Rollups {
                 let records = decode(&key, value)?.records;
                 rollups.shared.pending.lock().add(time_of(&key).unwrap_or(0), &records);
             }
-            if rollups.shared.pending.lock().calls >= MOST_PENDING {
+            if rollups.shared.pending.lock().full() {
                 rollups.write(reached).await?;
             }
         }
@@ -170,7 +176,7 @@ impl Rollups {
                     Err(mpsc::RecvTimeoutError::Timeout) => false,
                     Err(mpsc::RecvTimeoutError::Disconnected) => true,
                 };
-                let full = rollups.shared.pending.lock().calls >= MOST_PENDING;
+                let full = rollups.shared.pending.lock().full();
                 if over || full || std::time::Instant::now() >= due {
                     due = std::time::Instant::now() + PERIOD;
                     if let Err(error) = runtime.block_on(rollups.write(unix_now())) {

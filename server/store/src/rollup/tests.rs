@@ -201,5 +201,5 @@ async fn minutes_are_dropped_when_their_time_is_over_and_hours_answer_for_them()
     }
     let minutes = Question { from: START, until: START + 60, step: Step::Minute, ..Question::default() };
     assert!(rollups.query(&minutes, START + 10 * DAY).await.unwrap_err().to_string().contains("1 days"));
-    assert!(store.scan(b"rolled/am/", None, 1).await.unwrap().is_empty());
+    assert!(store.scan(b"sums/am/", None, 1).await.unwrap().is_empty());
 }

@@ -1,4 +1,4 @@
-//! Minutes, hours and days, and where their blocks are kept: `rolled/<section><level>/<number since 1970>`.
+//! Minutes, hours and days, and where their blocks are kept: `sums/<section><level>/<number since 1970>`.
 
 use super::facets::Section;
 use crate::Key;
@@ -42,7 +42,7 @@ impl Level {
 
 /// What the keys of a section's blocks begin with.
 pub fn prefix(section: Section, level: Level) -> Key {
-    [&b"rolled/"[..], &[section.letter(), level.letter(), b'/']].concat()
+    [&b"sums/"[..], &[section.letter(), level.letter(), b'/']].concat()
 }
 
 /// Where a block is kept. Times before 1970 are none.
@@ -66,7 +66,7 @@ pub fn before(section: Section, level: Level, at: i64) -> Key {
 
 /// The time in a block's key.
 pub fn read(key: &[u8]) -> Option<i64> {
-    let number = key.strip_prefix(b"rolled/")?.get(3..)?;
+    let number = key.strip_prefix(b"sums/")?.get(3..)?;
     i64::try_from(u64::from_be_bytes(number.try_into().ok()?)).ok()
 }
 

@@ -631,7 +631,9 @@ class ListRequestsResponse(_message.Message):
     """Where the next page begins. Empty: this is the last."""
     @_builtins.property
     def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___RequestRecord]:
-        """The calls, newest first."""
+        """The calls, newest first. A page may hold fewer than asked for and have a next all the same, where very many calls
+        had to be looked at.
+        """
 
     def __init__(
         self,

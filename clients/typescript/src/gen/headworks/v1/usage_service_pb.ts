@@ -611,7 +611,8 @@ export const ListRequestsRequestSchema: GenMessage<ListRequestsRequest> = /*@__P
  */
 export type ListRequestsResponse = Message<"headworks.v1.ListRequestsResponse"> & {
   /**
-   * The calls, newest first.
+   * The calls, newest first. A page may hold fewer than asked for and have a next all the same, where very many calls
+   * had to be looked at.
    *
    * @generated from field: repeated headworks.v1.RequestRecord requests = 1;
    */
