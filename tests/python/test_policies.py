@@ -187,6 +187,10 @@ for what, field, policy in (
         ('a bad day', 'policy.conditional.branches[0].conditions[0].time.days[0]', dict(conditional=C(time=ps.TimeWindow(start='10:00', end='11:00', days=[8])))),
         ('retries', 'policy.retries.per_target', dict(fallback=chain('sandbox/echo'), retries=ps.Retries(per_target=11))), ('attempts', 'policy.max_attempts', dict(fallback=chain('sandbox/echo'), max_attempts=65)),
         ('a limit of 0', 'policy.fallback.targets[0].timeouts.total', dict(fallback=ps.FallbackChain(targets=[T('sandbox/echo', timeouts=ps.Timeouts(total=duration_pb2.Duration()))]))),
+        ('a delay of 0', 'policy.hedging.delay', dict(fallback=chain('sandbox/echo'), hedging=ps.Hedging(delay=duration_pb2.Duration()))),
+        ('a delay of an hour', 'policy.hedging.delay', dict(fallback=chain('sandbox/echo'), hedging=ps.Hedging(delay=duration_pb2.Duration(seconds=3600)))),
+        ('more than every call', 'policy.hedging.max_percent', dict(fallback=chain('sandbox/echo'), hedging=ps.Hedging(max_percent=101))),
+        ('a share below 0', 'policy.hedging.max_percent', dict(fallback=chain('sandbox/echo'), hedging=ps.Hedging(max_percent=-1))),
         ('a region without a name', 'policy.regions[0]', dict(fallback=chain('sandbox/echo'), regions=['']))):
     check(f'refused: {what}', failure(lambda: create(**{'name': 'bad', **policy})), ('INVALID_ARGUMENT', 'INVALID_REQUEST', [field]))
 change = lambda fallback: policies.UpdatePolicy(ps.UpdatePolicyRequest(policy=ps.Policy(name='thrift', cost=ps.CostPolicy(models=fallback)), update_mask=field_mask_pb2.FieldMask(paths=['cost'])), metadata=AUTH)

@@ -292,6 +292,8 @@ type Policy struct {
 	CacheAffinity CacheAffinity `protobuf:"varint,19,opt,name=cache_affinity,json=cacheAffinity,proto3,enum=headworks.v1.CacheAffinity" json:"cache_affinity,omitempty"`
 	// Given by the gateway: the most upstream calls that one client call can cause, retries included.
 	AttemptBudget int32 `protobuf:"varint,20,opt,name=attempt_budget,json=attemptBudget,proto3" json:"attempt_budget,omitempty"`
+	// When a second attempt begins beside a first. Absent: never.
+	Hedging       *Hedging `protobuf:"bytes,21,opt,name=hedging,proto3" json:"hedging,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -483,6 +485,13 @@ func (x *Policy) GetAttemptBudget() int32 {
 	return 0
 }
 
+func (x *Policy) GetHedging() *Hedging {
+	if x != nil {
+		return x.Hedging
+	}
+	return nil
+}
+
 type isPolicy_Kind interface {
 	isPolicy_Kind()
 }
@@ -522,6 +531,66 @@ func (*Policy_Cost) isPolicy_Kind() {}
 
 func (*Policy_Conditional) isPolicy_Kind() {}
 
+// A second attempt beside a first that is late: the next target is asked too, the first content of either is the
+// answer, and the other is cancelled. What the other cost is counted. At most one per call. It has a hold of its own
+// and counts as an attempt; where the budget refuses its hold, none begins. Counting tokens is never hedged.
+type Hedging struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How long an attempt may show no content before a second begins, 1 ms to 10 min; beside a target whose time limit is
+	// shorter, none does. An answer that is not streamed shows its content at its end. Absent: learned of each target, for
+	// small and large requests apart, as its mean plus four mean deviations, once it has answered eight.
+	Delay *durationpb.Duration `protobuf:"bytes,1,opt,name=delay,proto3" json:"delay,omitempty"`
+	// Most share of the policy's calls that get a second attempt, in percent, 1 to 100. 0: 10. What is left unused is kept
+	// for up to ten second attempts; the first is given in advance.
+	MaxPercent    int32 `protobuf:"varint,2,opt,name=max_percent,json=maxPercent,proto3" json:"max_percent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Hedging) Reset() {
+	*x = Hedging{}
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Hedging) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Hedging) ProtoMessage() {}
+
+func (x *Hedging) ProtoReflect() protoreflect.Message {
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Hedging.ProtoReflect.Descriptor instead.
+func (*Hedging) Descriptor() ([]byte, []int) {
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Hedging) GetDelay() *durationpb.Duration {
+	if x != nil {
+		return x.Delay
+	}
+	return nil
+}
+
+func (x *Hedging) GetMaxPercent() int32 {
+	if x != nil {
+		return x.MaxPercent
+	}
+	return 0
+}
+
 // Retries at the same target, after failures that trying again can mend. They count as attempts.
 type Retries struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -537,7 +606,7 @@ type Retries struct {
 
 func (x *Retries) Reset() {
 	*x = Retries{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[1]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -549,7 +618,7 @@ func (x *Retries) String() string {
 func (*Retries) ProtoMessage() {}
 
 func (x *Retries) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[1]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -562,7 +631,7 @@ func (x *Retries) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Retries.ProtoReflect.Descriptor instead.
 func (*Retries) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{1}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Retries) GetPerTarget() int32 {
@@ -597,7 +666,7 @@ type FallbackChain struct {
 
 func (x *FallbackChain) Reset() {
 	*x = FallbackChain{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[2]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -609,7 +678,7 @@ func (x *FallbackChain) String() string {
 func (*FallbackChain) ProtoMessage() {}
 
 func (x *FallbackChain) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[2]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -622,7 +691,7 @@ func (x *FallbackChain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FallbackChain.ProtoReflect.Descriptor instead.
 func (*FallbackChain) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{2}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *FallbackChain) GetTargets() []*PolicyTarget {
@@ -645,7 +714,7 @@ type PolicyTarget struct {
 
 func (x *PolicyTarget) Reset() {
 	*x = PolicyTarget{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[3]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -657,7 +726,7 @@ func (x *PolicyTarget) String() string {
 func (*PolicyTarget) ProtoMessage() {}
 
 func (x *PolicyTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[3]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -670,7 +739,7 @@ func (x *PolicyTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyTarget.ProtoReflect.Descriptor instead.
 func (*PolicyTarget) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{3}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *PolicyTarget) GetModel() string {
@@ -699,7 +768,7 @@ type WeightedPolicy struct {
 
 func (x *WeightedPolicy) Reset() {
 	*x = WeightedPolicy{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[4]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -711,7 +780,7 @@ func (x *WeightedPolicy) String() string {
 func (*WeightedPolicy) ProtoMessage() {}
 
 func (x *WeightedPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[4]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -724,7 +793,7 @@ func (x *WeightedPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WeightedPolicy.ProtoReflect.Descriptor instead.
 func (*WeightedPolicy) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{4}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *WeightedPolicy) GetTargets() []*WeightedTarget {
@@ -751,7 +820,7 @@ type WeightedTarget struct {
 
 func (x *WeightedTarget) Reset() {
 	*x = WeightedTarget{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[5]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -763,7 +832,7 @@ func (x *WeightedTarget) String() string {
 func (*WeightedTarget) ProtoMessage() {}
 
 func (x *WeightedTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[5]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -776,7 +845,7 @@ func (x *WeightedTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WeightedTarget.ProtoReflect.Descriptor instead.
 func (*WeightedTarget) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{5}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *WeightedTarget) GetModel() string {
@@ -824,7 +893,7 @@ type LatencyPolicy struct {
 
 func (x *LatencyPolicy) Reset() {
 	*x = LatencyPolicy{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[6]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -836,7 +905,7 @@ func (x *LatencyPolicy) String() string {
 func (*LatencyPolicy) ProtoMessage() {}
 
 func (x *LatencyPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[6]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -849,7 +918,7 @@ func (x *LatencyPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LatencyPolicy.ProtoReflect.Descriptor instead.
 func (*LatencyPolicy) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{6}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *LatencyPolicy) GetModels() []string {
@@ -893,7 +962,7 @@ type CostPolicy struct {
 
 func (x *CostPolicy) Reset() {
 	*x = CostPolicy{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[7]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -905,7 +974,7 @@ func (x *CostPolicy) String() string {
 func (*CostPolicy) ProtoMessage() {}
 
 func (x *CostPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[7]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -918,7 +987,7 @@ func (x *CostPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CostPolicy.ProtoReflect.Descriptor instead.
 func (*CostPolicy) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{7}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CostPolicy) GetModels() []string {
@@ -948,7 +1017,7 @@ type ConditionalPolicy struct {
 
 func (x *ConditionalPolicy) Reset() {
 	*x = ConditionalPolicy{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[8]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -960,7 +1029,7 @@ func (x *ConditionalPolicy) String() string {
 func (*ConditionalPolicy) ProtoMessage() {}
 
 func (x *ConditionalPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[8]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -973,7 +1042,7 @@ func (x *ConditionalPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConditionalPolicy.ProtoReflect.Descriptor instead.
 func (*ConditionalPolicy) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{8}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ConditionalPolicy) GetBranches() []*PolicyBranch {
@@ -1005,7 +1074,7 @@ type PolicyBranch struct {
 
 func (x *PolicyBranch) Reset() {
 	*x = PolicyBranch{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[9]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1017,7 +1086,7 @@ func (x *PolicyBranch) String() string {
 func (*PolicyBranch) ProtoMessage() {}
 
 func (x *PolicyBranch) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[9]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1030,7 +1099,7 @@ func (x *PolicyBranch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyBranch.ProtoReflect.Descriptor instead.
 func (*PolicyBranch) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{9}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *PolicyBranch) GetConditions() []*Condition {
@@ -1079,7 +1148,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[10]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1091,7 +1160,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[10]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1104,7 +1173,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{10}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Condition) GetKind() isCondition_Kind {
@@ -1284,7 +1353,7 @@ type TimeWindow struct {
 
 func (x *TimeWindow) Reset() {
 	*x = TimeWindow{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[11]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1296,7 +1365,7 @@ func (x *TimeWindow) String() string {
 func (*TimeWindow) ProtoMessage() {}
 
 func (x *TimeWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[11]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1309,7 +1378,7 @@ func (x *TimeWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimeWindow.ProtoReflect.Descriptor instead.
 func (*TimeWindow) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{11}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *TimeWindow) GetStart() string {
@@ -1348,7 +1417,7 @@ type Timeouts struct {
 
 func (x *Timeouts) Reset() {
 	*x = Timeouts{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[12]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1360,7 +1429,7 @@ func (x *Timeouts) String() string {
 func (*Timeouts) ProtoMessage() {}
 
 func (x *Timeouts) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[12]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1373,7 +1442,7 @@ func (x *Timeouts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timeouts.ProtoReflect.Descriptor instead.
 func (*Timeouts) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{12}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Timeouts) GetFirstToken() *durationpb.Duration {
@@ -1408,7 +1477,7 @@ type CreatePolicyRequest struct {
 
 func (x *CreatePolicyRequest) Reset() {
 	*x = CreatePolicyRequest{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[13]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1420,7 +1489,7 @@ func (x *CreatePolicyRequest) String() string {
 func (*CreatePolicyRequest) ProtoMessage() {}
 
 func (x *CreatePolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[13]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1433,7 +1502,7 @@ func (x *CreatePolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreatePolicyRequest.ProtoReflect.Descriptor instead.
 func (*CreatePolicyRequest) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{13}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CreatePolicyRequest) GetPolicy() *Policy {
@@ -1454,7 +1523,7 @@ type CreatePolicyResponse struct {
 
 func (x *CreatePolicyResponse) Reset() {
 	*x = CreatePolicyResponse{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[14]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1466,7 +1535,7 @@ func (x *CreatePolicyResponse) String() string {
 func (*CreatePolicyResponse) ProtoMessage() {}
 
 func (x *CreatePolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[14]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1479,7 +1548,7 @@ func (x *CreatePolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreatePolicyResponse.ProtoReflect.Descriptor instead.
 func (*CreatePolicyResponse) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{14}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CreatePolicyResponse) GetPolicy() *Policy {
@@ -1502,7 +1571,7 @@ type GetPolicyRequest struct {
 
 func (x *GetPolicyRequest) Reset() {
 	*x = GetPolicyRequest{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[15]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1514,7 +1583,7 @@ func (x *GetPolicyRequest) String() string {
 func (*GetPolicyRequest) ProtoMessage() {}
 
 func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[15]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1527,7 +1596,7 @@ func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyRequest.ProtoReflect.Descriptor instead.
 func (*GetPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{15}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetPolicyRequest) GetName() string {
@@ -1555,7 +1624,7 @@ type GetPolicyResponse struct {
 
 func (x *GetPolicyResponse) Reset() {
 	*x = GetPolicyResponse{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[16]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1567,7 +1636,7 @@ func (x *GetPolicyResponse) String() string {
 func (*GetPolicyResponse) ProtoMessage() {}
 
 func (x *GetPolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[16]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1580,7 +1649,7 @@ func (x *GetPolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyResponse.ProtoReflect.Descriptor instead.
 func (*GetPolicyResponse) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{16}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetPolicyResponse) GetPolicy() *Policy {
@@ -1603,7 +1672,7 @@ type ListPoliciesRequest struct {
 
 func (x *ListPoliciesRequest) Reset() {
 	*x = ListPoliciesRequest{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[17]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1615,7 +1684,7 @@ func (x *ListPoliciesRequest) String() string {
 func (*ListPoliciesRequest) ProtoMessage() {}
 
 func (x *ListPoliciesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[17]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1628,7 +1697,7 @@ func (x *ListPoliciesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPoliciesRequest.ProtoReflect.Descriptor instead.
 func (*ListPoliciesRequest) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{17}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListPoliciesRequest) GetPageSize() int32 {
@@ -1658,7 +1727,7 @@ type ListPoliciesResponse struct {
 
 func (x *ListPoliciesResponse) Reset() {
 	*x = ListPoliciesResponse{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[18]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1670,7 +1739,7 @@ func (x *ListPoliciesResponse) String() string {
 func (*ListPoliciesResponse) ProtoMessage() {}
 
 func (x *ListPoliciesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[18]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1683,7 +1752,7 @@ func (x *ListPoliciesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPoliciesResponse.ProtoReflect.Descriptor instead.
 func (*ListPoliciesResponse) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{18}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListPoliciesResponse) GetPolicies() []*Policy {
@@ -1715,7 +1784,7 @@ type ListPolicyVersionsRequest struct {
 
 func (x *ListPolicyVersionsRequest) Reset() {
 	*x = ListPolicyVersionsRequest{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[19]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1727,7 +1796,7 @@ func (x *ListPolicyVersionsRequest) String() string {
 func (*ListPolicyVersionsRequest) ProtoMessage() {}
 
 func (x *ListPolicyVersionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[19]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1740,7 +1809,7 @@ func (x *ListPolicyVersionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPolicyVersionsRequest.ProtoReflect.Descriptor instead.
 func (*ListPolicyVersionsRequest) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{19}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListPolicyVersionsRequest) GetName() string {
@@ -1777,7 +1846,7 @@ type ListPolicyVersionsResponse struct {
 
 func (x *ListPolicyVersionsResponse) Reset() {
 	*x = ListPolicyVersionsResponse{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[20]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1789,7 +1858,7 @@ func (x *ListPolicyVersionsResponse) String() string {
 func (*ListPolicyVersionsResponse) ProtoMessage() {}
 
 func (x *ListPolicyVersionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[20]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1802,7 +1871,7 @@ func (x *ListPolicyVersionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPolicyVersionsResponse.ProtoReflect.Descriptor instead.
 func (*ListPolicyVersionsResponse) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{20}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListPolicyVersionsResponse) GetPolicies() []*Policy {
@@ -1825,8 +1894,8 @@ type UpdatePolicyRequest struct {
 	// Its name, the new values, and its etag if it must not have changed since it was read.
 	Policy *Policy `protobuf:"bytes,1,opt,name=policy,proto3" json:"policy,omitempty"`
 	// The fields to change: `description`, the kind by its field's name, `timeouts`, `max_attempts`, `mid_stream`,
-	// `regions`, `retries`, `on_all_down`, `failover_on_content_policy`, `cache_affinity`. Needed; an unknown path is
-	// INVALID_ARGUMENT.
+	// `regions`, `retries`, `on_all_down`, `failover_on_content_policy`, `cache_affinity`, `hedging`. Needed; an unknown
+	// path is INVALID_ARGUMENT.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1834,7 +1903,7 @@ type UpdatePolicyRequest struct {
 
 func (x *UpdatePolicyRequest) Reset() {
 	*x = UpdatePolicyRequest{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[21]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1846,7 +1915,7 @@ func (x *UpdatePolicyRequest) String() string {
 func (*UpdatePolicyRequest) ProtoMessage() {}
 
 func (x *UpdatePolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[21]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1859,7 +1928,7 @@ func (x *UpdatePolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdatePolicyRequest.ProtoReflect.Descriptor instead.
 func (*UpdatePolicyRequest) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{21}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *UpdatePolicyRequest) GetPolicy() *Policy {
@@ -1887,7 +1956,7 @@ type UpdatePolicyResponse struct {
 
 func (x *UpdatePolicyResponse) Reset() {
 	*x = UpdatePolicyResponse{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[22]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1899,7 +1968,7 @@ func (x *UpdatePolicyResponse) String() string {
 func (*UpdatePolicyResponse) ProtoMessage() {}
 
 func (x *UpdatePolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[22]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1912,7 +1981,7 @@ func (x *UpdatePolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdatePolicyResponse.ProtoReflect.Descriptor instead.
 func (*UpdatePolicyResponse) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{22}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *UpdatePolicyResponse) GetPolicy() *Policy {
@@ -1935,7 +2004,7 @@ type DeletePolicyRequest struct {
 
 func (x *DeletePolicyRequest) Reset() {
 	*x = DeletePolicyRequest{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[23]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1947,7 +2016,7 @@ func (x *DeletePolicyRequest) String() string {
 func (*DeletePolicyRequest) ProtoMessage() {}
 
 func (x *DeletePolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[23]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1960,7 +2029,7 @@ func (x *DeletePolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletePolicyRequest.ProtoReflect.Descriptor instead.
 func (*DeletePolicyRequest) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{23}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DeletePolicyRequest) GetName() string {
@@ -1986,7 +2055,7 @@ type DeletePolicyResponse struct {
 
 func (x *DeletePolicyResponse) Reset() {
 	*x = DeletePolicyResponse{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[24]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1998,7 +2067,7 @@ func (x *DeletePolicyResponse) String() string {
 func (*DeletePolicyResponse) ProtoMessage() {}
 
 func (x *DeletePolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[24]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2011,7 +2080,7 @@ func (x *DeletePolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletePolicyResponse.ProtoReflect.Descriptor instead.
 func (*DeletePolicyResponse) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{24}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{25}
 }
 
 // Asks what would be tried.
@@ -2027,7 +2096,7 @@ type ExplainRouteRequest struct {
 
 func (x *ExplainRouteRequest) Reset() {
 	*x = ExplainRouteRequest{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[25]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2039,7 +2108,7 @@ func (x *ExplainRouteRequest) String() string {
 func (*ExplainRouteRequest) ProtoMessage() {}
 
 func (x *ExplainRouteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[25]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2052,7 +2121,7 @@ func (x *ExplainRouteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRouteRequest.ProtoReflect.Descriptor instead.
 func (*ExplainRouteRequest) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{25}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ExplainRouteRequest) GetChat() *Chat {
@@ -2083,14 +2152,16 @@ type ExplainRouteResponse struct {
 	// Why nothing would be tried. UNSPECIFIED: something would.
 	Reason Reason `protobuf:"varint,5,opt,name=reason,proto3,enum=headworks.v1.Reason" json:"reason,omitempty"`
 	// The same for people.
-	Message       string `protobuf:"bytes,6,opt,name=message,proto3" json:"message,omitempty"`
+	Message string `protobuf:"bytes,6,opt,name=message,proto3" json:"message,omitempty"`
+	// The second attempt beside the first. Absent: the policy does not hedge.
+	Hedge         *ExplainedHedge `protobuf:"bytes,7,opt,name=hedge,proto3" json:"hedge,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ExplainRouteResponse) Reset() {
 	*x = ExplainRouteResponse{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[26]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2102,7 +2173,7 @@ func (x *ExplainRouteResponse) String() string {
 func (*ExplainRouteResponse) ProtoMessage() {}
 
 func (x *ExplainRouteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[26]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2115,7 +2186,7 @@ func (x *ExplainRouteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRouteResponse.ProtoReflect.Descriptor instead.
 func (*ExplainRouteResponse) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{26}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ExplainRouteResponse) GetTargets() []*ExplainedTarget {
@@ -2160,6 +2231,77 @@ func (x *ExplainRouteResponse) GetMessage() string {
 	return ""
 }
 
+func (x *ExplainRouteResponse) GetHedge() *ExplainedHedge {
+	if x != nil {
+		return x.Hedge
+	}
+	return nil
+}
+
+// A second attempt beside the first.
+type ExplainedHedge struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How long the first may show no content before it begins. Absent: none would begin.
+	Delay *durationpb.Duration `protobuf:"bytes,1,opt,name=delay,proto3" json:"delay,omitempty"`
+	// Where it would go, `provider/model`. Empty: none would begin.
+	Target string `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
+	// Whence the delay comes, or why none would begin, for people.
+	Message       string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainedHedge) Reset() {
+	*x = ExplainedHedge{}
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainedHedge) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainedHedge) ProtoMessage() {}
+
+func (x *ExplainedHedge) ProtoReflect() protoreflect.Message {
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainedHedge.ProtoReflect.Descriptor instead.
+func (*ExplainedHedge) Descriptor() ([]byte, []int) {
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ExplainedHedge) GetDelay() *durationpb.Duration {
+	if x != nil {
+		return x.Delay
+	}
+	return nil
+}
+
+func (x *ExplainedHedge) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *ExplainedHedge) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 // A target and its place.
 type ExplainedTarget struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2181,7 +2323,7 @@ type ExplainedTarget struct {
 
 func (x *ExplainedTarget) Reset() {
 	*x = ExplainedTarget{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[27]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2193,7 +2335,7 @@ func (x *ExplainedTarget) String() string {
 func (*ExplainedTarget) ProtoMessage() {}
 
 func (x *ExplainedTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[27]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2206,7 +2348,7 @@ func (x *ExplainedTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainedTarget.ProtoReflect.Descriptor instead.
 func (*ExplainedTarget) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{27}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ExplainedTarget) GetTarget() string {
@@ -2274,7 +2416,7 @@ type SimulatePolicyRequest struct {
 
 func (x *SimulatePolicyRequest) Reset() {
 	*x = SimulatePolicyRequest{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[28]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2286,7 +2428,7 @@ func (x *SimulatePolicyRequest) String() string {
 func (*SimulatePolicyRequest) ProtoMessage() {}
 
 func (x *SimulatePolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[28]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2299,7 +2441,7 @@ func (x *SimulatePolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SimulatePolicyRequest.ProtoReflect.Descriptor instead.
 func (*SimulatePolicyRequest) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{28}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SimulatePolicyRequest) GetPolicy() *Policy {
@@ -2368,7 +2510,7 @@ type SimulatePolicyResponse struct {
 
 func (x *SimulatePolicyResponse) Reset() {
 	*x = SimulatePolicyResponse{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[29]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2380,7 +2522,7 @@ func (x *SimulatePolicyResponse) String() string {
 func (*SimulatePolicyResponse) ProtoMessage() {}
 
 func (x *SimulatePolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[29]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2393,7 +2535,7 @@ func (x *SimulatePolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SimulatePolicyResponse.ProtoReflect.Descriptor instead.
 func (*SimulatePolicyResponse) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{29}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SimulatePolicyResponse) GetSimulated() *SimulatedOutcome {
@@ -2439,7 +2581,7 @@ type SimulatedTarget struct {
 
 func (x *SimulatedTarget) Reset() {
 	*x = SimulatedTarget{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[30]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2451,7 +2593,7 @@ func (x *SimulatedTarget) String() string {
 func (*SimulatedTarget) ProtoMessage() {}
 
 func (x *SimulatedTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[30]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2464,7 +2606,7 @@ func (x *SimulatedTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SimulatedTarget.ProtoReflect.Descriptor instead.
 func (*SimulatedTarget) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{30}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SimulatedTarget) GetTarget() string {
@@ -2517,7 +2659,7 @@ type SimulatedOutcome struct {
 
 func (x *SimulatedOutcome) Reset() {
 	*x = SimulatedOutcome{}
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[31]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2529,7 +2671,7 @@ func (x *SimulatedOutcome) String() string {
 func (*SimulatedOutcome) ProtoMessage() {}
 
 func (x *SimulatedOutcome) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_policy_service_proto_msgTypes[31]
+	mi := &file_headworks_v1_policy_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2542,7 +2684,7 @@ func (x *SimulatedOutcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SimulatedOutcome.ProtoReflect.Descriptor instead.
 func (*SimulatedOutcome) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{31}
+	return file_headworks_v1_policy_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SimulatedOutcome) GetRequestCount() int64 {
@@ -2619,7 +2761,7 @@ var File_headworks_v1_policy_service_proto protoreflect.FileDescriptor
 
 const file_headworks_v1_policy_service_proto_rawDesc = "" +
 	"\n" +
-	"!headworks/v1/policy_service.proto\x12\fheadworks.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17headworks/v1/chat.proto\x1a\x19headworks/v1/reason.proto\"\xcc\a\n" +
+	"!headworks/v1/policy_service.proto\x12\fheadworks.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17headworks/v1/chat.proto\x1a\x19headworks/v1/reason.proto\"\xfd\a\n" +
 	"\x06Policy\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12\x18\n" +
@@ -2644,8 +2786,13 @@ const file_headworks_v1_policy_service_proto_rawDesc = "" +
 	"\von_all_down\x18\x11 \x01(\x0e2\x15.headworks.v1.AllDownR\tonAllDown\x12;\n" +
 	"\x1afailover_on_content_policy\x18\x12 \x01(\bR\x17failoverOnContentPolicy\x12B\n" +
 	"\x0ecache_affinity\x18\x13 \x01(\x0e2\x1b.headworks.v1.CacheAffinityR\rcacheAffinity\x12%\n" +
-	"\x0eattempt_budget\x18\x14 \x01(\x05R\rattemptBudgetB\x06\n" +
-	"\x04kind\"\x99\x01\n" +
+	"\x0eattempt_budget\x18\x14 \x01(\x05R\rattemptBudget\x12/\n" +
+	"\ahedging\x18\x15 \x01(\v2\x15.headworks.v1.HedgingR\ahedgingB\x06\n" +
+	"\x04kind\"[\n" +
+	"\aHedging\x12/\n" +
+	"\x05delay\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x05delay\x12\x1f\n" +
+	"\vmax_percent\x18\x02 \x01(\x05R\n" +
+	"maxPercent\"\x99\x01\n" +
 	"\aRetries\x12\x1d\n" +
 	"\n" +
 	"per_target\x18\x01 \x01(\x05R\tperTarget\x123\n" +
@@ -2746,14 +2893,19 @@ const file_headworks_v1_policy_service_proto_rawDesc = "" +
 	"\x14DeletePolicyResponse\"T\n" +
 	"\x13ExplainRouteRequest\x12&\n" +
 	"\x04chat\x18\x01 \x01(\v2\x12.headworks.v1.ChatR\x04chat\x12\x15\n" +
-	"\x06key_id\x18\x02 \x01(\tR\x05keyId\"\xec\x01\n" +
+	"\x06key_id\x18\x02 \x01(\tR\x05keyId\"\xa0\x02\n" +
 	"\x14ExplainRouteResponse\x127\n" +
 	"\atargets\x18\x01 \x03(\v2\x1d.headworks.v1.ExplainedTargetR\atargets\x12\x16\n" +
 	"\x06policy\x18\x02 \x01(\tR\x06policy\x12\x14\n" +
 	"\x05notes\x18\x03 \x03(\tR\x05notes\x12%\n" +
 	"\x0eattempt_budget\x18\x04 \x01(\x05R\rattemptBudget\x12,\n" +
 	"\x06reason\x18\x05 \x01(\x0e2\x14.headworks.v1.ReasonR\x06reason\x12\x18\n" +
-	"\amessage\x18\x06 \x01(\tR\amessage\"\xf6\x01\n" +
+	"\amessage\x18\x06 \x01(\tR\amessage\x122\n" +
+	"\x05hedge\x18\a \x01(\v2\x1c.headworks.v1.ExplainedHedgeR\x05hedge\"s\n" +
+	"\x0eExplainedHedge\x12/\n" +
+	"\x05delay\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x05delay\x12\x16\n" +
+	"\x06target\x18\x02 \x01(\tR\x06target\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\"\xf6\x01\n" +
 	"\x0fExplainedTarget\x12\x16\n" +
 	"\x06target\x18\x01 \x01(\tR\x06target\x12\x14\n" +
 	"\x05place\x18\x02 \x01(\x05R\x05place\x12,\n" +
@@ -2836,127 +2988,133 @@ func file_headworks_v1_policy_service_proto_rawDescGZIP() []byte {
 }
 
 var file_headworks_v1_policy_service_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_headworks_v1_policy_service_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_headworks_v1_policy_service_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_headworks_v1_policy_service_proto_goTypes = []any{
 	(AllDown)(0),                       // 0: headworks.v1.AllDown
 	(CacheAffinity)(0),                 // 1: headworks.v1.CacheAffinity
 	(LatencyGoal)(0),                   // 2: headworks.v1.LatencyGoal
 	(MidStream)(0),                     // 3: headworks.v1.MidStream
 	(*Policy)(nil),                     // 4: headworks.v1.Policy
-	(*Retries)(nil),                    // 5: headworks.v1.Retries
-	(*FallbackChain)(nil),              // 6: headworks.v1.FallbackChain
-	(*PolicyTarget)(nil),               // 7: headworks.v1.PolicyTarget
-	(*WeightedPolicy)(nil),             // 8: headworks.v1.WeightedPolicy
-	(*WeightedTarget)(nil),             // 9: headworks.v1.WeightedTarget
-	(*LatencyPolicy)(nil),              // 10: headworks.v1.LatencyPolicy
-	(*CostPolicy)(nil),                 // 11: headworks.v1.CostPolicy
-	(*ConditionalPolicy)(nil),          // 12: headworks.v1.ConditionalPolicy
-	(*PolicyBranch)(nil),               // 13: headworks.v1.PolicyBranch
-	(*Condition)(nil),                  // 14: headworks.v1.Condition
-	(*TimeWindow)(nil),                 // 15: headworks.v1.TimeWindow
-	(*Timeouts)(nil),                   // 16: headworks.v1.Timeouts
-	(*CreatePolicyRequest)(nil),        // 17: headworks.v1.CreatePolicyRequest
-	(*CreatePolicyResponse)(nil),       // 18: headworks.v1.CreatePolicyResponse
-	(*GetPolicyRequest)(nil),           // 19: headworks.v1.GetPolicyRequest
-	(*GetPolicyResponse)(nil),          // 20: headworks.v1.GetPolicyResponse
-	(*ListPoliciesRequest)(nil),        // 21: headworks.v1.ListPoliciesRequest
-	(*ListPoliciesResponse)(nil),       // 22: headworks.v1.ListPoliciesResponse
-	(*ListPolicyVersionsRequest)(nil),  // 23: headworks.v1.ListPolicyVersionsRequest
-	(*ListPolicyVersionsResponse)(nil), // 24: headworks.v1.ListPolicyVersionsResponse
-	(*UpdatePolicyRequest)(nil),        // 25: headworks.v1.UpdatePolicyRequest
-	(*UpdatePolicyResponse)(nil),       // 26: headworks.v1.UpdatePolicyResponse
-	(*DeletePolicyRequest)(nil),        // 27: headworks.v1.DeletePolicyRequest
-	(*DeletePolicyResponse)(nil),       // 28: headworks.v1.DeletePolicyResponse
-	(*ExplainRouteRequest)(nil),        // 29: headworks.v1.ExplainRouteRequest
-	(*ExplainRouteResponse)(nil),       // 30: headworks.v1.ExplainRouteResponse
-	(*ExplainedTarget)(nil),            // 31: headworks.v1.ExplainedTarget
-	(*SimulatePolicyRequest)(nil),      // 32: headworks.v1.SimulatePolicyRequest
-	(*SimulatePolicyResponse)(nil),     // 33: headworks.v1.SimulatePolicyResponse
-	(*SimulatedTarget)(nil),            // 34: headworks.v1.SimulatedTarget
-	(*SimulatedOutcome)(nil),           // 35: headworks.v1.SimulatedOutcome
-	nil,                                // 36: headworks.v1.WeightedTarget.WeightByKeyEntry
-	(*timestamppb.Timestamp)(nil),      // 37: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),        // 38: google.protobuf.Duration
-	(*fieldmaskpb.FieldMask)(nil),      // 39: google.protobuf.FieldMask
-	(*Chat)(nil),                       // 40: headworks.v1.Chat
-	(Reason)(0),                        // 41: headworks.v1.Reason
+	(*Hedging)(nil),                    // 5: headworks.v1.Hedging
+	(*Retries)(nil),                    // 6: headworks.v1.Retries
+	(*FallbackChain)(nil),              // 7: headworks.v1.FallbackChain
+	(*PolicyTarget)(nil),               // 8: headworks.v1.PolicyTarget
+	(*WeightedPolicy)(nil),             // 9: headworks.v1.WeightedPolicy
+	(*WeightedTarget)(nil),             // 10: headworks.v1.WeightedTarget
+	(*LatencyPolicy)(nil),              // 11: headworks.v1.LatencyPolicy
+	(*CostPolicy)(nil),                 // 12: headworks.v1.CostPolicy
+	(*ConditionalPolicy)(nil),          // 13: headworks.v1.ConditionalPolicy
+	(*PolicyBranch)(nil),               // 14: headworks.v1.PolicyBranch
+	(*Condition)(nil),                  // 15: headworks.v1.Condition
+	(*TimeWindow)(nil),                 // 16: headworks.v1.TimeWindow
+	(*Timeouts)(nil),                   // 17: headworks.v1.Timeouts
+	(*CreatePolicyRequest)(nil),        // 18: headworks.v1.CreatePolicyRequest
+	(*CreatePolicyResponse)(nil),       // 19: headworks.v1.CreatePolicyResponse
+	(*GetPolicyRequest)(nil),           // 20: headworks.v1.GetPolicyRequest
+	(*GetPolicyResponse)(nil),          // 21: headworks.v1.GetPolicyResponse
+	(*ListPoliciesRequest)(nil),        // 22: headworks.v1.ListPoliciesRequest
+	(*ListPoliciesResponse)(nil),       // 23: headworks.v1.ListPoliciesResponse
+	(*ListPolicyVersionsRequest)(nil),  // 24: headworks.v1.ListPolicyVersionsRequest
+	(*ListPolicyVersionsResponse)(nil), // 25: headworks.v1.ListPolicyVersionsResponse
+	(*UpdatePolicyRequest)(nil),        // 26: headworks.v1.UpdatePolicyRequest
+	(*UpdatePolicyResponse)(nil),       // 27: headworks.v1.UpdatePolicyResponse
+	(*DeletePolicyRequest)(nil),        // 28: headworks.v1.DeletePolicyRequest
+	(*DeletePolicyResponse)(nil),       // 29: headworks.v1.DeletePolicyResponse
+	(*ExplainRouteRequest)(nil),        // 30: headworks.v1.ExplainRouteRequest
+	(*ExplainRouteResponse)(nil),       // 31: headworks.v1.ExplainRouteResponse
+	(*ExplainedHedge)(nil),             // 32: headworks.v1.ExplainedHedge
+	(*ExplainedTarget)(nil),            // 33: headworks.v1.ExplainedTarget
+	(*SimulatePolicyRequest)(nil),      // 34: headworks.v1.SimulatePolicyRequest
+	(*SimulatePolicyResponse)(nil),     // 35: headworks.v1.SimulatePolicyResponse
+	(*SimulatedTarget)(nil),            // 36: headworks.v1.SimulatedTarget
+	(*SimulatedOutcome)(nil),           // 37: headworks.v1.SimulatedOutcome
+	nil,                                // 38: headworks.v1.WeightedTarget.WeightByKeyEntry
+	(*timestamppb.Timestamp)(nil),      // 39: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),        // 40: google.protobuf.Duration
+	(*fieldmaskpb.FieldMask)(nil),      // 41: google.protobuf.FieldMask
+	(*Chat)(nil),                       // 42: headworks.v1.Chat
+	(Reason)(0),                        // 43: headworks.v1.Reason
 }
 var file_headworks_v1_policy_service_proto_depIdxs = []int32{
-	6,  // 0: headworks.v1.Policy.fallback:type_name -> headworks.v1.FallbackChain
-	8,  // 1: headworks.v1.Policy.weighted:type_name -> headworks.v1.WeightedPolicy
-	10, // 2: headworks.v1.Policy.latency:type_name -> headworks.v1.LatencyPolicy
-	11, // 3: headworks.v1.Policy.cost:type_name -> headworks.v1.CostPolicy
-	12, // 4: headworks.v1.Policy.conditional:type_name -> headworks.v1.ConditionalPolicy
-	16, // 5: headworks.v1.Policy.timeouts:type_name -> headworks.v1.Timeouts
+	7,  // 0: headworks.v1.Policy.fallback:type_name -> headworks.v1.FallbackChain
+	9,  // 1: headworks.v1.Policy.weighted:type_name -> headworks.v1.WeightedPolicy
+	11, // 2: headworks.v1.Policy.latency:type_name -> headworks.v1.LatencyPolicy
+	12, // 3: headworks.v1.Policy.cost:type_name -> headworks.v1.CostPolicy
+	13, // 4: headworks.v1.Policy.conditional:type_name -> headworks.v1.ConditionalPolicy
+	17, // 5: headworks.v1.Policy.timeouts:type_name -> headworks.v1.Timeouts
 	3,  // 6: headworks.v1.Policy.mid_stream:type_name -> headworks.v1.MidStream
-	37, // 7: headworks.v1.Policy.create_time:type_name -> google.protobuf.Timestamp
-	37, // 8: headworks.v1.Policy.update_time:type_name -> google.protobuf.Timestamp
-	5,  // 9: headworks.v1.Policy.retries:type_name -> headworks.v1.Retries
+	39, // 7: headworks.v1.Policy.create_time:type_name -> google.protobuf.Timestamp
+	39, // 8: headworks.v1.Policy.update_time:type_name -> google.protobuf.Timestamp
+	6,  // 9: headworks.v1.Policy.retries:type_name -> headworks.v1.Retries
 	0,  // 10: headworks.v1.Policy.on_all_down:type_name -> headworks.v1.AllDown
 	1,  // 11: headworks.v1.Policy.cache_affinity:type_name -> headworks.v1.CacheAffinity
-	38, // 12: headworks.v1.Retries.backoff:type_name -> google.protobuf.Duration
-	38, // 13: headworks.v1.Retries.max_backoff:type_name -> google.protobuf.Duration
-	7,  // 14: headworks.v1.FallbackChain.targets:type_name -> headworks.v1.PolicyTarget
-	16, // 15: headworks.v1.PolicyTarget.timeouts:type_name -> headworks.v1.Timeouts
-	9,  // 16: headworks.v1.WeightedPolicy.targets:type_name -> headworks.v1.WeightedTarget
-	16, // 17: headworks.v1.WeightedTarget.timeouts:type_name -> headworks.v1.Timeouts
-	36, // 18: headworks.v1.WeightedTarget.weight_by_key:type_name -> headworks.v1.WeightedTarget.WeightByKeyEntry
-	7,  // 19: headworks.v1.LatencyPolicy.targets:type_name -> headworks.v1.PolicyTarget
-	2,  // 20: headworks.v1.LatencyPolicy.goal:type_name -> headworks.v1.LatencyGoal
-	7,  // 21: headworks.v1.CostPolicy.targets:type_name -> headworks.v1.PolicyTarget
-	13, // 22: headworks.v1.ConditionalPolicy.branches:type_name -> headworks.v1.PolicyBranch
-	14, // 23: headworks.v1.PolicyBranch.conditions:type_name -> headworks.v1.Condition
-	16, // 24: headworks.v1.PolicyBranch.timeouts:type_name -> headworks.v1.Timeouts
-	15, // 25: headworks.v1.Condition.time:type_name -> headworks.v1.TimeWindow
-	38, // 26: headworks.v1.Timeouts.first_token:type_name -> google.protobuf.Duration
-	38, // 27: headworks.v1.Timeouts.between_tokens:type_name -> google.protobuf.Duration
-	38, // 28: headworks.v1.Timeouts.total:type_name -> google.protobuf.Duration
-	4,  // 29: headworks.v1.CreatePolicyRequest.policy:type_name -> headworks.v1.Policy
-	4,  // 30: headworks.v1.CreatePolicyResponse.policy:type_name -> headworks.v1.Policy
-	4,  // 31: headworks.v1.GetPolicyResponse.policy:type_name -> headworks.v1.Policy
-	4,  // 32: headworks.v1.ListPoliciesResponse.policies:type_name -> headworks.v1.Policy
-	4,  // 33: headworks.v1.ListPolicyVersionsResponse.policies:type_name -> headworks.v1.Policy
-	4,  // 34: headworks.v1.UpdatePolicyRequest.policy:type_name -> headworks.v1.Policy
-	39, // 35: headworks.v1.UpdatePolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
-	4,  // 36: headworks.v1.UpdatePolicyResponse.policy:type_name -> headworks.v1.Policy
-	40, // 37: headworks.v1.ExplainRouteRequest.chat:type_name -> headworks.v1.Chat
-	31, // 38: headworks.v1.ExplainRouteResponse.targets:type_name -> headworks.v1.ExplainedTarget
-	41, // 39: headworks.v1.ExplainRouteResponse.reason:type_name -> headworks.v1.Reason
-	41, // 40: headworks.v1.ExplainedTarget.reason:type_name -> headworks.v1.Reason
-	16, // 41: headworks.v1.ExplainedTarget.timeouts:type_name -> headworks.v1.Timeouts
-	4,  // 42: headworks.v1.SimulatePolicyRequest.policy:type_name -> headworks.v1.Policy
-	37, // 43: headworks.v1.SimulatePolicyRequest.start_time:type_name -> google.protobuf.Timestamp
-	37, // 44: headworks.v1.SimulatePolicyRequest.end_time:type_name -> google.protobuf.Timestamp
-	35, // 45: headworks.v1.SimulatePolicyResponse.simulated:type_name -> headworks.v1.SimulatedOutcome
-	35, // 46: headworks.v1.SimulatePolicyResponse.recorded:type_name -> headworks.v1.SimulatedOutcome
-	34, // 47: headworks.v1.SimulatePolicyResponse.targets:type_name -> headworks.v1.SimulatedTarget
-	35, // 48: headworks.v1.SimulatedTarget.simulated:type_name -> headworks.v1.SimulatedOutcome
-	35, // 49: headworks.v1.SimulatedTarget.recorded:type_name -> headworks.v1.SimulatedOutcome
-	38, // 50: headworks.v1.SimulatedOutcome.latency_p50:type_name -> google.protobuf.Duration
-	38, // 51: headworks.v1.SimulatedOutcome.latency_p99:type_name -> google.protobuf.Duration
-	38, // 52: headworks.v1.SimulatedOutcome.latency_p90:type_name -> google.protobuf.Duration
-	38, // 53: headworks.v1.SimulatedOutcome.first_token_p50:type_name -> google.protobuf.Duration
-	17, // 54: headworks.v1.PolicyService.CreatePolicy:input_type -> headworks.v1.CreatePolicyRequest
-	19, // 55: headworks.v1.PolicyService.GetPolicy:input_type -> headworks.v1.GetPolicyRequest
-	21, // 56: headworks.v1.PolicyService.ListPolicies:input_type -> headworks.v1.ListPoliciesRequest
-	23, // 57: headworks.v1.PolicyService.ListPolicyVersions:input_type -> headworks.v1.ListPolicyVersionsRequest
-	25, // 58: headworks.v1.PolicyService.UpdatePolicy:input_type -> headworks.v1.UpdatePolicyRequest
-	27, // 59: headworks.v1.PolicyService.DeletePolicy:input_type -> headworks.v1.DeletePolicyRequest
-	29, // 60: headworks.v1.PolicyService.ExplainRoute:input_type -> headworks.v1.ExplainRouteRequest
-	32, // 61: headworks.v1.PolicyService.SimulatePolicy:input_type -> headworks.v1.SimulatePolicyRequest
-	18, // 62: headworks.v1.PolicyService.CreatePolicy:output_type -> headworks.v1.CreatePolicyResponse
-	20, // 63: headworks.v1.PolicyService.GetPolicy:output_type -> headworks.v1.GetPolicyResponse
-	22, // 64: headworks.v1.PolicyService.ListPolicies:output_type -> headworks.v1.ListPoliciesResponse
-	24, // 65: headworks.v1.PolicyService.ListPolicyVersions:output_type -> headworks.v1.ListPolicyVersionsResponse
-	26, // 66: headworks.v1.PolicyService.UpdatePolicy:output_type -> headworks.v1.UpdatePolicyResponse
-	28, // 67: headworks.v1.PolicyService.DeletePolicy:output_type -> headworks.v1.DeletePolicyResponse
-	30, // 68: headworks.v1.PolicyService.ExplainRoute:output_type -> headworks.v1.ExplainRouteResponse
-	33, // 69: headworks.v1.PolicyService.SimulatePolicy:output_type -> headworks.v1.SimulatePolicyResponse
-	62, // [62:70] is the sub-list for method output_type
-	54, // [54:62] is the sub-list for method input_type
-	54, // [54:54] is the sub-list for extension type_name
-	54, // [54:54] is the sub-list for extension extendee
-	0,  // [0:54] is the sub-list for field type_name
+	5,  // 12: headworks.v1.Policy.hedging:type_name -> headworks.v1.Hedging
+	40, // 13: headworks.v1.Hedging.delay:type_name -> google.protobuf.Duration
+	40, // 14: headworks.v1.Retries.backoff:type_name -> google.protobuf.Duration
+	40, // 15: headworks.v1.Retries.max_backoff:type_name -> google.protobuf.Duration
+	8,  // 16: headworks.v1.FallbackChain.targets:type_name -> headworks.v1.PolicyTarget
+	17, // 17: headworks.v1.PolicyTarget.timeouts:type_name -> headworks.v1.Timeouts
+	10, // 18: headworks.v1.WeightedPolicy.targets:type_name -> headworks.v1.WeightedTarget
+	17, // 19: headworks.v1.WeightedTarget.timeouts:type_name -> headworks.v1.Timeouts
+	38, // 20: headworks.v1.WeightedTarget.weight_by_key:type_name -> headworks.v1.WeightedTarget.WeightByKeyEntry
+	8,  // 21: headworks.v1.LatencyPolicy.targets:type_name -> headworks.v1.PolicyTarget
+	2,  // 22: headworks.v1.LatencyPolicy.goal:type_name -> headworks.v1.LatencyGoal
+	8,  // 23: headworks.v1.CostPolicy.targets:type_name -> headworks.v1.PolicyTarget
+	14, // 24: headworks.v1.ConditionalPolicy.branches:type_name -> headworks.v1.PolicyBranch
+	15, // 25: headworks.v1.PolicyBranch.conditions:type_name -> headworks.v1.Condition
+	17, // 26: headworks.v1.PolicyBranch.timeouts:type_name -> headworks.v1.Timeouts
+	16, // 27: headworks.v1.Condition.time:type_name -> headworks.v1.TimeWindow
+	40, // 28: headworks.v1.Timeouts.first_token:type_name -> google.protobuf.Duration
+	40, // 29: headworks.v1.Timeouts.between_tokens:type_name -> google.protobuf.Duration
+	40, // 30: headworks.v1.Timeouts.total:type_name -> google.protobuf.Duration
+	4,  // 31: headworks.v1.CreatePolicyRequest.policy:type_name -> headworks.v1.Policy
+	4,  // 32: headworks.v1.CreatePolicyResponse.policy:type_name -> headworks.v1.Policy
+	4,  // 33: headworks.v1.GetPolicyResponse.policy:type_name -> headworks.v1.Policy
+	4,  // 34: headworks.v1.ListPoliciesResponse.policies:type_name -> headworks.v1.Policy
+	4,  // 35: headworks.v1.ListPolicyVersionsResponse.policies:type_name -> headworks.v1.Policy
+	4,  // 36: headworks.v1.UpdatePolicyRequest.policy:type_name -> headworks.v1.Policy
+	41, // 37: headworks.v1.UpdatePolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	4,  // 38: headworks.v1.UpdatePolicyResponse.policy:type_name -> headworks.v1.Policy
+	42, // 39: headworks.v1.ExplainRouteRequest.chat:type_name -> headworks.v1.Chat
+	33, // 40: headworks.v1.ExplainRouteResponse.targets:type_name -> headworks.v1.ExplainedTarget
+	43, // 41: headworks.v1.ExplainRouteResponse.reason:type_name -> headworks.v1.Reason
+	32, // 42: headworks.v1.ExplainRouteResponse.hedge:type_name -> headworks.v1.ExplainedHedge
+	40, // 43: headworks.v1.ExplainedHedge.delay:type_name -> google.protobuf.Duration
+	43, // 44: headworks.v1.ExplainedTarget.reason:type_name -> headworks.v1.Reason
+	17, // 45: headworks.v1.ExplainedTarget.timeouts:type_name -> headworks.v1.Timeouts
+	4,  // 46: headworks.v1.SimulatePolicyRequest.policy:type_name -> headworks.v1.Policy
+	39, // 47: headworks.v1.SimulatePolicyRequest.start_time:type_name -> google.protobuf.Timestamp
+	39, // 48: headworks.v1.SimulatePolicyRequest.end_time:type_name -> google.protobuf.Timestamp
+	37, // 49: headworks.v1.SimulatePolicyResponse.simulated:type_name -> headworks.v1.SimulatedOutcome
+	37, // 50: headworks.v1.SimulatePolicyResponse.recorded:type_name -> headworks.v1.SimulatedOutcome
+	36, // 51: headworks.v1.SimulatePolicyResponse.targets:type_name -> headworks.v1.SimulatedTarget
+	37, // 52: headworks.v1.SimulatedTarget.simulated:type_name -> headworks.v1.SimulatedOutcome
+	37, // 53: headworks.v1.SimulatedTarget.recorded:type_name -> headworks.v1.SimulatedOutcome
+	40, // 54: headworks.v1.SimulatedOutcome.latency_p50:type_name -> google.protobuf.Duration
+	40, // 55: headworks.v1.SimulatedOutcome.latency_p99:type_name -> google.protobuf.Duration
+	40, // 56: headworks.v1.SimulatedOutcome.latency_p90:type_name -> google.protobuf.Duration
+	40, // 57: headworks.v1.SimulatedOutcome.first_token_p50:type_name -> google.protobuf.Duration
+	18, // 58: headworks.v1.PolicyService.CreatePolicy:input_type -> headworks.v1.CreatePolicyRequest
+	20, // 59: headworks.v1.PolicyService.GetPolicy:input_type -> headworks.v1.GetPolicyRequest
+	22, // 60: headworks.v1.PolicyService.ListPolicies:input_type -> headworks.v1.ListPoliciesRequest
+	24, // 61: headworks.v1.PolicyService.ListPolicyVersions:input_type -> headworks.v1.ListPolicyVersionsRequest
+	26, // 62: headworks.v1.PolicyService.UpdatePolicy:input_type -> headworks.v1.UpdatePolicyRequest
+	28, // 63: headworks.v1.PolicyService.DeletePolicy:input_type -> headworks.v1.DeletePolicyRequest
+	30, // 64: headworks.v1.PolicyService.ExplainRoute:input_type -> headworks.v1.ExplainRouteRequest
+	34, // 65: headworks.v1.PolicyService.SimulatePolicy:input_type -> headworks.v1.SimulatePolicyRequest
+	19, // 66: headworks.v1.PolicyService.CreatePolicy:output_type -> headworks.v1.CreatePolicyResponse
+	21, // 67: headworks.v1.PolicyService.GetPolicy:output_type -> headworks.v1.GetPolicyResponse
+	23, // 68: headworks.v1.PolicyService.ListPolicies:output_type -> headworks.v1.ListPoliciesResponse
+	25, // 69: headworks.v1.PolicyService.ListPolicyVersions:output_type -> headworks.v1.ListPolicyVersionsResponse
+	27, // 70: headworks.v1.PolicyService.UpdatePolicy:output_type -> headworks.v1.UpdatePolicyResponse
+	29, // 71: headworks.v1.PolicyService.DeletePolicy:output_type -> headworks.v1.DeletePolicyResponse
+	31, // 72: headworks.v1.PolicyService.ExplainRoute:output_type -> headworks.v1.ExplainRouteResponse
+	35, // 73: headworks.v1.PolicyService.SimulatePolicy:output_type -> headworks.v1.SimulatePolicyResponse
+	66, // [66:74] is the sub-list for method output_type
+	58, // [58:66] is the sub-list for method input_type
+	58, // [58:58] is the sub-list for extension type_name
+	58, // [58:58] is the sub-list for extension extendee
+	0,  // [0:58] is the sub-list for field type_name
 }
 
 func init() { file_headworks_v1_policy_service_proto_init() }
@@ -2973,8 +3131,8 @@ func file_headworks_v1_policy_service_proto_init() {
 		(*Policy_Cost)(nil),
 		(*Policy_Conditional)(nil),
 	}
-	file_headworks_v1_policy_service_proto_msgTypes[6].OneofWrappers = []any{}
-	file_headworks_v1_policy_service_proto_msgTypes[10].OneofWrappers = []any{
+	file_headworks_v1_policy_service_proto_msgTypes[7].OneofWrappers = []any{}
+	file_headworks_v1_policy_service_proto_msgTypes[11].OneofWrappers = []any{
 		(*Condition_Model)(nil),
 		(*Condition_MinInputTokens)(nil),
 		(*Condition_HasTools)(nil),
@@ -2985,14 +3143,14 @@ func file_headworks_v1_policy_service_proto_init() {
 		(*Condition_Region)(nil),
 		(*Condition_Time)(nil),
 	}
-	file_headworks_v1_policy_service_proto_msgTypes[27].OneofWrappers = []any{}
+	file_headworks_v1_policy_service_proto_msgTypes[29].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headworks_v1_policy_service_proto_rawDesc), len(file_headworks_v1_policy_service_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   33,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -305,7 +305,7 @@ type Route struct {
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// The policy applied. Empty: none.
 	Policy string `protobuf:"bytes,2,opt,name=policy,proto3" json:"policy,omitempty"`
-	// Every attempt, in order.
+	// Every attempt, in the order in which they ended: the one that served comes last.
 	Attempts []*Attempt `protobuf:"bytes,3,rep,name=attempts,proto3" json:"attempts,omitempty"`
 	// Targets that were left out, and why.
 	Skipped []*SkippedTarget `protobuf:"bytes,4,rep,name=skipped,proto3" json:"skipped,omitempty"`
@@ -410,7 +410,10 @@ type Attempt struct {
 	// What was held for it, billionths of a US dollar.
 	HoldNanoUsd int64 `protobuf:"varint,13,opt,name=hold_nano_usd,json=holdNanoUsd,proto3" json:"hold_nano_usd,omitempty"`
 	// The service tier that the provider says it used.
-	ServiceTier   string `protobuf:"bytes,14,opt,name=service_tier,json=serviceTier,proto3" json:"service_tier,omitempty"`
+	ServiceTier string `protobuf:"bytes,14,opt,name=service_tier,json=serviceTier,proto3" json:"service_tier,omitempty"`
+	// It was a second attempt, begun beside another that was late. Of the two, the one that lost is CANCELLED, and its
+	// message names the one that answered first.
+	Hedge         bool `protobuf:"varint,15,opt,name=hedge,proto3" json:"hedge,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -543,6 +546,13 @@ func (x *Attempt) GetServiceTier() string {
 	return ""
 }
 
+func (x *Attempt) GetHedge() bool {
+	if x != nil {
+		return x.Hedge
+	}
+	return false
+}
+
 // A target that was not tried.
 type SkippedTarget struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -640,7 +650,7 @@ const file_headworks_v1_usage_proto_rawDesc = "" +
 	"\x06policy\x18\x02 \x01(\tR\x06policy\x121\n" +
 	"\battempts\x18\x03 \x03(\v2\x15.headworks.v1.AttemptR\battempts\x125\n" +
 	"\askipped\x18\x04 \x03(\v2\x1b.headworks.v1.SkippedTargetR\askipped\x12\x14\n" +
-	"\x05notes\x18\x05 \x03(\tR\x05notes\"\xc5\x04\n" +
+	"\x05notes\x18\x05 \x03(\tR\x05notes\"\xdb\x04\n" +
 	"\aAttempt\x12\x18\n" +
 	"\aordinal\x18\x01 \x01(\x05R\aordinal\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x14\n" +
@@ -658,7 +668,8 @@ const file_headworks_v1_usage_proto_rawDesc = "" +
 	"\x13time_to_first_token\x18\v \x01(\v2\x19.google.protobuf.DurationR\x10timeToFirstToken\x12)\n" +
 	"\x05usage\x18\f \x01(\v2\x13.headworks.v1.UsageR\x05usage\x12\"\n" +
 	"\rhold_nano_usd\x18\r \x01(\x03R\vholdNanoUsd\x12!\n" +
-	"\fservice_tier\x18\x0e \x01(\tR\vserviceTier\"o\n" +
+	"\fservice_tier\x18\x0e \x01(\tR\vserviceTier\x12\x14\n" +
+	"\x05hedge\x18\x0f \x01(\bR\x05hedge\"o\n" +
 	"\rSkippedTarget\x12\x16\n" +
 	"\x06target\x18\x01 \x01(\tR\x06target\x12,\n" +
 	"\x06reason\x18\x02 \x01(\x0e2\x14.headworks.v1.ReasonR\x06reason\x12\x18\n" +

@@ -62,6 +62,9 @@ pub struct AttemptReport {
     pub service_tier: Option<Arc<str>>,
     /// What was held for it.
     pub hold: NanoUsd,
+    /// It was a second attempt, begun beside another that was late.
+    #[serde(default)]
+    pub hedge: bool,
 }
 
 /// A target that was not tried.
@@ -84,7 +87,7 @@ pub struct Receipt {
     pub asked: Arc<str>,
     /// The policy applied, where there was one.
     pub policy: Option<Arc<str>>,
-    /// Every attempt, in order.
+    /// Every attempt, in the order in which they ended: the one that served comes last.
     pub attempts: Vec<AttemptReport>,
     /// Targets that were left out.
     pub skipped: Vec<Skipped>,

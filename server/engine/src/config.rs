@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use headworks_core::Fit;
+use headworks_core::{Fit, Work};
 use headworks_policy::Retries;
 use serde::Deserialize;
 
@@ -72,6 +72,13 @@ pub struct Timeouts {
     pub between_tokens: Duration,
     /// For the attempt as a whole.
     pub total: Duration,
+}
+
+impl Timeouts {
+    /// How long an attempt at this may show no content.
+    pub fn until_content(&self, work: &Work) -> Duration {
+        if work.is_streamed() { self.total.min(self.first_token) } else { self.total }
+    }
 }
 
 impl Config {

@@ -8,9 +8,9 @@ use std::{
 
 use futures_core::future::BoxFuture;
 use headworks_core::{Attempt, Batch, Cause, EventStream, Fault, Reason, Reply, Target};
-use headworks_policy::{MidStream, Retries, affinity, verdict_under};
+use headworks_policy::{MidStream, Retries, Verdict, affinity, verdict_under};
 use tokio::time::Instant;
-use tower::{Service, ServiceExt, util::BoxCloneSyncService};
+use tower::{Service, util::BoxCloneSyncService};
 
 use crate::{
     Shared, breaker,
@@ -22,8 +22,11 @@ use crate::{
 };
 
 mod carry;
+mod hedge;
 
 use carry::{Carried, Way};
+pub use hedge::{Hedge, Hedges, Race};
+use hedge::{Hedged, alone};
 
 /// One target's stack, from meter to upstream.
 pub type Stack = BoxCloneSyncService<Trial, EventStream, Fault>;
@@ -91,11 +94,13 @@ struct Drive<'a> {
     ordinal: u32,
     /// The largest context that the input was too long for.
     least_context: i64,
+    /// Where the call's second attempt ran.
+    hedged: Option<Hedged>,
 }
 
 impl<'a> Drive<'a> {
     fn new(shared: &'a Shared, stacks: &'a Stacks, booked: &'a Booked) -> Self {
-        Self { shared, stacks, booked, failures: Vec::new(), refused: None, ordinal: 0, least_context: 0 }
+        Self { shared, stacks, booked, failures: Vec::new(), refused: None, ordinal: 0, least_context: 0, hedged: None }
     }
 
     /// Goes on after so many attempts, the last of which broke.
@@ -106,58 +111,70 @@ impl<'a> Drive<'a> {
     async fn run(mut self) -> Result<(Arc<Target>, u32, EventStream), Fault> {
         let booked = self.booked;
         self.warm();
-        for (target, timeouts) in booked.planned.targets.iter().zip(&booked.timeouts) {
+        if self.ordinal == 0 {
+            self.count_for_hedging();
+        }
+        for (place, target) in booked.planned.targets.iter().enumerate() {
             if self.ordinal >= booked.max_attempts {
                 break;
             }
-            if self.in_time()? && self.worth_trying(target) {
-                let trial = Trial {
-                    attempt: Attempt { call: booked.planned.call.clone(), target: target.clone(), ordinal: 0 },
-                    timeouts: *timeouts,
-                    book: booked.book.clone(),
-                };
-                if let Some(events) = self.at(target, trial).await? {
-                    if !booked.prefixes.is_empty() {
-                        let lifetime = affinity::lifetime(target, &booked.planned.call.work);
-                        self.shared.homes.stay(&booked.prefixes, &target.id, lifetime);
-                    }
-                    return Ok((target.clone(), self.ordinal, events));
+            // A second attempt was this target's turn.
+            if self.hedged.is_some_and(|hedged| hedged.second == place) {
+                continue;
+            }
+            if self.in_time()?
+                && self.worth_trying(target)
+                && let Some((target, events)) = self.at(place).await?
+            {
+                if !booked.prefixes.is_empty() {
+                    let lifetime = affinity::lifetime(&target, &booked.planned.call.work);
+                    self.shared.homes.stay(&booked.prefixes, &target.id, lifetime);
                 }
+                return Ok((target, self.ordinal, events));
             }
         }
         Err(self.outcome())
     }
 
-    /// Attempts at one target: the first, and retries where the policy wants them. `None`: the next one's turn.
-    async fn at(&mut self, target: &Arc<Target>, mut trial: Trial) -> Result<Option<EventStream>, Fault> {
+    /// What is tried at a target of the plan, under the ordinal of the next attempt.
+    fn trial(&self, place: usize) -> Option<Trial> {
+        let booked = self.booked;
+        Some(Trial {
+            attempt: Attempt { call: booked.planned.call.clone(), target: booked.planned.targets.get(place)?.clone(), ordinal: self.ordinal + 1 },
+            timeouts: *booked.timeouts.get(place)?,
+            book: booked.book.clone(),
+            hedge: false,
+            race: None,
+        })
+    }
+
+    /// Attempts at one target: the first, which another may be begun beside, and retries where the policy wants them.
+    /// `None`: the next one's turn.
+    async fn at(&mut self, place: usize) -> Result<Option<(Arc<Target>, EventStream)>, Fault> {
         if let Some((last, fault)) = self.failures.last() {
             self.shared.metrics.failed_over(self.booked.planned.policy.as_deref(), &shared_id(last), fault.reason);
         }
         let retries = self.booked.course.retries.unwrap_or_else(|| self.shared.config.retries());
-        let (stack, standing) = self.stacks.of(target);
         let mut retried = 0;
-        loop {
-            trial.attempt.ordinal = self.ordinal + 1;
-            let fault = match stack.clone().oneshot(trial.clone()).await {
-                Ok(events) => {
+        while let Some(trial) = self.trial(place) {
+            let (stack, standing) = self.stacks.of(&trial.attempt.target);
+            let tried = if retried == 0 { self.race(place, stack, trial).await } else { alone(stack, trial).await };
+            let (target, fault) = match tried {
+                Ok(served) => {
                     self.ordinal += 1;
-                    return Ok(Some(events));
+                    return Ok(Some(served));
                 }
-                Err(fault) if is_refusal(&fault) => {
+                Err((_, fault)) if is_refusal(&fault) => {
                     // Another target may be cheap enough.
                     self.refused.get_or_insert(fault);
                     return Ok(None);
                 }
-                Err(fault) => fault,
+                Err(failed) => failed,
             };
-            self.ordinal += 1;
-            if fault.cause == Cause::ContextTooLong {
-                self.least_context = self.least_context.max(window(target).unwrap_or(0));
-            }
-            let verdict = verdict_under(fault.cause, self.booked.course.past_content_policy);
-            let wait = self.wait(&retries, &verdict, retried, fault.retry_after).filter(|_| standing.shut().is_none());
-            self.failures.push((target.clone(), fault));
-            match wait {
+            let (verdict, retry_after) = (self.verdict(&fault), fault.retry_after);
+            self.failed(target, fault);
+            let again = standing.shut().is_none() && self.hedged.is_none_or(|hedged| hedged.first != place);
+            match self.wait(&retries, &verdict, retried, retry_after).filter(|_| again) {
                 Some(wait) => {
                     tokio::time::sleep(wait).await;
                     retried += 1;
@@ -166,10 +183,24 @@ impl<'a> Drive<'a> {
                 None => return Err(self.outcome_now()),
             }
         }
+        Ok(None)
+    }
+
+    fn verdict(&self, fault: &Fault) -> Verdict {
+        verdict_under(fault.cause, self.booked.course.past_content_policy)
+    }
+
+    /// Counts an attempt that failed.
+    fn failed(&mut self, target: Arc<Target>, fault: Fault) {
+        self.ordinal += 1;
+        if fault.cause == Cause::ContextTooLong {
+            self.least_context = self.least_context.max(window(&target).unwrap_or(0));
+        }
+        self.failures.push((target, fault));
     }
 
     /// How long to wait before a retry, where one fits into the budget and the caller's time.
-    fn wait(&self, retries: &Retries, verdict: &headworks_policy::Verdict, retried: u32, retry_after: Option<Duration>) -> Option<Duration> {
+    fn wait(&self, retries: &Retries, verdict: &Verdict, retried: u32, retry_after: Option<Duration>) -> Option<Duration> {
         if self.ordinal >= self.booked.max_attempts {
             return None;
         }
@@ -186,9 +217,14 @@ impl<'a> Drive<'a> {
         Ok(true)
     }
 
+    /// False where the input was too long for a context no smaller than this target's.
+    fn holds(&self, target: &Target) -> bool {
+        self.least_context == 0 || window(target).is_none_or(|window| window > self.least_context)
+    }
+
     /// False where it is known before an attempt that it would be in vain; the route says why.
     fn worth_trying(&mut self, target: &Target) -> bool {
-        if self.least_context > 0 && window(target).is_some_and(|window| window <= self.least_context) {
+        if !self.holds(target) {
             let message = "its context is no larger than that of a target the input did not fit".to_owned();
             self.booked.book.skip(&target.id, Reason::ContextTooLong, message);
             return false;

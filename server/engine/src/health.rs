@@ -159,6 +159,20 @@ impl Standing {
         }
     }
 
+    /// Learns that an attempt was given up after it had shown nothing for this long.
+    pub fn waited(&self, class: SizeClass, streamed: bool, waited: Duration) {
+        let now = self.epoch.elapsed();
+        if let Some(learned) = self.pace.get(place(class)) {
+            learned.lock().waited(now, streamed, waited);
+        }
+    }
+
+    /// How long an attempt may show no content before it is late, by what was learned; else how many answers are
+    /// known, too few for that.
+    pub fn late_after(&self, class: SizeClass, streamed: bool) -> Result<Duration, u32> {
+        self.pace.get(place(class)).map_or(Err(0), |learned| learned.lock().late_after(self.epoch.elapsed(), streamed))
+    }
+
     /// How fast it is with requests of this class.
     pub fn pace(&self, class: SizeClass) -> Pace {
         self.pace.get(place(class)).map_or_else(Pace::default, |learned| learned.lock().pace(self.epoch.elapsed()))

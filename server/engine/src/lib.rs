@@ -41,6 +41,7 @@ pub use budget::{Budgets, Lowered, Reserved, Told};
 pub use clock::{unix_nanos, unix_seconds};
 pub use config::{BudgetConfig, Config, Timeouts};
 pub use control::{Cancel, Running};
+pub use failover::{Hedge, Hedges};
 use headworks_core::Catalog;
 pub use health::{Board, Standing};
 pub use id::request as request_id;
@@ -75,6 +76,8 @@ pub struct Shared {
     pub budgets: Budgets,
     /// Requests and tokens per window, and calls at once.
     pub rates: Rates,
+    /// Which calls may have a second attempt.
+    pub hedges: Hedges,
     /// Calls under way.
     pub running: Arc<Running>,
     /// Streams that clients may come back to.

@@ -130,7 +130,14 @@ impl Account {
         let (call, target) = (&attempt.call, &attempt.target);
         let hold = policy::hold(target, &call.work).with_markup(call.tenant.markup);
         let book = trial.book.clone();
-        let skip = |reason: Reason, fault: &Fault| book.skip(&target.id, reason, fault.message.clone());
+        let skip = |reason: Reason, fault: &Fault| {
+            if trial.hedge {
+                // Its turn may come all the same, should the attempt fail that it was to run beside.
+                book.note([format!("no second attempt at {}: {}", target.id, fault.message).into()]);
+            } else {
+                book.skip(&target.id, reason, fault.message.clone());
+            }
+        };
         let need = || Need { input: input_tokens(&call.work), output: Some(hold.output_limit) };
         let permit =
             shared.rates.take(&call.tenant, Scope::Target(&target.id), need, started / 1_000_000).inspect_err(|fault| skip(Reason::RateLimited, fault))?;
@@ -166,6 +173,7 @@ impl Account {
                 rates: None,
                 service_tier: None,
                 hold: reserved.amount(),
+                hedge: trial.hedge,
             },
             trial: trial.clone(),
             metrics,
@@ -244,10 +252,18 @@ impl Account {
     /// What later plans know of the target's speed. Whole answers show no first token: they come at once.
     fn learn_pace(&self) {
         let work = &self.trial.attempt.call.work;
-        let input = if self.report.tokens.prompt() > 0 { self.report.tokens.prompt() } else { policy::Size::of(work).input };
-        let class = policy::Size { input, output: 0 }.class();
+        if work.kind() == WorkKind::CountTokens {
+            // It takes other ways through the target than an answer does.
+            return;
+        }
         let first = self.report.timings.first_token.filter(|_| work.is_streamed());
-        self.standing.served(class, first, self.report.timings.total, self.report.tokens.completion());
+        self.standing.served(self.class(), first, self.report.timings.total, self.report.tokens.completion());
+    }
+
+    fn class(&self) -> policy::SizeClass {
+        let prompt = self.report.tokens.prompt();
+        let input = if prompt > 0 { prompt } else { policy::Size::of(&self.trial.attempt.call.work).input };
+        policy::Size { input, output: 0 }.class()
     }
 
     fn close(&mut self) {
@@ -305,6 +321,11 @@ impl Drop for Account {
     fn drop(&mut self) {
         if self.hold.is_some() {
             self.report.reason = Some(Reason::Cancelled);
+            // Dropped because the other attempt of a race ended it, not by the caller: no failure, but slow.
+            if let Some(end) = self.trial.race.as_ref().and_then(|race| race.ended_for(self.report.ordinal)) {
+                self.report.message = Some(end);
+                self.standing.waited(self.class(), self.trial.attempt.call.work.is_streamed(), self.started.elapsed());
+            }
             self.close();
         }
     }

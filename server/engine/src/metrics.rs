@@ -41,6 +41,19 @@ struct FailoverLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct HedgeLabels {
+    provider: String,
+    model: String,
+    policy: String,
+}
+
+impl HedgeLabels {
+    fn new(at: &ModelId, policy: Option<&str>) -> Self {
+        Self { provider: at.provider.to_string(), model: at.model.to_string(), policy: policy.unwrap_or_default().to_owned() }
+    }
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct TokenLabels {
     provider: String,
     model: String,
@@ -64,6 +77,8 @@ pub struct Metrics {
     tokens: Family<TokenLabels, Counter>,
     cost: Family<TargetLabels, Counter>,
     failovers: Family<FailoverLabels, Counter>,
+    hedges: Family<HedgeLabels, Counter>,
+    hedges_won: Family<HedgeLabels, Counter>,
     in_flight: Gauge,
 }
 
@@ -92,6 +107,8 @@ impl Default for Metrics {
             tokens: Family::default(),
             cost: Family::default(),
             failovers: Family::default(),
+            hedges: Family::default(),
+            hedges_won: Family::default(),
             in_flight: Gauge::default(),
         };
         {
@@ -103,6 +120,8 @@ impl Default for Metrics {
             r.register("headworks_tokens", "Tokens by kind", metrics.tokens.clone());
             r.register("headworks_cost_nano_usd", "Cost in billionths of a US dollar", metrics.cost.clone());
             r.register("headworks_failovers", "Attempts that were given up for the next target", metrics.failovers.clone());
+            r.register("headworks_hedges", "Second attempts begun beside one that was late", metrics.hedges.clone());
+            r.register("headworks_hedges_won", "Second attempts that answered first", metrics.hedges_won.clone());
             r.register("headworks_requests_in_flight", "Calls under way", metrics.in_flight.clone());
         }
         metrics
@@ -165,6 +184,16 @@ impl Metrics {
             reason: reason.name().to_owned(),
         };
         self.failovers.get_or_create(&labels).inc();
+    }
+
+    /// A second attempt began at this target.
+    pub fn hedged(&self, policy: Option<&str>, at: &ModelId) {
+        self.hedges.get_or_create(&HedgeLabels::new(at, policy)).inc();
+    }
+
+    /// A second attempt answered first.
+    pub fn hedge_won(&self, policy: Option<&str>, at: &ModelId) {
+        self.hedges_won.get_or_create(&HedgeLabels::new(at, policy)).inc();
     }
 
     /// Calls under way.

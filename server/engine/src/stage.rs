@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use headworks_core::{Attempt, Planned};
 use headworks_policy::Course;
 
-use crate::{Timeouts, book::Book};
+use crate::{Timeouts, book::Book, failover::Race};
 
 /// A planned call whose account is open.
 pub struct Booked {
@@ -32,6 +32,10 @@ pub struct Trial {
     pub timeouts: Timeouts,
     /// Where it is accounted for.
     pub book: Arc<Book>,
+    /// It is begun beside another that is late.
+    pub hedge: bool,
+    /// The race it may have to run; `None`: it runs alone.
+    pub race: Option<Arc<Race>>,
 }
 
 impl Trial {

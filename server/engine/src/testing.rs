@@ -58,6 +58,7 @@ pub struct Bench {
     pub ledger: Arc<Told>,
     plays: Arc<Mutex<HashMap<String, Vec<Play>>>>,
     policies: Arc<Named>,
+    quiet: Arc<Quiet>,
 }
 
 /// A ledger in memory.
@@ -70,7 +71,10 @@ pub struct Told {
 #[derive(Default)]
 struct Named(Mutex<HashMap<String, Arc<Policy>>>);
 
-struct Quiet(Arc<Mutex<Vec<String>>>);
+struct Quiet {
+    warmed: Arc<Mutex<Vec<String>>>,
+    tenant: Mutex<Arc<Tenant>>,
+}
 
 fn done() -> Pending {
     Box::pin(std::future::ready(Ok(())))
@@ -78,7 +82,7 @@ fn done() -> Pending {
 
 impl ports::Keys for Quiet {
     fn authenticate(&self, credential: &str) -> Result<Arc<Tenant>, Fault> {
-        Ok(Arc::new(if credential == CAPPED { capped() } else { key() }))
+        Ok(if credential == CAPPED { Arc::new(capped()) } else { self.tenant.lock().clone() })
     }
 }
 
@@ -113,7 +117,7 @@ impl ports::Memory for Quiet {
 
 impl ports::Warm for Quiet {
     fn warm(&self, host: &Arc<Host>) {
-        self.0.lock().push(host.id.to_string());
+        self.warmed.lock().push(host.id.to_string());
     }
 }
 
@@ -265,7 +269,7 @@ impl Bench {
         let (plays, seen) = <(Arc<Mutex<HashMap<String, Vec<Play>>>>, Arc<Mutex<Vec<String>>>)>::default();
         let warmed = Arc::<Mutex<Vec<String>>>::default();
         let asked = Arc::<Mutex<Vec<Arc<ChatRequest>>>>::default();
-        let quiet = Arc::new(Quiet(warmed.clone()));
+        let quiet = Arc::new(Quiet { warmed: warmed.clone(), tenant: Mutex::new(Arc::new(key())) });
         let policies = Arc::new(Named::default());
         let ledger = Arc::new(Told::default());
         let shared = Arc::new(Shared {
@@ -278,16 +282,24 @@ impl Bench {
             memory: quiet.clone(),
             ack: ports::Ack::After,
             catalog: arc_swap::ArcSwap::from_pointee(catalog()),
-            warm: quiet,
+            warm: quiet.clone(),
             budgets: Budgets::new([], headworks_core::Fit::default(), Arc::new(|_| {})),
             rates: crate::Rates::default(),
+            hedges: crate::Hedges::default(),
             running: Arc::new(Running::default()),
             streams: crate::Streams::new(streams),
             metrics: Metrics::default(),
             draining: false.into(),
         });
         let gateway = gateway(&shared, Leaf::new(Script { plays: plays.clone(), seen: seen.clone(), asked: asked.clone() }));
-        Self { shared, gateway, seen, asked, warmed, ledger, plays, policies }
+        Self { shared, gateway, seen, asked, warmed, ledger, plays, policies, quiet }
+    }
+
+    /// The key of all calls from now on.
+    pub fn pay(&self, change: impl FnOnce(&mut Key)) {
+        let mut key = key();
+        change(&mut key);
+        *self.quiet.tenant.lock() = Arc::new(key);
     }
 
     pub fn play(&self, target: &str, plays: &[Play]) {

@@ -8,7 +8,7 @@ use headworks_api::{storage, v1};
 use headworks_core::{Fault, Host, Reason, Tenant};
 use headworks_edge::App;
 use headworks_engine::{
-    self as engine, Board, Budgets, Homes, Metrics, Rates, Running, Shared,
+    self as engine, Board, Budgets, Hedges, Homes, Metrics, Rates, Running, Shared,
     ports::{self, Claim, Closing, Pending, Remembered},
 };
 use headworks_policy::Policy;
@@ -96,6 +96,7 @@ pub async fn gateway(config: &Config, env: &BTreeMap<String, String>) -> Result<
         warm: Arc::new(WarmPort(upstream.clone())),
         budgets,
         rates: Rates::default(),
+        hedges: Hedges::default(),
         running: Arc::new(Running::default()),
         streams: engine::Streams::new(config.streams.clone()),
         metrics: Metrics::default(),

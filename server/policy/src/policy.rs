@@ -57,6 +57,23 @@ pub struct Course {
     pub past_content_policy: bool,
     /// What happens when an answer breaks after it began.
     pub mid_stream: MidStream,
+    /// When a second attempt begins beside a first; `None`: never.
+    pub hedging: Option<Hedging>,
+}
+
+/// A second attempt beside a first that shows no content for long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hedging {
+    /// How long the first is waited for; `None`: what was learned of its target.
+    pub delay: Option<Duration>,
+    /// Most share of calls that get a second attempt, in percent.
+    pub max_percent: u32,
+}
+
+impl Default for Hedging {
+    fn default() -> Self {
+        Self { delay: None, max_percent: 10 }
+    }
 }
 
 /// What happens when every target rests.

@@ -47,6 +47,8 @@ pub struct Tried {
     pub size: Size,
     /// What it cost; `None`: unknown.
     pub cost: Option<NanoUsd>,
+    /// It was cancelled because another attempt ended the call: how it would have gone is not on record.
+    pub lost: bool,
 }
 
 /// What a simulation is run with.
@@ -165,7 +167,7 @@ impl Market {
     }
 
     fn learn(&mut self, tried: &Tried) {
-        if tried.cause.is_none() {
+        if tried.cause.is_none() && !tried.lost {
             let learned = self.pace.entry((tried.target.clone(), tried.size.class())).or_default();
             learned.served(tried.at, tried.first_token, tried.total, tried.size.output);
         }
@@ -176,7 +178,8 @@ impl Market {
 pub fn simulate(mut calls: Vec<Recorded>, setting: &Setting<'_>) -> Simulation {
     calls.sort_by_key(|call| call.at);
     let mut market = Market::default();
-    for tried in calls.iter().flat_map(|call| &call.attempts) {
+    let lost = calls.iter().flat_map(|call| &call.attempts).filter(|tried| tried.lost).count();
+    for tried in calls.iter().flat_map(|call| &call.attempts).filter(|tried| !tried.lost) {
         market.tried.entry(tried.target.clone()).or_default().push(tried.clone());
     }
     market.tried.values_mut().for_each(|list| list.sort_by_key(|tried| tried.at));
@@ -209,6 +212,14 @@ pub fn simulate(mut calls: Vec<Recorded>, setting: &Setting<'_>) -> Simulation {
         a.sort();
         b.sort();
     });
+    if setting.policy.course.hedging.is_some() {
+        let message = "its second attempts are not simulated: with them, the slowest answers would come sooner, and some attempts more would be paid";
+        simulation.notes.push(message.to_owned());
+    }
+    if lost > 0 {
+        let message = format!("{lost} attempts on record lost a race to another; how they would have gone is taken from others at the same target");
+        simulation.notes.push(message);
+    }
     for (target, count) in blank {
         simulation.notes.push(format!("{target}: nothing on record in this time; {count} attempts there are taken as served, at an unknown latency"));
     }
@@ -252,7 +263,7 @@ fn drive(call: &Recorded, plan: &Plan, setting: &Setting<'_>, market: &mut Marke
             let id = &next.target.id;
             way.last = Some(id.clone());
             let at = call.at + way.latency.unwrap_or_default();
-            let own = call.attempts.iter().filter(|tried| tried.target == *id).nth(usize::try_from(retried).unwrap_or(usize::MAX)).cloned();
+            let own = call.attempts.iter().filter(|tried| tried.target == *id && !tried.lost).nth(usize::try_from(retried).unwrap_or(usize::MAX)).cloned();
             let tried = own.or_else(|| {
                 market.nearest(id, at, size.class(), usize::try_from(retried).unwrap_or(0)).map(|near| scaled(near, size, next.target.as_ref(), call))
             });
@@ -335,12 +346,14 @@ fn within(tried: Tried, limits: Limits, streamed: bool) -> Tried {
 
 /// What really happened.
 fn recorded(call: &Recorded) -> Way {
-    let mut targets: Vec<&ModelId> = call.attempts.iter().map(|tried| &tried.target).collect();
-    let last = targets.last().map(|id| (*id).clone());
+    let end = call.attempts.last();
+    // Those of a race that did not decide it led nowhere else.
+    let led = |tried: &&Tried| !tried.lost && end.is_some_and(|end| tried.at <= end.at);
+    let mut targets: Vec<&ModelId> = call.attempts.iter().filter(led).map(|tried| &tried.target).collect();
     targets.sort();
     targets.dedup();
     let mut way = Way {
-        last,
+        last: end.map(|tried| tried.target.clone()),
         success: call.success,
         targets: targets.len(),
         attempts: i64::try_from(call.attempts.len()).unwrap_or(i64::MAX),

@@ -1,12 +1,21 @@
 //! What the gateway has to say of a call, the same at every door.
 
-use headworks_core::Receipt;
+use headworks_core::{AttemptReport, Outcome, Receipt};
 
 use crate::spell::Object;
 
 /// The provider counted, so there is something to tell.
 pub(crate) fn counted(receipt: &Receipt) -> bool {
     receipt.attempts.last().is_some_and(|a| !a.estimated)
+}
+
+/// How an attempt ended, in a word. One that lost a race to another did not fail.
+fn outcome(attempt: &AttemptReport) -> &'static str {
+    match (attempt.outcome, attempt.reason) {
+        (Outcome::Cancelled, _) => "cancelled",
+        (_, Some(_)) => "failed",
+        (_, None) => "success",
+    }
 }
 
 /// What the gateway has to say of the call.
@@ -34,9 +43,12 @@ pub(crate) fn facts(o: &mut Object<'_>, receipt: &Receipt) {
             for attempt in &receipt.attempts {
                 a.obj(|o| {
                     o.str("model", &attempt.target.to_string());
-                    o.str("outcome", if attempt.reason.is_some() { "failed" } else { "success" });
+                    o.str("outcome", outcome(attempt));
                     o.opt_str("reason", attempt.reason.map(headworks_core::Reason::name));
                     o.val("status", attempt.status);
+                    if attempt.hedge {
+                        o.val("hedge", true);
+                    }
                 });
             }
         });

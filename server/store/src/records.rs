@@ -231,12 +231,12 @@ pub fn why(record: &RequestRecord) -> &str {
     record.attempts.last().map(|attempt| attempt.reason.as_str()).filter(|reason| !reason.is_empty()).unwrap_or(&record.reason)
 }
 
-/// Whether a call ended at another target than it began with. Attempts at the same target are retries.
+/// Whether a call ended at another target than one that failed before. Attempts at the same target are retries; one
+/// that lost a race to another did not fail, and one that failed beside the first while that went on led nowhere.
 pub fn failed_over(record: &RequestRecord) -> bool {
-    match record.attempts.as_slice() {
-        [first, .., last] => (&first.provider, &first.model) != (&last.provider, &last.model),
-        _ => false,
-    }
+    let Some(last) = record.attempts.last() else { return false };
+    let failed = |a: &AttemptRecord| a.ordinal <= last.ordinal && a.outcome != outcome(Outcome::Cancelled);
+    record.attempts.iter().any(|a| failed(a) && (&a.provider, &a.model) != (&last.provider, &last.model))
 }
 
 /// The record of a call.
@@ -302,6 +302,7 @@ fn attempt(a: &AttemptReport) -> AttemptRecord {
         hold_nano_usd: a.hold.0,
         markup_nano_usd: a.markup.0,
         service_tier: a.service_tier.as_deref().unwrap_or_default().to_owned(),
+        hedge: a.hedge,
     }
 }
 

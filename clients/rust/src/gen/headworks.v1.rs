@@ -943,7 +943,7 @@ pub struct Route {
     /// The policy applied. Empty: none.
     #[prost(string, tag = "2")]
     pub policy: ::prost::alloc::string::String,
-    /// Every attempt, in order.
+    /// Every attempt, in the order in which they ended: the one that served comes last.
     #[prost(message, repeated, tag = "3")]
     pub attempts: ::prost::alloc::vec::Vec<Attempt>,
     /// Targets that were left out, and why.
@@ -998,6 +998,10 @@ pub struct Attempt {
     /// The service tier that the provider says it used.
     #[prost(string, tag = "14")]
     pub service_tier: ::prost::alloc::string::String,
+    /// It was a second attempt, begun beside another that was late. Of the two, the one that lost is CANCELLED, and its
+    /// message names the one that answered first.
+    #[prost(bool, tag = "15")]
+    pub hedge: bool,
 }
 /// A target that was not tried.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3071,6 +3075,9 @@ pub struct Policy {
     /// Given by the gateway: the most upstream calls that one client call can cause, retries included.
     #[prost(int32, tag = "20")]
     pub attempt_budget: i32,
+    /// When a second attempt begins beside a first. Absent: never.
+    #[prost(message, optional, tag = "21")]
+    pub hedging: ::core::option::Option<Hedging>,
     /// What it does.
     #[prost(oneof = "policy::Kind", tags = "5, 6, 7, 8, 9")]
     pub kind: ::core::option::Option<policy::Kind>,
@@ -3096,6 +3103,21 @@ pub mod policy {
         #[prost(message, tag = "9")]
         Conditional(super::ConditionalPolicy),
     }
+}
+/// A second attempt beside a first that is late: the next target is asked too, the first content of either is the
+/// answer, and the other is cancelled. What the other cost is counted. At most one per call. It has a hold of its own
+/// and counts as an attempt; where the budget refuses its hold, none begins. Counting tokens is never hedged.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Hedging {
+    /// How long an attempt may show no content before a second begins, 1 ms to 10 min; beside a target whose time limit is
+    /// shorter, none does. An answer that is not streamed shows its content at its end. Absent: learned of each target, for
+    /// small and large requests apart, as its mean plus four mean deviations, once it has answered eight.
+    #[prost(message, optional, tag = "1")]
+    pub delay: ::core::option::Option<::prost_types::Duration>,
+    /// Most share of the policy's calls that get a second attempt, in percent, 1 to 100. 0: 10. What is left unused is kept
+    /// for up to ten second attempts; the first is given in advance.
+    #[prost(int32, tag = "2")]
+    pub max_percent: i32,
 }
 /// Retries at the same target, after failures that trying again can mend. They count as attempts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3351,8 +3373,8 @@ pub struct UpdatePolicyRequest {
     #[prost(message, optional, tag = "1")]
     pub policy: ::core::option::Option<Policy>,
     /// The fields to change: `description`, the kind by its field's name, `timeouts`, `max_attempts`, `mid_stream`,
-    /// `regions`, `retries`, `on_all_down`, `failover_on_content_policy`, `cache_affinity`. Needed; an unknown path is
-    /// INVALID_ARGUMENT.
+    /// `regions`, `retries`, `on_all_down`, `failover_on_content_policy`, `cache_affinity`, `hedging`. Needed; an unknown
+    /// path is INVALID_ARGUMENT.
     #[prost(message, optional, tag = "2")]
     pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
 }
@@ -3406,6 +3428,22 @@ pub struct ExplainRouteResponse {
     pub reason: i32,
     /// The same for people.
     #[prost(string, tag = "6")]
+    pub message: ::prost::alloc::string::String,
+    /// The second attempt beside the first. Absent: the policy does not hedge.
+    #[prost(message, optional, tag = "7")]
+    pub hedge: ::core::option::Option<ExplainedHedge>,
+}
+/// A second attempt beside the first.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainedHedge {
+    /// How long the first may show no content before it begins. Absent: none would begin.
+    #[prost(message, optional, tag = "1")]
+    pub delay: ::core::option::Option<::prost_types::Duration>,
+    /// Where it would go, `provider/model`. Empty: none would begin.
+    #[prost(string, tag = "2")]
+    pub target: ::prost::alloc::string::String,
+    /// Whence the delay comes, or why none would begin, for people.
+    #[prost(string, tag = "3")]
     pub message: ::prost::alloc::string::String,
 }
 /// A target and its place.

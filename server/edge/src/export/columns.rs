@@ -117,6 +117,7 @@ columns! {
     "tags" Text |r: R<'_>| serde_json::to_string(&r.tags).unwrap_or_default();
     "metadata" Text |r: R<'_>| serde_json::to_string(&r.metadata.iter().collect::<std::collections::BTreeMap<_, _>>()).unwrap_or_default();
     "markup_nano_usd" Int |r: R<'_>| r.markup_nano_usd;
+    "hedged" Bool |r: R<'_>| r.attempts.iter().any(|a| a.hedge);
 }
 
 /// A time as people and programs read it: RFC 3339, UTC, nanoseconds.

@@ -111,6 +111,7 @@ fn attempt(a: &AttemptReport) -> v1::Attempt {
         }),
         hold_nano_usd: a.hold.0,
         service_tier: a.service_tier.as_deref().unwrap_or_default().to_owned(),
+        hedge: a.hedge,
     }
 }
 
@@ -136,6 +137,7 @@ fn stored_attempt(a: storage::AttemptRecord) -> v1::Attempt {
         message: a.message,
         hold_nano_usd: a.hold_nano_usd,
         service_tier: a.service_tier,
+        hedge: a.hedge,
     }
 }
 

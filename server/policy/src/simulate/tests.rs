@@ -62,6 +62,7 @@ fn tried(target: &str, at: u64, cause: Option<Cause>, first: u64, total: u64, ou
         total: MS(total),
         size: Size { input: 100, output },
         cost: Some(NanoUsd(if cause.is_none() { 100 + output } else { 0 })),
+        lost: false,
     }
 }
 
@@ -158,4 +159,19 @@ fn a_latency_policy_learns_from_the_past_alone() {
     let at = |id: &str| quick.targets[&ModelId::new(id, "m")].0.requests;
     assert!(at("a") > 150 && at("b") > 120, "a {} b {}", at("a"), at("b"));
     assert!(percentile(&quick.simulated.latencies, 90) < percentile(&quick.recorded.latencies, 90));
+}
+
+#[test]
+fn an_attempt_that_lost_a_race_is_paid_but_says_nothing_of_its_target() {
+    let lost = |n: u64| Tried { lost: true, ..tried("a", n, None, 0, 300, 0) };
+    let mut calls: Vec<Recorded> = (0..50).map(|n| call(n * 10, vec![tried("a", n * 10, None, 100, 1_000, 50)])).collect();
+    // The second attempt began 200 ms after the first and won.
+    calls.extend((0..10).map(|n| call(n * 50 + 1, vec![lost(n * 50 + 1), tried("b", n * 50 + 2, None, 100, 1_000, 50)])));
+    let hedged = run(calls, &["a/m", "b/m"], |p| p.course.hedging = Some(crate::Hedging::default()));
+    assert_eq!((hedged.recorded.failovers, hedged.simulated.failovers), (0, 0), "to lose is not to fail");
+    assert_eq!((hedged.recorded.attempts, hedged.simulated.attempts), (70, 60));
+    assert_eq!(hedged.recorded.cost.0 - 60 * 150, 10 * 100, "what the losers read");
+    assert_eq!(hedged.simulated.latencies, vec![MS(1_000); 60], "those that lost take as long as others there");
+    assert_eq!(hedged.notes.len(), 2, "{:?}", hedged.notes);
+    assert!(hedged.notes[0].contains("second attempts are not simulated") && hedged.notes[1].starts_with("10 attempts on record lost a race"));
 }

@@ -145,6 +145,7 @@ impl Sums {
         counts.errors = i64::from(record.outcome != SUCCESS && record.outcome != CANCELLED);
         counts.cancelled = i64::from(record.outcome == CANCELLED);
         counts.failovers = i64::from(failed_over(record));
+        counts.hedges = i64::from(record.attempts.iter().any(|a| a.hedge));
         counts.cache_hits = i64::from(counts.cache_read + counts.cache_read_audio > 0);
         counts.price_unknown = i64::from(!record.cost_known);
         counts.estimated = i64::from(record.attempts.iter().any(|a| a.estimated));

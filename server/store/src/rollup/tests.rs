@@ -203,3 +203,26 @@ async fn minutes_are_dropped_when_their_time_is_over_and_hours_answer_for_them()
     assert!(rollups.query(&minutes, START + 10 * DAY).await.unwrap_err().to_string().contains("1 days"));
     assert!(store.scan(b"sums/am/", None, 1).await.unwrap().is_empty());
 }
+
+#[test]
+fn a_call_failed_over_where_an_attempt_before_its_last_one_failed_and_was_hedged_where_a_second_ran_beside_it() {
+    let of = |ordinal, outcome, hedge| AttemptRecord { ordinal, hedge, ..attempt(["p", "q", "r"][ordinal as usize - 1], outcome, vec![1], 1) };
+    let (good, failed, cancelled) = (1, 2, 4);
+    // In the order in which they ended.
+    let table = [
+        (vec![of(1, good, false)], (0, 0, 0)),
+        (vec![of(1, failed, false), of(2, good, false)], (1, 0, 1)),
+        (vec![of(1, cancelled, false), of(2, good, true)], (0, 1, 0)),
+        (vec![of(2, cancelled, true), of(1, good, false)], (0, 1, 0)),
+        (vec![of(2, failed, true), of(1, good, false)], (0, 1, 1)),
+        (vec![of(1, failed, false), of(2, good, true)], (1, 1, 1)),
+        (vec![of(2, failed, true), of(1, failed, false), of(3, good, false)], (1, 1, 2)),
+    ];
+    for (attempts, wanted) in table {
+        let record = RequestRecord { outcome: good, attempts, ..RequestRecord::default() };
+        let mut sums = Sums::of_call(&record);
+        let (_, earlier) = record.attempts.split_last().unwrap();
+        earlier.iter().for_each(|attempt| sums.merge(&Sums::of_attempt(attempt)));
+        assert_eq!((sums.counts.failovers, sums.counts.hedges, sums.counts.failed_attempts), wanted, "{:?}", record.attempts);
+    }
+}

@@ -106,6 +106,7 @@ from .model_service_pb2 import GetModelResponse as GetModelResponse
 from .model_service_pb2 import ListProvidersRequest as ListProvidersRequest
 from .model_service_pb2 import ListProvidersResponse as ListProvidersResponse
 from .policy_service_pb2 import Policy as Policy
+from .policy_service_pb2 import Hedging as Hedging
 from .policy_service_pb2 import Retries as Retries
 from .policy_service_pb2 import FallbackChain as FallbackChain
 from .policy_service_pb2 import PolicyTarget as PolicyTarget
@@ -132,6 +133,7 @@ from .policy_service_pb2 import DeletePolicyRequest as DeletePolicyRequest
 from .policy_service_pb2 import DeletePolicyResponse as DeletePolicyResponse
 from .policy_service_pb2 import ExplainRouteRequest as ExplainRouteRequest
 from .policy_service_pb2 import ExplainRouteResponse as ExplainRouteResponse
+from .policy_service_pb2 import ExplainedHedge as ExplainedHedge
 from .policy_service_pb2 import ExplainedTarget as ExplainedTarget
 from .policy_service_pb2 import SimulatePolicyRequest as SimulatePolicyRequest
 from .policy_service_pb2 import SimulatePolicyResponse as SimulatePolicyResponse

@@ -162,6 +162,7 @@ class Policy(_message.Message):
     FAILOVER_ON_CONTENT_POLICY_FIELD_NUMBER: _builtins.int
     CACHE_AFFINITY_FIELD_NUMBER: _builtins.int
     ATTEMPT_BUDGET_FIELD_NUMBER: _builtins.int
+    HEDGING_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name: lower-case letters, digits, `-`, `_` and `.`, at most 63 characters."""
     description: _builtins.str
@@ -222,6 +223,10 @@ class Policy(_message.Message):
     def retries(self) -> Global___Retries:
         """Retries at the same target. Absent: as the gateway is configured."""
 
+    @_builtins.property
+    def hedging(self) -> Global___Hedging:
+        """When a second attempt begins beside a first. Absent: never."""
+
     def __init__(
         self,
         *,
@@ -245,16 +250,53 @@ class Policy(_message.Message):
         failover_on_content_policy: _builtins.bool = ...,
         cache_affinity: Global___CacheAffinity.ValueType = ...,
         attempt_budget: _builtins.int = ...,
+        hedging: Global___Hedging | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["conditional", b"conditional", "cost", b"cost", "create_time", b"create_time", "fallback", b"fallback", "kind", b"kind", "latency", b"latency", "retries", b"retries", "timeouts", b"timeouts", "update_time", b"update_time", "weighted", b"weighted"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["conditional", b"conditional", "cost", b"cost", "create_time", b"create_time", "fallback", b"fallback", "hedging", b"hedging", "kind", b"kind", "latency", b"latency", "retries", b"retries", "timeouts", b"timeouts", "update_time", b"update_time", "weighted", b"weighted"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_budget", b"attempt_budget", "cache_affinity", b"cache_affinity", "conditional", b"conditional", "cost", b"cost", "create_time", b"create_time", "description", b"description", "etag", b"etag", "failover_on_content_policy", b"failover_on_content_policy", "fallback", b"fallback", "kind", b"kind", "latency", b"latency", "max_attempts", b"max_attempts", "mid_stream", b"mid_stream", "name", b"name", "on_all_down", b"on_all_down", "regions", b"regions", "retries", b"retries", "timeouts", b"timeouts", "update_time", b"update_time", "version", b"version", "weighted", b"weighted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_budget", b"attempt_budget", "cache_affinity", b"cache_affinity", "conditional", b"conditional", "cost", b"cost", "create_time", b"create_time", "description", b"description", "etag", b"etag", "failover_on_content_policy", b"failover_on_content_policy", "fallback", b"fallback", "hedging", b"hedging", "kind", b"kind", "latency", b"latency", "max_attempts", b"max_attempts", "mid_stream", b"mid_stream", "name", b"name", "on_all_down", b"on_all_down", "regions", b"regions", "retries", b"retries", "timeouts", b"timeouts", "update_time", b"update_time", "version", b"version", "weighted", b"weighted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["fallback", "weighted", "latency", "cost", "conditional"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
 Global___Policy: _TypeAlias = Policy  # noqa: Y015
+
+@_typing.final
+class Hedging(_message.Message):
+    """A second attempt beside a first that is late: the next target is asked too, the first content of either is the
+    answer, and the other is cancelled. What the other cost is counted. At most one per call. It has a hold of its own
+    and counts as an attempt; where the budget refuses its hold, none begins. Counting tokens is never hedged.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DELAY_FIELD_NUMBER: _builtins.int
+    MAX_PERCENT_FIELD_NUMBER: _builtins.int
+    max_percent: _builtins.int
+    """Most share of the policy's calls that get a second attempt, in percent, 1 to 100. 0: 10. What is left unused is kept
+    for up to ten second attempts; the first is given in advance.
+    """
+    @_builtins.property
+    def delay(self) -> _duration_pb2.Duration:
+        """How long an attempt may show no content before a second begins, 1 ms to 10 min; beside a target whose time limit is
+        shorter, none does. An answer that is not streamed shows its content at its end. Absent: learned of each target, for
+        small and large requests apart, as its mean plus four mean deviations, once it has answered eight.
+        """
+
+    def __init__(
+        self,
+        *,
+        delay: _duration_pb2.Duration | None = ...,
+        max_percent: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["delay", b"delay"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delay", b"delay", "max_percent", b"max_percent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Hedging: _TypeAlias = Hedging  # noqa: Y015
 
 @_typing.final
 class Retries(_message.Message):
@@ -913,8 +955,8 @@ class UpdatePolicyRequest(_message.Message):
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """The fields to change: `description`, the kind by its field's name, `timeouts`, `max_attempts`, `mid_stream`,
-        `regions`, `retries`, `on_all_down`, `failover_on_content_policy`, `cache_affinity`. Needed; an unknown path is
-        INVALID_ARGUMENT.
+        `regions`, `retries`, `on_all_down`, `failover_on_content_policy`, `cache_affinity`, `hedging`. Needed; an unknown
+        path is INVALID_ARGUMENT.
         """
 
     def __init__(
@@ -1038,6 +1080,7 @@ class ExplainRouteResponse(_message.Message):
     ATTEMPT_BUDGET_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    HEDGE_FIELD_NUMBER: _builtins.int
     policy: _builtins.str
     """The policy that would apply. Empty: none."""
     attempt_budget: _builtins.int
@@ -1054,6 +1097,10 @@ class ExplainRouteResponse(_message.Message):
     def notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Things that would be done on the client's behalf, such as a limit filled in."""
 
+    @_builtins.property
+    def hedge(self) -> Global___ExplainedHedge:
+        """The second attempt beside the first. Absent: the policy does not hedge."""
+
     def __init__(
         self,
         *,
@@ -1063,14 +1110,47 @@ class ExplainRouteResponse(_message.Message):
         attempt_budget: _builtins.int = ...,
         reason: _reason_pb2.Reason.ValueType = ...,
         message: _builtins.str = ...,
+        hedge: Global___ExplainedHedge | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hedge", b"hedge"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_budget", b"attempt_budget", "message", b"message", "notes", b"notes", "policy", b"policy", "reason", b"reason", "targets", b"targets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_budget", b"attempt_budget", "hedge", b"hedge", "message", b"message", "notes", b"notes", "policy", b"policy", "reason", b"reason", "targets", b"targets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExplainRouteResponse: _TypeAlias = ExplainRouteResponse  # noqa: Y015
+
+@_typing.final
+class ExplainedHedge(_message.Message):
+    """A second attempt beside the first."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DELAY_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    """Where it would go, `provider/model`. Empty: none would begin."""
+    message: _builtins.str
+    """Whence the delay comes, or why none would begin, for people."""
+    @_builtins.property
+    def delay(self) -> _duration_pb2.Duration:
+        """How long the first may show no content before it begins. Absent: none would begin."""
+
+    def __init__(
+        self,
+        *,
+        delay: _duration_pb2.Duration | None = ...,
+        target: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["delay", b"delay"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delay", b"delay", "message", b"message", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainedHedge: _TypeAlias = ExplainedHedge  # noqa: Y015
 
 @_typing.final
 class ExplainedTarget(_message.Message):

@@ -169,7 +169,7 @@ class Route(_message.Message):
     """The policy applied. Empty: none."""
     @_builtins.property
     def attempts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Attempt]:
-        """Every attempt, in order."""
+        """Every attempt, in the order in which they ended: the one that served comes last."""
 
     @_builtins.property
     def skipped(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkippedTarget]:
@@ -216,6 +216,7 @@ class Attempt(_message.Message):
     USAGE_FIELD_NUMBER: _builtins.int
     HOLD_NANO_USD_FIELD_NUMBER: _builtins.int
     SERVICE_TIER_FIELD_NUMBER: _builtins.int
+    HEDGE_FIELD_NUMBER: _builtins.int
     ordinal: _builtins.int
     """From 1."""
     provider: _builtins.str
@@ -236,6 +237,10 @@ class Attempt(_message.Message):
     """What was held for it, billionths of a US dollar."""
     service_tier: _builtins.str
     """The service tier that the provider says it used."""
+    hedge: _builtins.bool
+    """It was a second attempt, begun beside another that was late. Of the two, the one that lost is CANCELLED, and its
+    message names the one that answered first.
+    """
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """When it began."""
@@ -269,10 +274,11 @@ class Attempt(_message.Message):
         usage: Global___Usage | None = ...,
         hold_nano_usd: _builtins.int = ...,
         service_tier: _builtins.str = ...,
+        hedge: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["latency", b"latency", "start_time", b"start_time", "time_to_first_token", b"time_to_first_token", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hold_nano_usd", b"hold_nano_usd", "http_status", b"http_status", "latency", b"latency", "message", b"message", "model", b"model", "ordinal", b"ordinal", "outcome", b"outcome", "provider", b"provider", "reason", b"reason", "served_model", b"served_model", "service_tier", b"service_tier", "start_time", b"start_time", "time_to_first_token", b"time_to_first_token", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hedge", b"hedge", "hold_nano_usd", b"hold_nano_usd", "http_status", b"http_status", "latency", b"latency", "message", b"message", "model", b"model", "ordinal", b"ordinal", "outcome", b"outcome", "provider", b"provider", "reason", b"reason", "served_model", b"served_model", "service_tier", b"service_tier", "start_time", b"start_time", "time_to_first_token", b"time_to_first_token", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

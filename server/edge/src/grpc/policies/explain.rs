@@ -87,6 +87,11 @@ impl Doors {
             policy: plan.policy.as_deref().unwrap_or_default().to_owned(),
             notes: plan.notes.iter().map(ToString::to_string).collect(),
             attempt_budget: default(plan.course.max_attempts),
+            hedge: shared.hedge(&plan, &work).map(|hedge| v1::ExplainedHedge {
+                delay: hedge.after.and_then(|after| prost_types::Duration::try_from(after).ok()),
+                target: hedge.target.map(|target| target.id.to_string()).unwrap_or_default(),
+                message: hedge.message,
+            }),
         })
     }
 }

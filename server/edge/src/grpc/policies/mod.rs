@@ -102,9 +102,10 @@ fn change(policy: &mut v1::Policy, new: &v1::Policy, paths: &[String]) -> Result
             "on_all_down" => policy.on_all_down = new.on_all_down,
             "failover_on_content_policy" => policy.failover_on_content_policy = new.failover_on_content_policy,
             "cache_affinity" => policy.cache_affinity = new.cache_affinity,
+            "hedging" => policy.hedging = new.hedging,
             other => {
                 let can = "description, fallback, weighted, latency, cost, conditional, timeouts, max_attempts, mid_stream, regions, retries, \
-                           on_all_down, failover_on_content_policy and cache_affinity can";
+                           on_all_down, failover_on_content_policy, cache_affinity and hedging can";
                 return Err(Fault::invalid("update_mask", format!("\"{other}\" cannot be changed; {can}")));
             }
         }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use headworks_api::v1::{self, condition::Kind as Look, policy::Kind};
 use headworks_core::{Fault, Window};
-use headworks_policy::{AllDown, Branch, Condition, Course, Goal, Limits, MidStream, Policy, PolicyTarget, Retries, Rule, Test, WeightedTarget};
+use headworks_policy::{AllDown, Branch, Condition, Course, Goal, Hedging, Limits, MidStream, Policy, PolicyTarget, Retries, Rule, Test, WeightedTarget};
 
 use crate::grpc::convert::duration;
 
@@ -47,6 +47,7 @@ pub(crate) fn parse(policy: &v1::Policy) -> Read<Parsed> {
         },
         past_content_policy: policy.failover_on_content_policy,
         mid_stream: mid_stream(policy.mid_stream)?,
+        hedging: policy.hedging.as_ref().map(hedging).transpose()?,
     };
     let affinity = match v1::CacheAffinity::try_from(policy.cache_affinity) {
         Ok(v1::CacheAffinity::Unspecified | v1::CacheAffinity::On) => true,
@@ -106,6 +107,25 @@ fn retries(retries: &v1::Retries) -> Read<Retries> {
             .ok_or_else(|| Fault::invalid("policy.retries.per_target", "must be 0 to 10"))?,
         backoff,
         max_backoff: wait(retries.max_backoff, "policy.retries.max_backoff", standard.max_backoff.max(backoff))?,
+    })
+}
+
+/// Timers tick by the millisecond, and nobody is waited for longer than this.
+const DELAYS: std::ops::RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(600);
+
+fn hedging(hedging: &v1::Hedging) -> Read<Hedging> {
+    let field = "policy.hedging.delay";
+    let delay = match duration(hedging.delay, field)? {
+        Some(delay) if !DELAYS.contains(&delay) => return Err(Fault::invalid(field, "must be 1 ms to 10 min; leave it out for one that is learned")),
+        delay => delay,
+    };
+    let percent = u32::try_from(hedging.max_percent).ok().filter(|percent| *percent <= 100);
+    Ok(Hedging {
+        delay,
+        max_percent: match percent.ok_or_else(|| Fault::invalid("policy.hedging.max_percent", "must be 1 to 100, or 0 for the default of 10"))? {
+            0 => Hedging::default().max_percent,
+            percent => percent,
+        },
     })
 }
 

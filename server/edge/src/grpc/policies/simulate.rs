@@ -142,7 +142,7 @@ fn asked(record: &RequestRecord) -> ChatRequest {
 
 /// What lay underneath a recorded failure, as far as its reason and status tell.
 fn cause(a: &AttemptRecord) -> Option<Cause> {
-    if a.outcome == SUCCESS {
+    if a.outcome == SUCCESS || a.outcome == CANCELLED {
         return None;
     }
     Some(match Reason::from_name(&a.reason) {
@@ -167,6 +167,8 @@ fn attempt(a: &AttemptRecord, streamed: bool) -> Tried {
         total: nanos(a.latency_nanos),
         size: Size { input: tokens.prompt(), output: tokens.completion() },
         cost: a.cost_nano_usd.map(NanoUsd),
+        // Calls that their caller cancelled are not replayed.
+        lost: a.outcome == CANCELLED,
     }
 }
 

@@ -49,6 +49,7 @@ fn receipt(tokens: Tokens) -> EventKind {
         rates: None,
         service_tier: None,
         hold: NanoUsd::ZERO,
+        hedge: false,
     };
     let receipt = Receipt {
         request_id: "req_7".into(),

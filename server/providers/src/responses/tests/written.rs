@@ -30,6 +30,7 @@ fn receipt() -> EventKind {
         rates: None,
         service_tier: None,
         hold: NanoUsd(9),
+        hedge: false,
     };
     EventKind::Receipt(Arc::new(Receipt {
         request_id: "req_x".into(),

@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headworks/v1/policy_service.proto.
  */
 export const file_headworks_v1_policy_service: GenFile = /*@__PURE__*/
-  fileDesc("CiFoZWFkd29ya3MvdjEvcG9saWN5X3NlcnZpY2UucHJvdG8SDGhlYWR3b3Jrcy52MSLsBQoGUG9saWN5EgwKBG5hbWUYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkSDwoHdmVyc2lvbhgDIAEoAxIMCgRldGFnGAQgASgJEi8KCGZhbGxiYWNrGAUgASgLMhsuaGVhZHdvcmtzLnYxLkZhbGxiYWNrQ2hhaW5IABIwCgh3ZWlnaHRlZBgGIAEoCzIcLmhlYWR3b3Jrcy52MS5XZWlnaHRlZFBvbGljeUgAEi4KB2xhdGVuY3kYByABKAsyGy5oZWFkd29ya3MudjEuTGF0ZW5jeVBvbGljeUgAEigKBGNvc3QYCCABKAsyGC5oZWFkd29ya3MudjEuQ29zdFBvbGljeUgAEjYKC2NvbmRpdGlvbmFsGAkgASgLMh8uaGVhZHdvcmtzLnYxLkNvbmRpdGlvbmFsUG9saWN5SAASKAoIdGltZW91dHMYCiABKAsyFi5oZWFkd29ya3MudjEuVGltZW91dHMSFAoMbWF4X2F0dGVtcHRzGAsgASgFEisKCm1pZF9zdHJlYW0YDCABKA4yFy5oZWFkd29ya3MudjEuTWlkU3RyZWFtEg8KB3JlZ2lvbnMYDSADKAkSLwoLY3JlYXRlX3RpbWUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBImCgdyZXRyaWVzGBAgASgLMhUuaGVhZHdvcmtzLnYxLlJldHJpZXMSKgoLb25fYWxsX2Rvd24YESABKA4yFS5oZWFkd29ya3MudjEuQWxsRG93bhIiChpmYWlsb3Zlcl9vbl9jb250ZW50X3BvbGljeRgSIAEoCBIzCg5jYWNoZV9hZmZpbml0eRgTIAEoDjIbLmhlYWR3b3Jrcy52MS5DYWNoZUFmZmluaXR5EhYKDmF0dGVtcHRfYnVkZ2V0GBQgASgFQgYKBGtpbmQieQoHUmV0cmllcxISCgpwZXJfdGFyZ2V0GAEgASgFEioKB2JhY2tvZmYYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLgoLbWF4X2JhY2tvZmYYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iPAoNRmFsbGJhY2tDaGFpbhIrCgd0YXJnZXRzGAEgAygLMhouaGVhZHdvcmtzLnYxLlBvbGljeVRhcmdldCJHCgxQb2xpY3lUYXJnZXQSDQoFbW9kZWwYASABKAkSKAoIdGltZW91dHMYAiABKAsyFi5oZWFkd29ya3MudjEuVGltZW91dHMiPwoOV2VpZ2h0ZWRQb2xpY3kSLQoHdGFyZ2V0cxgBIAMoCzIcLmhlYWR3b3Jrcy52MS5XZWlnaHRlZFRhcmdldCLTAQoOV2VpZ2h0ZWRUYXJnZXQSDQoFbW9kZWwYASABKAkSDgoGd2VpZ2h0GAIgASgFEigKCHRpbWVvdXRzGAMgASgLMhYuaGVhZHdvcmtzLnYxLlRpbWVvdXRzEkQKDXdlaWdodF9ieV9rZXkYBCADKAsyLS5oZWFkd29ya3MudjEuV2VpZ2h0ZWRUYXJnZXQuV2VpZ2h0QnlLZXlFbnRyeRoyChBXZWlnaHRCeUtleUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoBToCOAEilwEKDUxhdGVuY3lQb2xpY3kSDgoGbW9kZWxzGAEgAygJEisKB3RhcmdldHMYAiADKAsyGi5oZWFkd29ya3MudjEuUG9saWN5VGFyZ2V0EicKBGdvYWwYAyABKA4yGS5oZWFkd29ya3MudjEuTGF0ZW5jeUdvYWwSFAoHZXhwbG9yZRgEIAEoAUgAiAEBQgoKCF9leHBsb3JlIkkKCkNvc3RQb2xpY3kSDgoGbW9kZWxzGAEgAygJEisKB3RhcmdldHMYAiADKAsyGi5oZWFkd29ya3MudjEuUG9saWN5VGFyZ2V0IlQKEUNvbmRpdGlvbmFsUG9saWN5EiwKCGJyYW5jaGVzGAEgAygLMhouaGVhZHdvcmtzLnYxLlBvbGljeUJyYW5jaBIRCglvdGhlcndpc2UYAiABKAkidAoMUG9saWN5QnJhbmNoEisKCmNvbmRpdGlvbnMYASADKAsyFy5oZWFkd29ya3MudjEuQ29uZGl0aW9uEg0KBW1vZGVsGAIgASgJEigKCHRpbWVvdXRzGAMgASgLMhYuaGVhZHdvcmtzLnYxLlRpbWVvdXRzIvUBCglDb25kaXRpb24SDwoFbW9kZWwYASABKAlIABIaChBtaW5faW5wdXRfdG9rZW5zGAIgASgDSAASEwoJaGFzX3Rvb2xzGAMgASgISAASFAoKaGFzX2ltYWdlcxgEIAEoCEgAEg0KA3RhZxgFIAEoCUgAEhAKBmtleV9pZBgGIAEoCUgAEhoKEG1heF9pbnB1dF90b2tlbnMYByABKANIABIQCgZyZWdpb24YCCABKAlIABIoCgR0aW1lGAkgASgLMhguaGVhZHdvcmtzLnYxLlRpbWVXaW5kb3dIABIPCgduZWdhdGVkGA8gASgIQgYKBGtpbmQiNgoKVGltZVdpbmRvdxINCgVzdGFydBgBIAEoCRILCgNlbmQYAiABKAkSDAoEZGF5cxgDIAMoBSKXAQoIVGltZW91dHMSLgoLZmlyc3RfdG9rZW4YASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMQoOYmV0d2Vlbl90b2tlbnMYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKAoFdG90YWwYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iOwoTQ3JlYXRlUG9saWN5UmVxdWVzdBIkCgZwb2xpY3kYASABKAsyFC5oZWFkd29ya3MudjEuUG9saWN5IjwKFENyZWF0ZVBvbGljeVJlc3BvbnNlEiQKBnBvbGljeRgBIAEoCzIULmhlYWR3b3Jrcy52MS5Qb2xpY3kiMQoQR2V0UG9saWN5UmVxdWVzdBIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAMiOQoRR2V0UG9saWN5UmVzcG9uc2USJAoGcG9saWN5GAEgASgLMhQuaGVhZHdvcmtzLnYxLlBvbGljeSI8ChNMaXN0UG9saWNpZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIlcKFExpc3RQb2xpY2llc1Jlc3BvbnNlEiYKCHBvbGljaWVzGAEgAygLMhQuaGVhZHdvcmtzLnYxLlBvbGljeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiUAoZTGlzdFBvbGljeVZlcnNpb25zUmVxdWVzdBIMCgRuYW1lGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJIl0KGkxpc3RQb2xpY3lWZXJzaW9uc1Jlc3BvbnNlEiYKCHBvbGljaWVzGAEgAygLMhQuaGVhZHdvcmtzLnYxLlBvbGljeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkibAoTVXBkYXRlUG9saWN5UmVxdWVzdBIkCgZwb2xpY3kYASABKAsyFC5oZWFkd29ya3MudjEuUG9saWN5Ei8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayI8ChRVcGRhdGVQb2xpY3lSZXNwb25zZRIkCgZwb2xpY3kYASABKAsyFC5oZWFkd29ya3MudjEuUG9saWN5IjEKE0RlbGV0ZVBvbGljeVJlcXVlc3QSDAoEbmFtZRgBIAEoCRIMCgRldGFnGAIgASgJIhYKFERlbGV0ZVBvbGljeVJlc3BvbnNlIkcKE0V4cGxhaW5Sb3V0ZVJlcXVlc3QSIAoEY2hhdBgBIAEoCzISLmhlYWR3b3Jrcy52MS5DaGF0Eg4KBmtleV9pZBgCIAEoCSK0AQoURXhwbGFpblJvdXRlUmVzcG9uc2USLgoHdGFyZ2V0cxgBIAMoCzIdLmhlYWR3b3Jrcy52MS5FeHBsYWluZWRUYXJnZXQSDgoGcG9saWN5GAIgASgJEg0KBW5vdGVzGAMgAygJEhYKDmF0dGVtcHRfYnVkZ2V0GAQgASgFEiQKBnJlYXNvbhgFIAEoDjIULmhlYWR3b3Jrcy52MS5SZWFzb24SDwoHbWVzc2FnZRgGIAEoCSK/AQoPRXhwbGFpbmVkVGFyZ2V0Eg4KBnRhcmdldBgBIAEoCRINCgVwbGFjZRgCIAEoBRIkCgZyZWFzb24YAyABKA4yFC5oZWFkd29ya3MudjEuUmVhc29uEg8KB21lc3NhZ2UYBCABKAkSGgoNaG9sZF9uYW5vX3VzZBgFIAEoA0gAiAEBEigKCHRpbWVvdXRzGAYgASgLMhYuaGVhZHdvcmtzLnYxLlRpbWVvdXRzQhAKDl9ob2xkX25hbm9fdXNkIt0BChVTaW11bGF0ZVBvbGljeVJlcXVlc3QSJAoGcG9saWN5GAEgASgLMhQuaGVhZHdvcmtzLnYxLlBvbGljeRIuCgpzdGFydF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGa2V5X2lkGAQgASgJEg0KBW1vZGVsGAUgASgJEgsKA3RhZxgGIAEoCRIUCgxtYXhfcmVxdWVzdHMYByABKAUivAEKFlNpbXVsYXRlUG9saWN5UmVzcG9uc2USMQoJc2ltdWxhdGVkGAEgASgLMh4uaGVhZHdvcmtzLnYxLlNpbXVsYXRlZE91dGNvbWUSMAoIcmVjb3JkZWQYAiABKAsyHi5oZWFkd29ya3MudjEuU2ltdWxhdGVkT3V0Y29tZRIuCgd0YXJnZXRzGAMgAygLMh0uaGVhZHdvcmtzLnYxLlNpbXVsYXRlZFRhcmdldBINCgVub3RlcxgEIAMoCSKGAQoPU2ltdWxhdGVkVGFyZ2V0Eg4KBnRhcmdldBgBIAEoCRIxCglzaW11bGF0ZWQYAiABKAsyHi5oZWFkd29ya3MudjEuU2ltdWxhdGVkT3V0Y29tZRIwCghyZWNvcmRlZBgDIAEoCzIeLmhlYWR3b3Jrcy52MS5TaW11bGF0ZWRPdXRjb21lIucCChBTaW11bGF0ZWRPdXRjb21lEhUKDXJlcXVlc3RfY291bnQYASABKAMSFQoNc3VjY2Vzc19jb3VudBgCIAEoAxIWCg5mYWlsb3Zlcl9jb3VudBgDIAEoAxIVCg1jb3N0X25hbm9fdXNkGAQgASgDEi4KC2xhdGVuY3lfcDUwGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi4KC2xhdGVuY3lfcDk5GAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhsKE3ByaWNlX3Vua25vd25fY291bnQYByABKAMSLgoLbGF0ZW5jeV9wOTAYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMgoPZmlyc3RfdG9rZW5fcDUwGAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhUKDWF0dGVtcHRfY291bnQYCiABKAMqUwoHQWxsRG93bhIYChRBTExfRE9XTl9VTlNQRUNJRklFRBAAEhYKEkFMTF9ET1dOX0xFQVNUX0JBRBABEhYKEkFMTF9ET1dOX0ZBSUxfRkFTVBACKl4KDUNhY2hlQWZmaW5pdHkSHgoaQ0FDSEVfQUZGSU5JVFlfVU5TUEVDSUZJRUQQABIVChFDQUNIRV9BRkZJTklUWV9PThABEhYKEkNBQ0hFX0FGRklOSVRZX09GRhACKoUBCgtMYXRlbmN5R29hbBIcChhMQVRFTkNZX0dPQUxfVU5TUEVDSUZJRUQQABIdChlMQVRFTkNZX0dPQUxfV0hPTEVfQU5TV0VSEAESHAoYTEFURU5DWV9HT0FMX0ZJUlNUX1RPS0VOEAISGwoXTEFURU5DWV9HT0FMX1RIUk9VR0hQVVQQAyptCglNaWRTdHJlYW0SGgoWTUlEX1NUUkVBTV9VTlNQRUNJRklFRBAAEhMKD01JRF9TVFJFQU1fRkFJTBABEhcKE01JRF9TVFJFQU1fQ09OVElOVUUQAhIWChJNSURfU1RSRUFNX1JFU1RBUlQQAzLWBQoNUG9saWN5U2VydmljZRJVCgxDcmVhdGVQb2xpY3kSIS5oZWFkd29ya3MudjEuQ3JlYXRlUG9saWN5UmVxdWVzdBoiLmhlYWR3b3Jrcy52MS5DcmVhdGVQb2xpY3lSZXNwb25zZRJMCglHZXRQb2xpY3kSHi5oZWFkd29ya3MudjEuR2V0UG9saWN5UmVxdWVzdBofLmhlYWR3b3Jrcy52MS5HZXRQb2xpY3lSZXNwb25zZRJVCgxMaXN0UG9saWNpZXMSIS5oZWFkd29ya3MudjEuTGlzdFBvbGljaWVzUmVxdWVzdBoiLmhlYWR3b3Jrcy52MS5MaXN0UG9saWNpZXNSZXNwb25zZRJnChJMaXN0UG9saWN5VmVyc2lvbnMSJy5oZWFkd29ya3MudjEuTGlzdFBvbGljeVZlcnNpb25zUmVxdWVzdBooLmhlYWR3b3Jrcy52MS5MaXN0UG9saWN5VmVyc2lvbnNSZXNwb25zZRJVCgxVcGRhdGVQb2xpY3kSIS5oZWFkd29ya3MudjEuVXBkYXRlUG9saWN5UmVxdWVzdBoiLmhlYWR3b3Jrcy52MS5VcGRhdGVQb2xpY3lSZXNwb25zZRJVCgxEZWxldGVQb2xpY3kSIS5oZWFkd29ya3MudjEuRGVsZXRlUG9saWN5UmVxdWVzdBoiLmhlYWR3b3Jrcy52MS5EZWxldGVQb2xpY3lSZXNwb25zZRJVCgxFeHBsYWluUm91dGUSIS5oZWFkd29ya3MudjEuRXhwbGFpblJvdXRlUmVxdWVzdBoiLmhlYWR3b3Jrcy52MS5FeHBsYWluUm91dGVSZXNwb25zZRJbCg5TaW11bGF0ZVBvbGljeRIjLmhlYWR3b3Jrcy52MS5TaW11bGF0ZVBvbGljeVJlcXVlc3QaJC5oZWFkd29ya3MudjEuU2ltdWxhdGVQb2xpY3lSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headworks_v1_chat, file_headworks_v1_reason]);
+  fileDesc("CiFoZWFkd29ya3MvdjEvcG9saWN5X3NlcnZpY2UucHJvdG8SDGhlYWR3b3Jrcy52MSKUBgoGUG9saWN5EgwKBG5hbWUYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkSDwoHdmVyc2lvbhgDIAEoAxIMCgRldGFnGAQgASgJEi8KCGZhbGxiYWNrGAUgASgLMhsuaGVhZHdvcmtzLnYxLkZhbGxiYWNrQ2hhaW5IABIwCgh3ZWlnaHRlZBgGIAEoCzIcLmhlYWR3b3Jrcy52MS5XZWlnaHRlZFBvbGljeUgAEi4KB2xhdGVuY3kYByABKAsyGy5oZWFkd29ya3MudjEuTGF0ZW5jeVBvbGljeUgAEigKBGNvc3QYCCABKAsyGC5oZWFkd29ya3MudjEuQ29zdFBvbGljeUgAEjYKC2NvbmRpdGlvbmFsGAkgASgLMh8uaGVhZHdvcmtzLnYxLkNvbmRpdGlvbmFsUG9saWN5SAASKAoIdGltZW91dHMYCiABKAsyFi5oZWFkd29ya3MudjEuVGltZW91dHMSFAoMbWF4X2F0dGVtcHRzGAsgASgFEisKCm1pZF9zdHJlYW0YDCABKA4yFy5oZWFkd29ya3MudjEuTWlkU3RyZWFtEg8KB3JlZ2lvbnMYDSADKAkSLwoLY3JlYXRlX3RpbWUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBImCgdyZXRyaWVzGBAgASgLMhUuaGVhZHdvcmtzLnYxLlJldHJpZXMSKgoLb25fYWxsX2Rvd24YESABKA4yFS5oZWFkd29ya3MudjEuQWxsRG93bhIiChpmYWlsb3Zlcl9vbl9jb250ZW50X3BvbGljeRgSIAEoCBIzCg5jYWNoZV9hZmZpbml0eRgTIAEoDjIbLmhlYWR3b3Jrcy52MS5DYWNoZUFmZmluaXR5EhYKDmF0dGVtcHRfYnVkZ2V0GBQgASgFEiYKB2hlZGdpbmcYFSABKAsyFS5oZWFkd29ya3MudjEuSGVkZ2luZ0IGCgRraW5kIkgKB0hlZGdpbmcSKAoFZGVsYXkYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEwoLbWF4X3BlcmNlbnQYAiABKAUieQoHUmV0cmllcxISCgpwZXJfdGFyZ2V0GAEgASgFEioKB2JhY2tvZmYYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLgoLbWF4X2JhY2tvZmYYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iPAoNRmFsbGJhY2tDaGFpbhIrCgd0YXJnZXRzGAEgAygLMhouaGVhZHdvcmtzLnYxLlBvbGljeVRhcmdldCJHCgxQb2xpY3lUYXJnZXQSDQoFbW9kZWwYASABKAkSKAoIdGltZW91dHMYAiABKAsyFi5oZWFkd29ya3MudjEuVGltZW91dHMiPwoOV2VpZ2h0ZWRQb2xpY3kSLQoHdGFyZ2V0cxgBIAMoCzIcLmhlYWR3b3Jrcy52MS5XZWlnaHRlZFRhcmdldCLTAQoOV2VpZ2h0ZWRUYXJnZXQSDQoFbW9kZWwYASABKAkSDgoGd2VpZ2h0GAIgASgFEigKCHRpbWVvdXRzGAMgASgLMhYuaGVhZHdvcmtzLnYxLlRpbWVvdXRzEkQKDXdlaWdodF9ieV9rZXkYBCADKAsyLS5oZWFkd29ya3MudjEuV2VpZ2h0ZWRUYXJnZXQuV2VpZ2h0QnlLZXlFbnRyeRoyChBXZWlnaHRCeUtleUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoBToCOAEilwEKDUxhdGVuY3lQb2xpY3kSDgoGbW9kZWxzGAEgAygJEisKB3RhcmdldHMYAiADKAsyGi5oZWFkd29ya3MudjEuUG9saWN5VGFyZ2V0EicKBGdvYWwYAyABKA4yGS5oZWFkd29ya3MudjEuTGF0ZW5jeUdvYWwSFAoHZXhwbG9yZRgEIAEoAUgAiAEBQgoKCF9leHBsb3JlIkkKCkNvc3RQb2xpY3kSDgoGbW9kZWxzGAEgAygJEisKB3RhcmdldHMYAiADKAsyGi5oZWFkd29ya3MudjEuUG9saWN5VGFyZ2V0IlQKEUNvbmRpdGlvbmFsUG9saWN5EiwKCGJyYW5jaGVzGAEgAygLMhouaGVhZHdvcmtzLnYxLlBvbGljeUJyYW5jaBIRCglvdGhlcndpc2UYAiABKAkidAoMUG9saWN5QnJhbmNoEisKCmNvbmRpdGlvbnMYASADKAsyFy5oZWFkd29ya3MudjEuQ29uZGl0aW9uEg0KBW1vZGVsGAIgASgJEigKCHRpbWVvdXRzGAMgASgLMhYuaGVhZHdvcmtzLnYxLlRpbWVvdXRzIvUBCglDb25kaXRpb24SDwoFbW9kZWwYASABKAlIABIaChBtaW5faW5wdXRfdG9rZW5zGAIgASgDSAASEwoJaGFzX3Rvb2xzGAMgASgISAASFAoKaGFzX2ltYWdlcxgEIAEoCEgAEg0KA3RhZxgFIAEoCUgAEhAKBmtleV9pZBgGIAEoCUgAEhoKEG1heF9pbnB1dF90b2tlbnMYByABKANIABIQCgZyZWdpb24YCCABKAlIABIoCgR0aW1lGAkgASgLMhguaGVhZHdvcmtzLnYxLlRpbWVXaW5kb3dIABIPCgduZWdhdGVkGA8gASgIQgYKBGtpbmQiNgoKVGltZVdpbmRvdxINCgVzdGFydBgBIAEoCRILCgNlbmQYAiABKAkSDAoEZGF5cxgDIAMoBSKXAQoIVGltZW91dHMSLgoLZmlyc3RfdG9rZW4YASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMQoOYmV0d2Vlbl90b2tlbnMYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKAoFdG90YWwYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iOwoTQ3JlYXRlUG9saWN5UmVxdWVzdBIkCgZwb2xpY3kYASABKAsyFC5oZWFkd29ya3MudjEuUG9saWN5IjwKFENyZWF0ZVBvbGljeVJlc3BvbnNlEiQKBnBvbGljeRgBIAEoCzIULmhlYWR3b3Jrcy52MS5Qb2xpY3kiMQoQR2V0UG9saWN5UmVxdWVzdBIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAMiOQoRR2V0UG9saWN5UmVzcG9uc2USJAoGcG9saWN5GAEgASgLMhQuaGVhZHdvcmtzLnYxLlBvbGljeSI8ChNMaXN0UG9saWNpZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIlcKFExpc3RQb2xpY2llc1Jlc3BvbnNlEiYKCHBvbGljaWVzGAEgAygLMhQuaGVhZHdvcmtzLnYxLlBvbGljeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiUAoZTGlzdFBvbGljeVZlcnNpb25zUmVxdWVzdBIMCgRuYW1lGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJIl0KGkxpc3RQb2xpY3lWZXJzaW9uc1Jlc3BvbnNlEiYKCHBvbGljaWVzGAEgAygLMhQuaGVhZHdvcmtzLnYxLlBvbGljeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkibAoTVXBkYXRlUG9saWN5UmVxdWVzdBIkCgZwb2xpY3kYASABKAsyFC5oZWFkd29ya3MudjEuUG9saWN5Ei8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayI8ChRVcGRhdGVQb2xpY3lSZXNwb25zZRIkCgZwb2xpY3kYASABKAsyFC5oZWFkd29ya3MudjEuUG9saWN5IjEKE0RlbGV0ZVBvbGljeVJlcXVlc3QSDAoEbmFtZRgBIAEoCRIMCgRldGFnGAIgASgJIhYKFERlbGV0ZVBvbGljeVJlc3BvbnNlIkcKE0V4cGxhaW5Sb3V0ZVJlcXVlc3QSIAoEY2hhdBgBIAEoCzISLmhlYWR3b3Jrcy52MS5DaGF0Eg4KBmtleV9pZBgCIAEoCSLhAQoURXhwbGFpblJvdXRlUmVzcG9uc2USLgoHdGFyZ2V0cxgBIAMoCzIdLmhlYWR3b3Jrcy52MS5FeHBsYWluZWRUYXJnZXQSDgoGcG9saWN5GAIgASgJEg0KBW5vdGVzGAMgAygJEhYKDmF0dGVtcHRfYnVkZ2V0GAQgASgFEiQKBnJlYXNvbhgFIAEoDjIULmhlYWR3b3Jrcy52MS5SZWFzb24SDwoHbWVzc2FnZRgGIAEoCRIrCgVoZWRnZRgHIAEoCzIcLmhlYWR3b3Jrcy52MS5FeHBsYWluZWRIZWRnZSJbCg5FeHBsYWluZWRIZWRnZRIoCgVkZWxheRgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIOCgZ0YXJnZXQYAiABKAkSDwoHbWVzc2FnZRgDIAEoCSK/AQoPRXhwbGFpbmVkVGFyZ2V0Eg4KBnRhcmdldBgBIAEoCRINCgVwbGFjZRgCIAEoBRIkCgZyZWFzb24YAyABKA4yFC5oZWFkd29ya3MudjEuUmVhc29uEg8KB21lc3NhZ2UYBCABKAkSGgoNaG9sZF9uYW5vX3VzZBgFIAEoA0gAiAEBEigKCHRpbWVvdXRzGAYgASgLMhYuaGVhZHdvcmtzLnYxLlRpbWVvdXRzQhAKDl9ob2xkX25hbm9fdXNkIt0BChVTaW11bGF0ZVBvbGljeVJlcXVlc3QSJAoGcG9saWN5GAEgASgLMhQuaGVhZHdvcmtzLnYxLlBvbGljeRIuCgpzdGFydF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGa2V5X2lkGAQgASgJEg0KBW1vZGVsGAUgASgJEgsKA3RhZxgGIAEoCRIUCgxtYXhfcmVxdWVzdHMYByABKAUivAEKFlNpbXVsYXRlUG9saWN5UmVzcG9uc2USMQoJc2ltdWxhdGVkGAEgASgLMh4uaGVhZHdvcmtzLnYxLlNpbXVsYXRlZE91dGNvbWUSMAoIcmVjb3JkZWQYAiABKAsyHi5oZWFkd29ya3MudjEuU2ltdWxhdGVkT3V0Y29tZRIuCgd0YXJnZXRzGAMgAygLMh0uaGVhZHdvcmtzLnYxLlNpbXVsYXRlZFRhcmdldBINCgVub3RlcxgEIAMoCSKGAQoPU2ltdWxhdGVkVGFyZ2V0Eg4KBnRhcmdldBgBIAEoCRIxCglzaW11bGF0ZWQYAiABKAsyHi5oZWFkd29ya3MudjEuU2ltdWxhdGVkT3V0Y29tZRIwCghyZWNvcmRlZBgDIAEoCzIeLmhlYWR3b3Jrcy52MS5TaW11bGF0ZWRPdXRjb21lIucCChBTaW11bGF0ZWRPdXRjb21lEhUKDXJlcXVlc3RfY291bnQYASABKAMSFQoNc3VjY2Vzc19jb3VudBgCIAEoAxIWCg5mYWlsb3Zlcl9jb3VudBgDIAEoAxIVCg1jb3N0X25hbm9fdXNkGAQgASgDEi4KC2xhdGVuY3lfcDUwGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi4KC2xhdGVuY3lfcDk5GAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhsKE3ByaWNlX3Vua25vd25fY291bnQYByABKAMSLgoLbGF0ZW5jeV9wOTAYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMgoPZmlyc3RfdG9rZW5fcDUwGAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhUKDWF0dGVtcHRfY291bnQYCiABKAMqUwoHQWxsRG93bhIYChRBTExfRE9XTl9VTlNQRUNJRklFRBAAEhYKEkFMTF9ET1dOX0xFQVNUX0JBRBABEhYKEkFMTF9ET1dOX0ZBSUxfRkFTVBACKl4KDUNhY2hlQWZmaW5pdHkSHgoaQ0FDSEVfQUZGSU5JVFlfVU5TUEVDSUZJRUQQABIVChFDQUNIRV9BRkZJTklUWV9PThABEhYKEkNBQ0hFX0FGRklOSVRZX09GRhACKoUBCgtMYXRlbmN5R29hbBIcChhMQVRFTkNZX0dPQUxfVU5TUEVDSUZJRUQQABIdChlMQVRFTkNZX0dPQUxfV0hPTEVfQU5TV0VSEAESHAoYTEFURU5DWV9HT0FMX0ZJUlNUX1RPS0VOEAISGwoXTEFURU5DWV9HT0FMX1RIUk9VR0hQVVQQAyptCglNaWRTdHJlYW0SGgoWTUlEX1NUUkVBTV9VTlNQRUNJRklFRBAAEhMKD01JRF9TVFJFQU1fRkFJTBABEhcKE01JRF9TVFJFQU1fQ09OVElOVUUQAhIWChJNSURfU1RSRUFNX1JFU1RBUlQQAzLWBQoNUG9saWN5U2VydmljZRJVCgxDcmVhdGVQb2xpY3kSIS5oZWFkd29ya3MudjEuQ3JlYXRlUG9saWN5UmVxdWVzdBoiLmhlYWR3b3Jrcy52MS5DcmVhdGVQb2xpY3lSZXNwb25zZRJMCglHZXRQb2xpY3kSHi5oZWFkd29ya3MudjEuR2V0UG9saWN5UmVxdWVzdBofLmhlYWR3b3Jrcy52MS5HZXRQb2xpY3lSZXNwb25zZRJVCgxMaXN0UG9saWNpZXMSIS5oZWFkd29ya3MudjEuTGlzdFBvbGljaWVzUmVxdWVzdBoiLmhlYWR3b3Jrcy52MS5MaXN0UG9saWNpZXNSZXNwb25zZRJnChJMaXN0UG9saWN5VmVyc2lvbnMSJy5oZWFkd29ya3MudjEuTGlzdFBvbGljeVZlcnNpb25zUmVxdWVzdBooLmhlYWR3b3Jrcy52MS5MaXN0UG9saWN5VmVyc2lvbnNSZXNwb25zZRJVCgxVcGRhdGVQb2xpY3kSIS5oZWFkd29ya3MudjEuVXBkYXRlUG9saWN5UmVxdWVzdBoiLmhlYWR3b3Jrcy52MS5VcGRhdGVQb2xpY3lSZXNwb25zZRJVCgxEZWxldGVQb2xpY3kSIS5oZWFkd29ya3MudjEuRGVsZXRlUG9saWN5UmVxdWVzdBoiLmhlYWR3b3Jrcy52MS5EZWxldGVQb2xpY3lSZXNwb25zZRJVCgxFeHBsYWluUm91dGUSIS5oZWFkd29ya3MudjEuRXhwbGFpblJvdXRlUmVxdWVzdBoiLmhlYWR3b3Jrcy52MS5FeHBsYWluUm91dGVSZXNwb25zZRJbCg5TaW11bGF0ZVBvbGljeRIjLmhlYWR3b3Jrcy52MS5TaW11bGF0ZVBvbGljeVJlcXVlc3QaJC5oZWFkd29ya3MudjEuU2ltdWxhdGVQb2xpY3lSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headworks_v1_chat, file_headworks_v1_reason]);
 
 /**
  * A policy.
@@ -177,6 +177,13 @@ export type Policy = Message<"headworks.v1.Policy"> & {
    * @generated from field: int32 attempt_budget = 20;
    */
   attemptBudget: number;
+
+  /**
+   * When a second attempt begins beside a first. Absent: never.
+   *
+   * @generated from field: headworks.v1.Hedging hedging = 21;
+   */
+  hedging?: Hedging | undefined;
 };
 
 /**
@@ -185,6 +192,39 @@ export type Policy = Message<"headworks.v1.Policy"> & {
  */
 export const PolicySchema: GenMessage<Policy> = /*@__PURE__*/
   messageDesc(file_headworks_v1_policy_service, 0);
+
+/**
+ * A second attempt beside a first that is late: the next target is asked too, the first content of either is the
+ * answer, and the other is cancelled. What the other cost is counted. At most one per call. It has a hold of its own
+ * and counts as an attempt; where the budget refuses its hold, none begins. Counting tokens is never hedged.
+ *
+ * @generated from message headworks.v1.Hedging
+ */
+export type Hedging = Message<"headworks.v1.Hedging"> & {
+  /**
+   * How long an attempt may show no content before a second begins, 1 ms to 10 min; beside a target whose time limit is
+   * shorter, none does. An answer that is not streamed shows its content at its end. Absent: learned of each target, for
+   * small and large requests apart, as its mean plus four mean deviations, once it has answered eight.
+   *
+   * @generated from field: google.protobuf.Duration delay = 1;
+   */
+  delay?: Duration | undefined;
+
+  /**
+   * Most share of the policy's calls that get a second attempt, in percent, 1 to 100. 0: 10. What is left unused is kept
+   * for up to ten second attempts; the first is given in advance.
+   *
+   * @generated from field: int32 max_percent = 2;
+   */
+  maxPercent: number;
+};
+
+/**
+ * Describes the message headworks.v1.Hedging.
+ * Use `create(HedgingSchema)` to create a new message.
+ */
+export const HedgingSchema: GenMessage<Hedging> = /*@__PURE__*/
+  messageDesc(file_headworks_v1_policy_service, 1);
 
 /**
  * Retries at the same target, after failures that trying again can mend. They count as attempts.
@@ -219,7 +259,7 @@ export type Retries = Message<"headworks.v1.Retries"> & {
  * Use `create(RetriesSchema)` to create a new message.
  */
 export const RetriesSchema: GenMessage<Retries> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 1);
+  messageDesc(file_headworks_v1_policy_service, 2);
 
 /**
  * Tries targets in order until one answers.
@@ -240,7 +280,7 @@ export type FallbackChain = Message<"headworks.v1.FallbackChain"> & {
  * Use `create(FallbackChainSchema)` to create a new message.
  */
 export const FallbackChainSchema: GenMessage<FallbackChain> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 2);
+  messageDesc(file_headworks_v1_policy_service, 3);
 
 /**
  * One target of a policy.
@@ -268,7 +308,7 @@ export type PolicyTarget = Message<"headworks.v1.PolicyTarget"> & {
  * Use `create(PolicyTargetSchema)` to create a new message.
  */
 export const PolicyTargetSchema: GenMessage<PolicyTarget> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 3);
+  messageDesc(file_headworks_v1_policy_service, 4);
 
 /**
  * Spreads calls by weight: the same target for the same `trace_id`, else for the same `user_id`, else by chance.
@@ -290,7 +330,7 @@ export type WeightedPolicy = Message<"headworks.v1.WeightedPolicy"> & {
  * Use `create(WeightedPolicySchema)` to create a new message.
  */
 export const WeightedPolicySchema: GenMessage<WeightedPolicy> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 4);
+  messageDesc(file_headworks_v1_policy_service, 5);
 
 /**
  * One target with a weight.
@@ -332,7 +372,7 @@ export type WeightedTarget = Message<"headworks.v1.WeightedTarget"> & {
  * Use `create(WeightedTargetSchema)` to create a new message.
  */
 export const WeightedTargetSchema: GenMessage<WeightedTarget> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 5);
+  messageDesc(file_headworks_v1_policy_service, 6);
 
 /**
  * Prefers the fastest, by what was measured of late; small and large requests are measured apart.
@@ -374,7 +414,7 @@ export type LatencyPolicy = Message<"headworks.v1.LatencyPolicy"> & {
  * Use `create(LatencyPolicySchema)` to create a new message.
  */
 export const LatencyPolicySchema: GenMessage<LatencyPolicy> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 6);
+  messageDesc(file_headworks_v1_policy_service, 7);
 
 /**
  * Prefers the cheapest for the estimated size of the request. Targets of unknown price come last.
@@ -402,7 +442,7 @@ export type CostPolicy = Message<"headworks.v1.CostPolicy"> & {
  * Use `create(CostPolicySchema)` to create a new message.
  */
 export const CostPolicySchema: GenMessage<CostPolicy> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 7);
+  messageDesc(file_headworks_v1_policy_service, 8);
 
 /**
  * Chooses by conditions on the request.
@@ -430,7 +470,7 @@ export type ConditionalPolicy = Message<"headworks.v1.ConditionalPolicy"> & {
  * Use `create(ConditionalPolicySchema)` to create a new message.
  */
 export const ConditionalPolicySchema: GenMessage<ConditionalPolicy> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 8);
+  messageDesc(file_headworks_v1_policy_service, 9);
 
 /**
  * A branch of a conditional policy.
@@ -465,7 +505,7 @@ export type PolicyBranch = Message<"headworks.v1.PolicyBranch"> & {
  * Use `create(PolicyBranchSchema)` to create a new message.
  */
 export const PolicyBranchSchema: GenMessage<PolicyBranch> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 9);
+  messageDesc(file_headworks_v1_policy_service, 10);
 
 /**
  * One condition on a request.
@@ -565,7 +605,7 @@ export type Condition = Message<"headworks.v1.Condition"> & {
  * Use `create(ConditionSchema)` to create a new message.
  */
 export const ConditionSchema: GenMessage<Condition> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 10);
+  messageDesc(file_headworks_v1_policy_service, 11);
 
 /**
  * A time of the day, on some days of the week, UTC.
@@ -600,7 +640,7 @@ export type TimeWindow = Message<"headworks.v1.TimeWindow"> & {
  * Use `create(TimeWindowSchema)` to create a new message.
  */
 export const TimeWindowSchema: GenMessage<TimeWindow> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 11);
+  messageDesc(file_headworks_v1_policy_service, 12);
 
 /**
  * Time limits of an attempt. Absent: as the gateway is configured.
@@ -635,7 +675,7 @@ export type Timeouts = Message<"headworks.v1.Timeouts"> & {
  * Use `create(TimeoutsSchema)` to create a new message.
  */
 export const TimeoutsSchema: GenMessage<Timeouts> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 12);
+  messageDesc(file_headworks_v1_policy_service, 13);
 
 /**
  * Asks for a new policy.
@@ -656,7 +696,7 @@ export type CreatePolicyRequest = Message<"headworks.v1.CreatePolicyRequest"> & 
  * Use `create(CreatePolicyRequestSchema)` to create a new message.
  */
 export const CreatePolicyRequestSchema: GenMessage<CreatePolicyRequest> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 13);
+  messageDesc(file_headworks_v1_policy_service, 14);
 
 /**
  * A new policy.
@@ -677,7 +717,7 @@ export type CreatePolicyResponse = Message<"headworks.v1.CreatePolicyResponse"> 
  * Use `create(CreatePolicyResponseSchema)` to create a new message.
  */
 export const CreatePolicyResponseSchema: GenMessage<CreatePolicyResponse> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 14);
+  messageDesc(file_headworks_v1_policy_service, 15);
 
 /**
  * Asks for a policy.
@@ -705,7 +745,7 @@ export type GetPolicyRequest = Message<"headworks.v1.GetPolicyRequest"> & {
  * Use `create(GetPolicyRequestSchema)` to create a new message.
  */
 export const GetPolicyRequestSchema: GenMessage<GetPolicyRequest> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 15);
+  messageDesc(file_headworks_v1_policy_service, 16);
 
 /**
  * A policy.
@@ -726,7 +766,7 @@ export type GetPolicyResponse = Message<"headworks.v1.GetPolicyResponse"> & {
  * Use `create(GetPolicyResponseSchema)` to create a new message.
  */
 export const GetPolicyResponseSchema: GenMessage<GetPolicyResponse> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 16);
+  messageDesc(file_headworks_v1_policy_service, 17);
 
 /**
  * Asks for policies.
@@ -754,7 +794,7 @@ export type ListPoliciesRequest = Message<"headworks.v1.ListPoliciesRequest"> & 
  * Use `create(ListPoliciesRequestSchema)` to create a new message.
  */
 export const ListPoliciesRequestSchema: GenMessage<ListPoliciesRequest> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 17);
+  messageDesc(file_headworks_v1_policy_service, 18);
 
 /**
  * A page of policies.
@@ -782,7 +822,7 @@ export type ListPoliciesResponse = Message<"headworks.v1.ListPoliciesResponse"> 
  * Use `create(ListPoliciesResponseSchema)` to create a new message.
  */
 export const ListPoliciesResponseSchema: GenMessage<ListPoliciesResponse> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 18);
+  messageDesc(file_headworks_v1_policy_service, 19);
 
 /**
  * Asks for the versions of a policy.
@@ -817,7 +857,7 @@ export type ListPolicyVersionsRequest = Message<"headworks.v1.ListPolicyVersions
  * Use `create(ListPolicyVersionsRequestSchema)` to create a new message.
  */
 export const ListPolicyVersionsRequestSchema: GenMessage<ListPolicyVersionsRequest> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 19);
+  messageDesc(file_headworks_v1_policy_service, 20);
 
 /**
  * Versions of a policy.
@@ -845,7 +885,7 @@ export type ListPolicyVersionsResponse = Message<"headworks.v1.ListPolicyVersion
  * Use `create(ListPolicyVersionsResponseSchema)` to create a new message.
  */
 export const ListPolicyVersionsResponseSchema: GenMessage<ListPolicyVersionsResponse> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 20);
+  messageDesc(file_headworks_v1_policy_service, 21);
 
 /**
  * Asks for a change of a policy.
@@ -862,8 +902,8 @@ export type UpdatePolicyRequest = Message<"headworks.v1.UpdatePolicyRequest"> & 
 
   /**
    * The fields to change: `description`, the kind by its field's name, `timeouts`, `max_attempts`, `mid_stream`,
-   * `regions`, `retries`, `on_all_down`, `failover_on_content_policy`, `cache_affinity`. Needed; an unknown path is
-   * INVALID_ARGUMENT.
+   * `regions`, `retries`, `on_all_down`, `failover_on_content_policy`, `cache_affinity`, `hedging`. Needed; an unknown
+   * path is INVALID_ARGUMENT.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -875,7 +915,7 @@ export type UpdatePolicyRequest = Message<"headworks.v1.UpdatePolicyRequest"> & 
  * Use `create(UpdatePolicyRequestSchema)` to create a new message.
  */
 export const UpdatePolicyRequestSchema: GenMessage<UpdatePolicyRequest> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 21);
+  messageDesc(file_headworks_v1_policy_service, 22);
 
 /**
  * The changed policy.
@@ -896,7 +936,7 @@ export type UpdatePolicyResponse = Message<"headworks.v1.UpdatePolicyResponse"> 
  * Use `create(UpdatePolicyResponseSchema)` to create a new message.
  */
 export const UpdatePolicyResponseSchema: GenMessage<UpdatePolicyResponse> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 22);
+  messageDesc(file_headworks_v1_policy_service, 23);
 
 /**
  * Asks for the end of a policy.
@@ -924,7 +964,7 @@ export type DeletePolicyRequest = Message<"headworks.v1.DeletePolicyRequest"> & 
  * Use `create(DeletePolicyRequestSchema)` to create a new message.
  */
 export const DeletePolicyRequestSchema: GenMessage<DeletePolicyRequest> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 23);
+  messageDesc(file_headworks_v1_policy_service, 24);
 
 /**
  * The policy is gone.
@@ -939,7 +979,7 @@ export type DeletePolicyResponse = Message<"headworks.v1.DeletePolicyResponse"> 
  * Use `create(DeletePolicyResponseSchema)` to create a new message.
  */
 export const DeletePolicyResponseSchema: GenMessage<DeletePolicyResponse> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 24);
+  messageDesc(file_headworks_v1_policy_service, 25);
 
 /**
  * Asks what would be tried.
@@ -967,7 +1007,7 @@ export type ExplainRouteRequest = Message<"headworks.v1.ExplainRouteRequest"> & 
  * Use `create(ExplainRouteRequestSchema)` to create a new message.
  */
 export const ExplainRouteRequestSchema: GenMessage<ExplainRouteRequest> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 25);
+  messageDesc(file_headworks_v1_policy_service, 26);
 
 /**
  * What would be tried.
@@ -1016,6 +1056,13 @@ export type ExplainRouteResponse = Message<"headworks.v1.ExplainRouteResponse"> 
    * @generated from field: string message = 6;
    */
   message: string;
+
+  /**
+   * The second attempt beside the first. Absent: the policy does not hedge.
+   *
+   * @generated from field: headworks.v1.ExplainedHedge hedge = 7;
+   */
+  hedge?: ExplainedHedge | undefined;
 };
 
 /**
@@ -1023,7 +1070,42 @@ export type ExplainRouteResponse = Message<"headworks.v1.ExplainRouteResponse"> 
  * Use `create(ExplainRouteResponseSchema)` to create a new message.
  */
 export const ExplainRouteResponseSchema: GenMessage<ExplainRouteResponse> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 26);
+  messageDesc(file_headworks_v1_policy_service, 27);
+
+/**
+ * A second attempt beside the first.
+ *
+ * @generated from message headworks.v1.ExplainedHedge
+ */
+export type ExplainedHedge = Message<"headworks.v1.ExplainedHedge"> & {
+  /**
+   * How long the first may show no content before it begins. Absent: none would begin.
+   *
+   * @generated from field: google.protobuf.Duration delay = 1;
+   */
+  delay?: Duration | undefined;
+
+  /**
+   * Where it would go, `provider/model`. Empty: none would begin.
+   *
+   * @generated from field: string target = 2;
+   */
+  target: string;
+
+  /**
+   * Whence the delay comes, or why none would begin, for people.
+   *
+   * @generated from field: string message = 3;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message headworks.v1.ExplainedHedge.
+ * Use `create(ExplainedHedgeSchema)` to create a new message.
+ */
+export const ExplainedHedgeSchema: GenMessage<ExplainedHedge> = /*@__PURE__*/
+  messageDesc(file_headworks_v1_policy_service, 28);
 
 /**
  * A target and its place.
@@ -1079,7 +1161,7 @@ export type ExplainedTarget = Message<"headworks.v1.ExplainedTarget"> & {
  * Use `create(ExplainedTargetSchema)` to create a new message.
  */
 export const ExplainedTargetSchema: GenMessage<ExplainedTarget> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 27);
+  messageDesc(file_headworks_v1_policy_service, 29);
 
 /**
  * Asks for a simulation.
@@ -1142,7 +1224,7 @@ export type SimulatePolicyRequest = Message<"headworks.v1.SimulatePolicyRequest"
  * Use `create(SimulatePolicyRequestSchema)` to create a new message.
  */
 export const SimulatePolicyRequestSchema: GenMessage<SimulatePolicyRequest> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 28);
+  messageDesc(file_headworks_v1_policy_service, 30);
 
 /**
  * What would have happened, beside what did.
@@ -1184,7 +1266,7 @@ export type SimulatePolicyResponse = Message<"headworks.v1.SimulatePolicyRespons
  * Use `create(SimulatePolicyResponseSchema)` to create a new message.
  */
 export const SimulatePolicyResponseSchema: GenMessage<SimulatePolicyResponse> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 29);
+  messageDesc(file_headworks_v1_policy_service, 31);
 
 /**
  * One target's part in a simulation.
@@ -1219,7 +1301,7 @@ export type SimulatedTarget = Message<"headworks.v1.SimulatedTarget"> & {
  * Use `create(SimulatedTargetSchema)` to create a new message.
  */
 export const SimulatedTargetSchema: GenMessage<SimulatedTarget> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 30);
+  messageDesc(file_headworks_v1_policy_service, 32);
 
 /**
  * Sums over the requests of a simulation.
@@ -1303,7 +1385,7 @@ export type SimulatedOutcome = Message<"headworks.v1.SimulatedOutcome"> & {
  * Use `create(SimulatedOutcomeSchema)` to create a new message.
  */
 export const SimulatedOutcomeSchema: GenMessage<SimulatedOutcome> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_policy_service, 31);
+  messageDesc(file_headworks_v1_policy_service, 33);
 
 /**
  * What happens when every target rests after failing.
