@@ -25,7 +25,7 @@ check('after attempts of its own it says not to retry', refused['x-should-retry'
 typed = '''
 import os
 from headworks import Headworks, HeadworksError, Reason, function, json_schema, tool_result, user
-from headworks.v1 import REASONING_EFFORT_LOW, ReasoningOptions, Routing, Sampling
+from headworks.v1 import ReasoningEffort, ReasoningOptions, Routing, Sampling
 client = Headworks(os.environ['URL'], os.environ['KEY'], timeout=20, max_retries=1)
 reply = client.complete(model='sandbox/echo', messages=[user('Hi')], sampling=Sampling(max_output_tokens=50, temperature=0.5, top_p=0.9, seed=1, stop=['x'], n=1))
 assert reply.text == 'Hi' and reply.usage.completion_tokens > 0 and reply.cost > 0, reply
@@ -36,7 +36,7 @@ called = client.complete(model='sandbox/tools', messages=[user('Oslo?')], tools=
 assert called.tool_calls[0].arguments_json
 client.complete(model='sandbox/tools', messages=[user('Oslo?'), called.message, tool_result(called.tool_calls[0], 'sunny')], tools=tools)
 client.complete(model='sandbox/json', messages=[user('x')], output=json_schema({'type': 'object', 'properties': {'a': {'type': 'integer'}}, 'required': ['a']}))
-client.complete(model='sandbox/reasoning', messages=[user('x')], reasoning=ReasoningOptions(effort=REASONING_EFFORT_LOW))
+client.complete(model='sandbox/reasoning', messages=[user('x')], reasoning=ReasoningOptions(effort=ReasoningEffort.REASONING_EFFORT_LOW))
 try: Headworks(os.environ['URL'], os.environ['KEY'], max_retries=0).complete(model='sandbox/error-429', messages=[user('x')])
 except HeadworksError as e: assert e.reason == Reason.RATE_LIMITED, e.reason
 else: raise AssertionError('it did not fail')
