@@ -1,5 +1,6 @@
 """Upstreams that refuse, limit, break, hang, reset, lie in a 200, drip and cut, at random, before a last one that is good:
-every request is answered, none twice, none lost, and every record tells what happened. HEADWORKS_CHAOS sets how many (10000)."""
+every request is answered, none twice, none lost, and every record tells what happened. Half the calls are under a policy that
+goes on in mid-stream: these get their whole answer whatever breaks, the others are told. HEADWORKS_CHAOS sets how many (10000)."""
 import asyncio, json, os, random, socket, struct, time
 import grpc
 from google.protobuf import duration_pb2
@@ -16,6 +17,15 @@ calls = {}      # request -> [(host, way)], in order of arrival
 
 
 def words(n): return [f'w{n}.{i} ' for i in range(3 + n % 5)]
+
+
+def left(n, messages):
+    """What is left to write, where a model is told to go on: its last words first."""
+    if len(messages) == 1: return words(n)
+    said, told = messages[-2]['content'], messages[-1]['content']
+    anchor = told.split('exactly:\n')[1].split('\nand go on')[0]
+    assert said.endswith(anchor), (said, anchor)
+    return [word + ' ' for word in ''.join(words(n))[len(said) - len(anchor):].split()]
 
 
 class Host(asyncio.Protocol):
@@ -36,7 +46,7 @@ class Host(asyncio.Protocol):
         body = json.loads(rest[:length]); self.data = rest[length:]
         n = int(body['messages'][0]['content']); way = dice.choice(self.ways)
         calls.setdefault(n, []).append((self.name, way))
-        self.task = asyncio.ensure_future(self.answer(n, way, body.get('stream', False)))
+        self.task = asyncio.ensure_future(self.answer(n, way, body.get('stream', False), left(n, body['messages'])))
 
     def reset(self):
         sock = self.transport.get_extra_info('socket')
@@ -46,7 +56,7 @@ class Host(asyncio.Protocol):
         body = body.encode()
         self.transport.write(f'HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n{extra}content-length: {len(body)}\r\n\r\n'.encode() + body)
 
-    async def answer(self, n, way, stream):
+    async def answer(self, n, way, stream, said):
         error = lambda kind: json.dumps({'error': {'message': kind, 'type': kind}})
         if way == '429': return self.plain(429, error('rate_limit'))
         if way == '429-hint': return self.plain(429, error('rate_limit'), 'retry-after-ms: 1\r\n')
@@ -72,7 +82,7 @@ class Host(asyncio.Protocol):
         if way == 'reset-late': await asyncio.sleep(0.002); return self.reset()
         if way == 'error-in-200': send(b'data: ' + error('overloaded_error').encode() + b'\n\n'); return self.transport.write(b'0\r\n\r\n')
         keep = 1 + n % 2 if way == 'cut' else None
-        for word in words(n)[:keep]:
+        for word in said[:keep]:
             send(chunk({'content': word}))
             if way == 'drip' or keep: await asyncio.sleep(0.002)
         if keep: return self.reset() if n % 3 else self.transport.write(b'0\r\n\r\n')
@@ -144,7 +154,7 @@ async def main():
     a, b, good, nobody = 'openai/gpt-4o', 'groq/llama-3.3-70b-versatile', 'deepseek/deepseek-chat', 'mistral/mistral-small-latest'
     for name, chain in (('three', [a, b, good]), ('refused', [nobody, b, good])):
         targets = [ps.PolicyTarget(model=m, timeouts=None if m == good else limits) for m in chain]
-        await asyncio.to_thread(policies.CreatePolicy, ps.CreatePolicyRequest(policy=ps.Policy(name=name, fallback=ps.FallbackChain(targets=targets))), metadata=auth)
+        await asyncio.to_thread(policies.CreatePolicy, ps.CreatePolicyRequest(policy=ps.Policy(name=name, mid_stream=ps.MID_STREAM_CONTINUE if name == 'refused' else ps.MID_STREAM_FAIL, fallback=ps.FallbackChain(targets=targets))), metadata=auth)
     began, answers = time.monotonic(), {}
     await asyncio.gather(*(lane(gateway.port, range(start, COUNT, LANES), answers) for start in range(LANES)))
     print(f'{COUNT} requests in {time.monotonic() - began:.1f} s, {sum(map(len, calls.values()))} calls upstream')
@@ -159,23 +169,27 @@ async def main():
     for r in found: by_tag.setdefault(int(r.tags[0][1:]), []).append(r)
     check('every request is answered, once', (sorted(answers) == list(range(COUNT)), max(map(len, answers.values()))), (True, 1))
     check('no record is lost and none is there twice', (len(found), sorted(by_tag) == list(range(COUNT))), (COUNT, True))
-    bad, told, failed_over = [], 0, 0
+    bad, told, failed_over, carried = [], 0, 0, 0
     hosts = {'three': ['openai', 'groq', 'deepseek'], 'refused': ['mistral', 'groq', 'deepseek']}
     for n in range(COUNT):
         head, raw = answers[n][0]; verdict, seen = judge(n, head, raw); record = by_tag[n][0]; attempts = list(record.route.attempts); ways = calls.get(n, [])
         told += verdict == 'told'; failed_over += len(attempts) > 1
+        partial = [x for x in attempts[:-1] if x.outcome == u.ATTEMPT_OUTCOME_FAILED_PARTIAL]
+        goes_on = n % 2 == 1; carried += bool(partial)
+        wrote = [*partial, attempts[-1]]; sums = (sum(x.usage.prompt_tokens for x in wrote), sum(x.usage.completion_tokens for x in wrote))
         chain = [x for x in hosts[('three', 'refused')[n % 2]]]
         reached = [x for x in attempts if x.provider != 'mistral']
         ok = {
-            'answer': verdict in ('good', 'told'),
+            'answer': verdict == 'good' or verdict == 'told' and not goes_on,
             'outcome': record.outcome == (u.ATTEMPT_OUTCOME_SUCCESS if verdict == 'good' else u.ATTEMPT_OUTCOME_FAILED_PARTIAL),
             'request id': header(head, 'x-headworks-request-id') == record.id,
             'each target once': len({x.provider for x in attempts}) == len(attempts) and all(x.provider in chain for x in attempts),
             'what upstreams saw': [x.provider for x in reached] == [h for h, _ in ways],
             'ordinals': [x.ordinal for x in attempts] == list(range(1, len(attempts) + 1)),
-            'failures before the last': all(x.outcome == u.ATTEMPT_OUTCOME_FAILED and x.reason for x in attempts[:-1]),
+            'failures before the last': all((x.outcome == u.ATTEMPT_OUTCOME_FAILED or goes_on and x in partial) and x.reason for x in attempts[:-1]),
             'the last': attempts[-1].outcome == record.outcome and ways[-1][1] in (('good', 'drip') if verdict == 'good' else ('cut',)),
-            'tokens': verdict == 'told' or (record.usage.prompt_tokens, record.usage.completion_tokens) == (10 + n % 7, len(words(n))) == (seen['prompt_tokens'], seen['completion_tokens']),
+            'tokens': verdict == 'told' or sums == (record.usage.prompt_tokens, record.usage.completion_tokens) == (seen['prompt_tokens'], seen['completion_tokens'])
+                      and (bool(partial) or sums == (10 + n % 7, len(words(n)))),
             'cost': record.usage.cost_known and record.usage.cost_nano_usd == sum(x.usage.cost_nano_usd for x in attempts) and (verdict == 'told' or round(seen['cost'] * 1e9) == record.usage.cost_nano_usd > 0),
         }
         wrong = [what for what, right in ok.items() if not right]
@@ -183,12 +197,12 @@ async def main():
     check('every answer and record is right', bad[:5], [])
     seen_ways = {way for list_ in calls.values() for _, way in list_}
     check('every way to fail was met', sorted(set(WAYS) - seen_ways) if COUNT >= 1000 else [], [])
-    check('the chain was used', failed_over > COUNT / 4 and told > 0)
+    check('the chain was used', failed_over > COUNT / 4 and told > 0 and carried > 0)
     text = await asyncio.to_thread(lambda: gateway.call('/metrics')[2])
     total = sum(float(l.rsplit(' ', 1)[1]) for l in text.splitlines() if l.startswith('headworks_failovers_total{'))
     check('failovers are counted', total, float(sum(len(r.route.attempts) - 1 for r in found)))
     check('nothing is left under way', 'headworks_requests_in_flight 0' in text)
-    print(f'{failed_over} failed over, {told} were told that their stream broke')
+    print(f'{failed_over} failed over, {carried} went on in mid-stream, {told} were told that their stream broke')
     await asyncio.to_thread(gateway.stop)
 
 

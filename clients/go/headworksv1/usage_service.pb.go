@@ -162,7 +162,7 @@ type RequestRecord struct {
 	Outcome AttemptOutcome `protobuf:"varint,7,opt,name=outcome,proto3,enum=headworks.v1.AttemptOutcome" json:"outcome,omitempty"`
 	// Why, where it did not succeed.
 	Reason Reason `protobuf:"varint,8,opt,name=reason,proto3,enum=headworks.v1.Reason" json:"reason,omitempty"`
-	// Tokens and money of all its attempts. `reasoning_tokens` and the rest are of the attempt that served.
+	// Money of all its attempts; tokens of those that wrote the answer.
 	Usage *Usage `protobuf:"bytes,9,opt,name=usage,proto3" json:"usage,omitempty"`
 	// How it went.
 	Route *Route `protobuf:"bytes,10,opt,name=route,proto3" json:"route,omitempty"`

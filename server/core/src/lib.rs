@@ -34,7 +34,7 @@ pub use money::{ATTOS_PER_NANO, NanoUsd, PriceError};
 pub use price::{FACTOR_ONE, Factor, OffPeak, Price, Rates, Tier, Window};
 pub use reason::Reason;
 pub use request::{ChatRequest, Effort, Member, Original, Output, Reasoning, Routing, Sampling, Sort, Tool, ToolChoice};
-pub use route::{AttemptReport, Outcome, Receipt, Skipped, Timings};
+pub use route::{AttemptReport, Outcome, Receipt, Skipped, Timings, written};
 pub use text::Str;
 pub use tokens::Tokens;
 pub use window::{BudgetWindow, Span, Tally};

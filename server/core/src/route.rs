@@ -67,6 +67,14 @@ pub struct AttemptReport {
     pub hedge: bool,
 }
 
+/// Tokens of the attempts that wrote what the client has: the last, whatever became of it, and those that broke after
+/// content where another one went on or started over.
+pub fn written(attempts: &[AttemptReport]) -> Tokens {
+    let mut sum = attempts.last().map(|last| last.tokens).unwrap_or_default();
+    attempts.iter().rev().skip(1).filter(|a| a.outcome == Outcome::FailedPartial).for_each(|a| sum += a.tokens);
+    sum
+}
+
 /// A target that was not tried.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Skipped {

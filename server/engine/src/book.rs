@@ -9,7 +9,9 @@ use std::{
 };
 
 use futures_core::Stream;
-use headworks_core::{AttemptReport, Batch, Call, EventKind, EventStream, Facts, Fault, ModelId, NanoUsd, Outcome, Planned, Reason, Receipt, Skipped, Tokens};
+use headworks_core::{
+    AttemptReport, Batch, Call, EventKind, EventStream, Facts, Fault, ModelId, NanoUsd, Outcome, Planned, Reason, Receipt, Skipped, Tokens, written,
+};
 use parking_lot::Mutex;
 
 use crate::{
@@ -39,8 +41,6 @@ struct Lines {
     adjusted: Option<Arc<str>>,
     /// What the call took from rate limits.
     permit: Option<Permit>,
-    /// Several attempts wrote the answer.
-    carried: bool,
     closed: bool,
 }
 
@@ -79,11 +79,9 @@ impl Book {
         self.lines.lock().adjusted = adjusted;
     }
 
-    /// The answer goes on at another target: what the attempts that wrote it have used so far.
-    pub fn carried(&self) -> Tokens {
-        let mut lines = self.lines.lock();
-        lines.carried = true;
-        written(&lines.attempts)
+    /// What the attempts that wrote the answer have used so far.
+    pub fn written(&self) -> Tokens {
+        written(&self.lines.lock().attempts)
     }
 
     /// What is known before the answer.
@@ -166,7 +164,7 @@ fn receipt(call: &Call, policy: Option<Arc<str>>, lines: &mut Lines) -> Receipt 
         request_id: call.id.clone(),
         asked: call.work.model().clone(),
         policy,
-        tokens: if lines.carried { written(&attempts) } else { attempts.last().map(|a| a.tokens).unwrap_or_default() },
+        tokens: written(&attempts),
         cost: attempts.iter().filter_map(|a| a.cost).sum(),
         cost_known: attempts.iter().all(|a| a.cost.is_some() || !used(a)),
         estimated: attempts.iter().any(|a| a.estimated),
@@ -175,15 +173,6 @@ fn receipt(call: &Call, policy: Option<Arc<str>>, lines: &mut Lines) -> Receipt 
         notes: std::mem::take(&mut lines.notes),
         attempts,
     }
-}
-
-/// Tokens of the attempts that wrote a part of the answer, the last one whatever became of it.
-fn written(attempts: &[AttemptReport]) -> Tokens {
-    let mut sum = Tokens::default();
-    let last = attempts.len().saturating_sub(1);
-    let wrote = |at: usize, a: &AttemptReport| at == last || matches!(a.outcome, Outcome::Success | Outcome::FailedPartial);
-    attempts.iter().enumerate().filter(|(at, a)| wrote(*at, a)).for_each(|(_, a)| sum += a.tokens);
-    sum
 }
 
 enum State {

@@ -33,7 +33,7 @@ pub use ledger::{Backfill, Done, Ledger, settled};
 pub use memory::MemoryStore;
 pub use policies::{Policies, PolicyChange};
 pub use postgres::PostgresStore;
-pub use records::{Filter, Page, Records, read_tokens, request_record, why};
+pub use records::{Filter, Page, Records, read_tokens, request_record, why, written_tokens};
 pub use responses::{KeptResponse, Responses, ResponsesConfig};
 pub use retention::forget;
 pub use rollup::{By, Counts, Facet, Keep, Landed, Only, QueryError, Question, Rollups, Row, Sketch, Step, Sums};

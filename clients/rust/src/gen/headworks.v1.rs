@@ -4055,7 +4055,7 @@ pub struct RequestRecord {
     /// Why, where it did not succeed.
     #[prost(enumeration = "Reason", tag = "8")]
     pub reason: i32,
-    /// Tokens and money of all its attempts. `reasoning_tokens` and the rest are of the attempt that served.
+    /// Money of all its attempts; tokens of those that wrote the answer.
     #[prost(message, optional, tag = "9")]
     pub usage: ::core::option::Option<Usage>,
     /// How it went.

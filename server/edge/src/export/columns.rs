@@ -2,7 +2,7 @@
 
 use headworks_api::storage::{AttemptRecord, RequestRecord};
 use headworks_core::{NanoUsd, Tokens};
-use headworks_store::{read_tokens, why};
+use headworks_store::{why, written_tokens};
 
 /// What stands in a column.
 pub(super) enum Cell {
@@ -61,7 +61,7 @@ fn served(r: R<'_>) -> Option<&AttemptRecord> {
 }
 
 fn tokens(r: R<'_>) -> Tokens {
-    read_tokens(last(r).map(|a| a.tokens.as_slice()).unwrap_or_default())
+    written_tokens(r)
 }
 
 fn outcome(r: R<'_>) -> String {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use headworks_api::{storage, v1};
 use headworks_core::{AttemptReport, Outcome, Reason, Receipt, Tokens};
-use headworks_store::{read_tokens, why};
+use headworks_store::{read_tokens, why, written_tokens};
 
 pub(crate) fn timestamp(unix_nanos: i64) -> Option<prost_types::Timestamp> {
     (unix_nanos != 0).then(|| prost_types::Timestamp {
@@ -154,7 +154,7 @@ pub(crate) fn record(r: storage::RequestRecord) -> v1::RequestRecord {
             saved_nano_usd: r.saved_nano_usd,
             cost_known: r.cost_known,
             estimated: r.attempts.iter().any(|a| a.estimated),
-            ..tokens(&read_tokens(last.map(|a| &a.tokens[..]).unwrap_or_default()))
+            ..tokens(&written_tokens(&r))
         }),
         start_time: timestamp(r.start_unix_nanos),
         latency: span(r.latency_nanos),

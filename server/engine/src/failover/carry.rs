@@ -101,7 +101,7 @@ impl Carried {
             batch.push(EventKind::Restarted { from, to });
         } else {
             self.so_far.seam = Some(next.seam);
-            self.so_far.used = self.way.booked.book.carried();
+            self.so_far.used = self.way.booked.book.written();
             batch.push(EventKind::Recovered { from, to });
         }
         batch

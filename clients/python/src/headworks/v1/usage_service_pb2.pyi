@@ -156,7 +156,7 @@ class RequestRecord(_message.Message):
 
     @_builtins.property
     def usage(self) -> _usage_pb2.Usage:
-        """Tokens and money of all its attempts. `reasoning_tokens` and the rest are of the attempt that served."""
+        """Money of all its attempts; tokens of those that wrote the answer."""
 
     @_builtins.property
     def route(self) -> _usage_pb2.Route:

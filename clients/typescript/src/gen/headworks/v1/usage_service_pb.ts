@@ -83,7 +83,7 @@ export type RequestRecord = Message<"headworks.v1.RequestRecord"> & {
   reason: Reason;
 
   /**
-   * Tokens and money of all its attempts. `reasoning_tokens` and the rest are of the attempt that served.
+   * Money of all its attempts; tokens of those that wrote the answer.
    *
    * @generated from field: headworks.v1.Usage usage = 9;
    */
