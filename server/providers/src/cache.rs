@@ -1,5 +1,11 @@
 //! Where prompt caching breaks: one rule for every provider whose cache has to
 //! be asked for at a place in the prompt (Anthropic anywhere, Bedrock's cache points).
+//!
+//! Gemini's `cachedContents` are not made here. Every Gemini model in use caches by
+//! itself and reads its own cache at the price of a made one, which costs storage by
+//! the hour beside (Google, "Context caching"): one pays nowhere. A test holds the
+//! catalogue to this. A cache that a client made itself is used:
+//! `extra_body.google.cached_content`, as in Google's documents.
 
 use headworks_core::{CacheKind, CacheMark, Target};
 

@@ -123,6 +123,7 @@ pub(crate) fn foreign(target: &Target, request: &ChatRequest, own: DialectName, 
                 );
             }
             "cache_control" => {}
+            "extra_body" if own == DialectName::Gemini && crate::gemini::cached_content(request).is_some() => {}
             _ => notes.push(format!("{} has no parameter {name}; it was left out", target.id).into()),
         }
     }

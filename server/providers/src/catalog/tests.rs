@@ -168,3 +168,18 @@ fn bedrock_models_of_other_dialects_are_reached_where_they_are() {
     assert_eq!(regions("us-gov-east-1/openai.gpt-5.4").unwrap(), ["us-gov"]);
     assert_eq!(regions("global.anthropic.new"), None, "who is not known is not said to stay");
 }
+
+/// Where a cache has to be made and kept for money, it could pay to make one; today's Gemini models read their own for the same.
+#[test]
+fn no_gemini_model_in_use_has_a_cache_that_must_be_made() {
+    let catalog = load(&BTreeMap::new(), &|_| None).unwrap();
+    let mut seen = 0;
+    for model in catalog.targets().filter_map(|target| target.model.clone()) {
+        let gemini = matches!(&*model.id.provider, "google" | "vertex") && model.id.model.starts_with("gemini") && model.mode.as_ref() == "chat";
+        if gemini && model.status != headworks_core::Status::Hidden && model.price.as_ref().is_some_and(|price| price.base.cache_read.is_some()) {
+            assert_eq!(model.capabilities.caching, headworks_core::CacheKind::Automatic, "{}", model.id);
+            seen += 1;
+        }
+    }
+    assert!(seen > 10, "{seen}");
+}

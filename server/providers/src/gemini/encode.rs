@@ -51,6 +51,9 @@ pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, 
             Some(tier @ ("flex" | "priority" | "standard")) => o.str("service_tier", tier),
             Some(tier) => notes.push(format!("{id} has no service tier {tier}; it was left out").into()),
         }
+        if let Some(name) = cached_content(request) {
+            o.str("cachedContent", &name);
+        }
         if request.extra_dialect == Some(DialectName::Gemini) {
             request.extra.iter().for_each(|(name, value)| o.raw(name, value.as_str()));
         }
@@ -63,6 +66,23 @@ pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, 
     }
     let request = built.body(Bytes::from(out)).map_err(|error| Fault::internal(format!("{id}: base_url: {error}")))?;
     Ok(Encoded { request, notes })
+}
+
+/// A cache that the client made, as OpenAI's clients name it to Google (`extra_body.google.cached_content`); `None` where
+/// `extra_body` says anything beside.
+pub(crate) fn cached_content(request: &ChatRequest) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Extra {
+        google: Google,
+    }
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Google {
+        cached_content: String,
+    }
+    let said = request.extra.get("extra_body").filter(|_| request.extra_dialect == Some(DialectName::OpenAi))?;
+    said.read::<Extra>().ok().map(|extra| extra.google.cached_content)
 }
 
 /// The request for a count of a chat's tokens (`models.countTokens`).

@@ -14,7 +14,7 @@ mod think;
 mod turns;
 mod wire;
 
-pub(crate) use encode::resource;
+pub(crate) use encode::{cached_content, resource};
 pub(crate) use error::said;
 use headworks_core::{ChatRequest, DialectName, EmbedRequest, Fault, Target};
 pub(crate) use signature::is_anthropic;

@@ -383,3 +383,13 @@ fn what_cannot_be_said_is_noted() {
     request.messages[0].parts[0].cache = CacheMark::Default;
     assert_eq!(sent_to(&target("m"), &request).0["safetySettings"], json!([]));
 }
+
+#[test]
+fn a_cache_that_the_client_made_is_used() {
+    let cache = json!({"google": {"cached_content": "cachedContents/abc"}});
+    let (body, notes) = sent(json!({"model": "m", "messages": [user("hi")], "extra_body": cache}));
+    assert_eq!((&body["cachedContent"], notes.len()), (&json!("cachedContents/abc"), 0), "{notes:?}");
+    // What is not understood is told, as every parameter that is lost.
+    let (body, notes) = sent(json!({"model": "m", "messages": [user("hi")], "extra_body": {"google": {"cached_content": "x", "other": 1}}}));
+    assert!(body.get("cachedContent").is_none() && notes.iter().any(|note| note.contains("extra_body")), "{notes:?}");
+}
