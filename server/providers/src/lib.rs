@@ -19,6 +19,7 @@ pub mod spell;
 pub mod text;
 pub mod vertex;
 
+mod calls;
 mod count;
 mod dialect;
 mod envelope;

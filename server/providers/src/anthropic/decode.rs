@@ -5,7 +5,7 @@ use headworks_core::{Batch, DialectName, EventKind, Fault, FinishReason, Frame, 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::{Decoder, Head, fault, frame::sse::SseParser, text::Text};
+use crate::{Decoder, Head, calls::Ids, fault, frame::sse::SseParser, text::Text};
 
 /// Reads one answer.
 pub(super) struct AnthropicDecoder {
@@ -23,7 +23,9 @@ struct State {
     target: Target,
     /// What each block is, by Anthropic's index.
     blocks: Vec<(u32, Kind)>,
-    calls: u32,
+    calls: Ids,
+    /// The last event was given another id than it came with: its own bytes must not be passed on.
+    renamed: bool,
     usage: Counts,
     stop: Option<FinishReason>,
     done: bool,
@@ -187,7 +189,8 @@ impl AnthropicDecoder {
     pub(super) fn new(target: &Target, head: &Head<'_>) -> Self {
         let kind = head.headers.get(http::header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let form = if kind.contains("event-stream") { Form::Sse(SseParser::default()) } else { Form::Unknown };
-        let state = State { target: target.clone(), blocks: Vec::new(), calls: 0, usage: Counts::default(), stop: None, done: false };
+        let state =
+            State { target: target.clone(), blocks: Vec::new(), calls: Ids::default(), renamed: false, usage: Counts::default(), stop: None, done: false };
         Self { form, state }
     }
 }
@@ -262,7 +265,8 @@ impl State {
         self.finish(out);
         out.dialect = Some(DialectName::Anthropic);
         let events = u16::try_from(out.events.len()).unwrap_or(u16::MAX);
-        out.frames.push(Frame { bytes: body.slice(body.len() - body.trim_ascii_start().len()..), events });
+        let own = if self.renamed { Bytes::new() } else { body.slice(body.len() - body.trim_ascii_start().len()..) };
+        out.frames.push(Frame { bytes: own, events });
         Ok(())
     }
 
@@ -277,7 +281,8 @@ impl State {
         // What lacks its blank line cannot stand before another event.
         let whole = raw.ends_with(b"\n\n") || raw.ends_with(b"\r\n\r\n") || raw.ends_with(b"\r\r");
         out.dialect = Some(DialectName::Anthropic);
-        out.frames.push(Frame { bytes: if whole { raw } else { Bytes::new() }, events });
+        let own = whole && !std::mem::take(&mut self.renamed);
+        out.frames.push(Frame { bytes: if own { raw } else { Bytes::new() }, events });
         Ok(())
     }
 
@@ -352,9 +357,9 @@ impl State {
                 Kind::Redacted
             }
             Some("tool_use") => {
-                let ours = self.calls;
-                self.calls += 1;
-                let id = block.id.as_ref().map(own).filter(|id| !id.is_empty()).unwrap_or_else(|| format!("toolu_{ours}").into());
+                let told = block.id.as_ref().map(own);
+                let (ours, id) = self.calls.next(told.clone(), "toolu");
+                self.renamed |= told.is_none_or(|told| told != id);
                 out.push(EventKind::ToolCallStart { index: ours, id, name: block.name.as_ref().map(own).unwrap_or_default(), signature: None });
                 // Streams begin with an empty input and send it in pieces; some send it whole.
                 let given = block.input.map(RawValue::get).filter(|text| !matches!(text.trim(), "null")).filter(|text| !streamed || text.trim() != "{}");
@@ -422,7 +427,7 @@ impl State {
         }
         let finish = match self.stop.unwrap_or(FinishReason::Stop) {
             // T5: what counts is whether there are calls to run.
-            FinishReason::Stop | FinishReason::ToolCalls if self.calls > 0 => FinishReason::ToolCalls,
+            FinishReason::Stop | FinishReason::ToolCalls if self.calls.count() > 0 => FinishReason::ToolCalls,
             FinishReason::ToolCalls => FinishReason::Stop,
             other => other,
         };

@@ -115,7 +115,8 @@ impl Streamed {
             return;
         }
         let mut tokens = self.tokens;
-        if tokens.prompt() == 0 {
+        let guessed = tokens.prompt() == 0;
+        if guessed {
             tokens.input = self.guess;
         }
         event(out, "message_start", |o| {
@@ -129,6 +130,10 @@ impl Streamed {
                 m.raw("stop_sequence", "null");
                 m.obj("usage", |u| usage(u, &tokens, self.tier.as_deref()));
             });
+            // A13: most hosts count at the end alone. The count at the end replaces the guess.
+            if guessed {
+                o.obj("headworks", |h| h.val("input_tokens_estimated", true));
+            }
         });
     }
 

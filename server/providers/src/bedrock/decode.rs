@@ -14,7 +14,9 @@ use super::{
     whole,
 };
 use crate::{
-    Decoder, Head, fault,
+    Decoder, Head,
+    calls::Ids,
+    fault,
     frame::aws::{AwsMessage, AwsParser},
     spell::object,
     text::Text,
@@ -43,7 +45,7 @@ pub(super) struct State {
     begun: bool,
     /// Open blocks by Bedrock's index.
     blocks: BTreeMap<u32, Open>,
-    calls: u32,
+    calls: Ids,
     metered: bool,
     stopped: bool,
 }
@@ -215,9 +217,7 @@ impl State {
 
     /// A call for the client begins; gives our index of it.
     pub(super) fn call(&mut self, id: Option<Str>, name: Option<Str>, out: &mut Batch) -> u32 {
-        let index = self.calls;
-        self.calls += 1;
-        let id = id.filter(|id| !id.is_empty()).unwrap_or_else(|| format!("tooluse_{index}").into());
+        let (index, id) = self.calls.next(id, "tooluse");
         out.push(EventKind::ToolCallStart { index, id, name: name.unwrap_or_default(), signature: None });
         index
     }
@@ -234,7 +234,7 @@ impl State {
             "guardrail_intervened" | "content_filtered" => FinishReason::ContentFilter,
             "malformed_model_output" | "malformed_tool_use" => FinishReason::Error,
             // T5: what counts is whether there are calls to run.
-            _ if self.calls > 0 => FinishReason::ToolCalls,
+            _ if self.calls.count() > 0 => FinishReason::ToolCalls,
             _ => FinishReason::Stop,
         };
         out.push(EventKind::Finished(finish));
@@ -247,6 +247,10 @@ impl State {
         }
         if matches!(&message.kind[..], b"exception" | b"error") {
             return Err(error::in_stream(target, message));
+        }
+        // What was said is said: only what it cost can follow.
+        if self.stopped && !matches!(&message.name[..], b"metadata") && !message.name.ends_with(b"Exception") {
+            return Ok(());
         }
         let data = &message.payload;
         let read = || {
@@ -308,6 +312,7 @@ impl State {
         } else {
             Kind::Plain
         };
+        self.close(index, out);
         self.blocks.insert(index, Open { kind, ..Open::default() });
     }
 

@@ -5,7 +5,7 @@ use headworks_core::{Batch, DialectName, EventKind, Fault, FinishReason, Json, S
 use serde_json::value::RawValue;
 
 use super::wire::{Answer, Call, Content, Message};
-use crate::{Decoder, Head, fault, frame::sse::SseParser, text::Text};
+use crate::{Decoder, Head, calls::Ids, fault, frame::sse::SseParser, text::Text};
 
 /// Reads one answer.
 pub(super) struct CohereDecoder {
@@ -23,10 +23,9 @@ enum Form {
 struct State {
     target: Target,
     started: bool,
-    /// Calls begun, by Cohere's index; ours is the place in the list.
-    calls: Vec<u32>,
-    /// The last call's end was told.
-    ended: bool,
+    ids: Ids,
+    /// Calls begun, by Cohere's index, and whether their end was told; our index is the place in the list.
+    calls: Vec<(u32, bool)>,
     citations: Vec<Json>,
     done: bool,
 }
@@ -35,7 +34,7 @@ impl CohereDecoder {
     pub(super) fn new(target: &Target, head: &Head<'_>) -> Self {
         let kind = head.headers.get(http::header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let form = if kind.contains("event-stream") { Form::Sse(SseParser::default()) } else { Form::Unknown };
-        let state = State { target: target.clone(), started: false, calls: Vec::new(), ended: true, citations: Vec::new(), done: false };
+        let state = State { target: target.clone(), started: false, ids: Ids::default(), calls: Vec::new(), citations: Vec::new(), done: false };
         Self { form, state }
     }
 }
@@ -92,13 +91,14 @@ impl State {
             self.content(content, data, out);
         }
         for (at, call) in message.tool_calls.into_iter().flatten().enumerate() {
-            self.call(u32::try_from(at).unwrap_or(u32::MAX), call, data, out);
+            let index = u32::try_from(at).unwrap_or(u32::MAX);
+            self.call(index, call, data, out);
+            self.end_calls(Some(index), out);
         }
         if let Some(list) = message.citations.and_then(|raw| serde_json::from_str::<Vec<&RawValue>>(raw.get()).ok()) {
             self.citations.extend(list.into_iter().map(Json::from));
         }
         logprobs(answer.logprobs, out);
-        self.end_call(out);
         if let Some(tokens) = answer.usage.and_then(|usage| usage.tokens()) {
             out.push(EventKind::Usage { tokens, service_tier: None });
         }
@@ -141,10 +141,10 @@ impl State {
                 let arguments = piece.tool_calls.and_then(|c| c.function).and_then(|f| f.arguments);
                 self.arguments(index, arguments, &data, out)?;
             }
-            ("tool-call-end", _) => self.end_call(out),
+            ("tool-call-end", _) => self.end_calls(Some(index), out),
             ("citation-start", Some(piece)) => self.citations.extend(piece.citations.map(Json::from)),
             ("message-end", _) => {
-                self.end_call(out);
+                self.end_calls(None, out);
                 let delta = delta.as_ref();
                 if let Some(tokens) = delta.and_then(|d| d.usage.as_ref()).and_then(|usage| usage.tokens()) {
                     out.push(EventKind::Usage { tokens, service_tier: None });
@@ -188,21 +188,18 @@ impl State {
 
     fn call(&mut self, index: u32, call: Call<'_>, data: &Bytes, out: &mut Batch) {
         self.start(None, data, out);
-        self.end_call(out);
-        let ours = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
-        self.calls.push(index);
-        self.ended = false;
         let function = call.function;
         let (name, arguments) = function.map_or((None, None), |f| (f.name, f.arguments));
-        let id = call.id.filter(|id| !id.is_empty()).map_or_else(|| format!("call_{ours}").into(), |id| Str::from_cow(data, id));
+        let (ours, id) = self.ids.next(call.id.map(|id| Str::from_cow(data, id)), "call");
+        self.calls.push((index, false));
         out.push(EventKind::ToolCallStart { index: ours, id, name: name.map(|n| Str::from_cow(data, n)).unwrap_or_default(), signature: None });
         // A call just begun is there.
         let _ = self.arguments(index, arguments, data, out);
     }
 
     fn arguments(&mut self, index: u32, arguments: Option<&RawValue>, data: &Bytes, out: &mut Batch) -> Result<(), Fault> {
-        let Some(ours) = self.calls.iter().rposition(|known| *known == index) else {
-            return Err(fault::garbled(&self.target, "arguments came for a call that never began"));
+        let Some(ours) = self.calls.iter().rposition(|(known, ended)| *known == index && !ended) else {
+            return Err(fault::garbled(&self.target, "arguments came for a call that never began, or was over"));
         };
         let piece = match arguments.map(RawValue::get) {
             None | Some("null") => return Ok(()),
@@ -218,10 +215,12 @@ impl State {
         Ok(())
     }
 
-    fn end_call(&mut self, out: &mut Batch) {
-        if !std::mem::replace(&mut self.ended, true) {
-            let index = u32::try_from(self.calls.len().saturating_sub(1)).unwrap_or(u32::MAX);
-            out.push(EventKind::ToolCallEnd { index });
+    /// Ends the calls of this index, or all.
+    fn end_calls(&mut self, only: Option<u32>, out: &mut Batch) {
+        for (at, (index, ended)) in self.calls.iter_mut().enumerate() {
+            if only.is_none_or(|only| only == *index) && !std::mem::replace(ended, true) {
+                out.push(EventKind::ToolCallEnd { index: u32::try_from(at).unwrap_or(u32::MAX) });
+            }
         }
     }
 

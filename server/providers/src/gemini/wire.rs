@@ -116,7 +116,8 @@ pub(super) struct Call<'a> {
 pub(super) fn finish(reason: &RawValue) -> Option<FinishReason> {
     Some(match reason.get().trim_matches('"') {
         "" | "null" | "0" | "FINISH_REASON_UNSPECIFIED" => return None,
-        "STOP" | "1" => FinishReason::Stop,
+        // Some that speak for Google say FUNCTION_CALL where it says STOP.
+        "STOP" | "1" | "FUNCTION_CALL" => FinishReason::Stop,
         "MAX_TOKENS" | "2" => FinishReason::Length,
         // 3 SAFETY, 4 RECITATION, 6 LANGUAGE, 7 BLOCKLIST, 8 PROHIBITED_CONTENT, 9 SPII, 11 IMAGE_SAFETY,
         // 14 IMAGE_PROHIBITED_CONTENT (`Candidate.FinishReason`).

@@ -10,7 +10,7 @@ use super::{
     error,
     wire::{self, Chunk, Content, Delta, ToolCall},
 };
-use crate::{Decoder, Head, fault, frame::sse::SseParser, text::Text};
+use crate::{Decoder, Head, calls::Whole, fault, frame::sse::SseParser, text::Text};
 
 /// Reads one answer.
 pub(super) struct OpenAiDecoder {
@@ -47,6 +47,8 @@ struct Call {
     id: String,
     /// Complete: its end was told.
     ended: bool,
+    /// Its arguments so far.
+    arguments: Whole,
 }
 
 impl OpenAiDecoder {
@@ -113,11 +115,20 @@ impl State {
         if self.done {
             return Ok(());
         }
+        let before = out.events.len();
         if data.trim_ascii() == b"[DONE]" {
+            if self.choices.is_empty() {
+                return Err(fault::broken(&self.target, "the stream ended without an answer"));
+            }
+            // F5: an answer that never said why it ended is whole all the same.
+            for index in 0..self.choices.len() {
+                self.finish(u16::try_from(index).unwrap_or(u16::MAX), "stop", out);
+            }
             self.done = true;
+            let events = u16::try_from(out.events.len() - before).unwrap_or(u16::MAX);
+            out.frames.push(Frame { bytes: Bytes::new(), events });
             return Ok(());
         }
-        let before = out.events.len();
         let plain = self.read(&data, true, out)?;
         let events = u16::try_from(out.events.len() - before).unwrap_or(u16::MAX);
         out.frames.push(Frame { bytes: if plain { raw } else { Bytes::new() }, events });
@@ -296,11 +307,12 @@ impl State {
                 } else {
                     told
                 };
-                if let Some(previous) = state.calls.last_mut().filter(|c| !c.ended) {
-                    previous.ended = true;
-                    out.push_for(choice, EventKind::ToolCallEnd { index: u32::try_from(at.saturating_sub(1)).unwrap_or(0) });
+                // Some hosts tell of several calls in turns: only what is whole has ended.
+                for (before, call) in state.calls.iter_mut().enumerate().filter(|(_, call)| !call.ended && call.arguments.is_whole()) {
+                    call.ended = true;
+                    out.push_for(choice, EventKind::ToolCallEnd { index: u32::try_from(before).unwrap_or(0) });
                 }
-                state.calls.push(Call { wire, id: unique.clone(), ended: false });
+                state.calls.push(Call { wire, id: unique.clone(), ended: false, arguments: Whole::default() });
                 let signature = call.extra_content.and_then(|e| e.google).and_then(|g| g.thought_signature);
                 out.push_for(
                     choice,
@@ -319,6 +331,9 @@ impl State {
         if let Some((piece, as_text)) = arguments {
             plain &= as_text;
             if !piece.is_empty() {
+                if let Some(call) = state.calls.get_mut(ours) {
+                    call.arguments.read(&piece);
+                }
                 out.push_for(choice, EventKind::ToolCallArguments { index, piece });
             }
         }
@@ -327,8 +342,8 @@ impl State {
 
     fn finish(&mut self, choice: u16, reason: &str, out: &mut Batch) -> &'static str {
         let Some(state) = self.choices.get_mut(usize::from(choice)) else { return "" };
-        if let Some((at, last)) = state.calls.iter_mut().enumerate().next_back().filter(|(_, c)| !c.ended) {
-            last.ended = true;
+        for (at, call) in state.calls.iter_mut().enumerate().filter(|(_, call)| !call.ended) {
+            call.ended = true;
             out.push_for(choice, EventKind::ToolCallEnd { index: u32::try_from(at).unwrap_or(0) });
         }
         let finish = match reason {

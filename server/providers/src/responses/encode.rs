@@ -74,16 +74,15 @@ fn spell(target: &Target, request: &ChatRequest, notes: &mut Vec<Note>) -> Resul
         }
         o.val("store", false);
         let logprobs = s.logprobs == Some(true) || s.top_logprobs.is_some();
-        let seal = relay::wants_sealed(target, request);
-        if seal || logprobs {
-            o.arr("include", |a| {
-                if seal {
-                    a.str(relay::SEALED);
-                }
-                if logprobs {
-                    a.str("message.output_text.logprobs");
-                }
-            });
+        let asked = request.extra.get("include").filter(|_| request.extra_dialect == Some(DialectName::OpenAiResponses));
+        let mut include: Vec<String> = asked.and_then(|json| json.read().ok()).unwrap_or_default();
+        for (word, wanted) in [(relay::SEALED, relay::wants_sealed(target, request)), (LOGPROBS, logprobs)] {
+            if wanted && !include.iter().any(|said| said == word) {
+                include.push(word.to_owned());
+            }
+        }
+        if !include.is_empty() {
+            o.arr("include", |a| include.iter().for_each(|word| a.str(word)));
         }
         o.opt("top_logprobs", s.top_logprobs);
         if capabilities.sampling == Capability::No && (s.temperature.is_some() || s.top_p.is_some()) {
@@ -151,6 +150,8 @@ fn spell(target: &Target, request: &ChatRequest, notes: &mut Vec<Note>) -> Resul
     Ok(out)
 }
 
+/// Asks for log probabilities.
+const LOGPROBS: &str = "message.output_text.logprobs";
 /// Members of chat completions that mean the same here.
 const SHARED: &[&str] = &["prompt_cache_key", "prompt_cache_retention", "safety_identifier"];
 /// Members of Responses that are written otherwise, or not sent.

@@ -79,6 +79,7 @@ fn f11_a_stream_adds_up_to_the_whole_answer() {
     assert_eq!(all.last().unwrap().1["headworks"]["saved_nano_usd"], 200);
     let start = &all[0].1["message"]["usage"];
     assert!(start["input_tokens"].as_i64().unwrap() > 0, "A13: the input is never told as 0");
+    assert_eq!(all[0].1["headworks"], json!({"input_tokens_estimated": true}), "A13: a guess is called one");
     // Where the upstream counts at once, its own count is told.
     let early = [
         started(),
@@ -87,7 +88,9 @@ fn f11_a_stream_adds_up_to_the_whole_answer() {
         EventKind::Finished(FinishReason::Stop),
         receipt(counted()),
     ];
-    let start = events(&written(&ask(true), &[batch(early)]))[0].1["message"]["usage"].clone();
+    let first = events(&written(&ask(true), &[batch(early)]))[0].1.clone();
+    assert_eq!(first["headworks"], Value::Null, "A13: a count is none");
+    let start = &first["message"]["usage"];
     assert_eq!((start["input_tokens"].as_i64(), start["cache_read_input_tokens"].as_i64()), (Some(5), Some(3)), "A13");
 }
 
