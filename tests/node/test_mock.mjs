@@ -79,7 +79,7 @@ try {
     const message = await claude.messages.create({ model, max_tokens: 99, messages: [{ role: 'user', content: 'hello' }] });
     equal([message.content, message.stop_reason], [[{ type: 'text', text: said }], 'end_turn'], model);
     const end = await claude.messages.stream({ model, max_tokens: 99, messages: [{ role: 'user', content: 'weather' }], tools: [{ name: 'get_weather', input_schema: schema }] }).finalMessage();
-    equal([end.content.map((b) => b.input), end.stop_reason], [calls, 'tool_use'], model);
+    equal([end.content.filter((b) => b.type === 'tool_use').map((b) => b.input), end.stop_reason], [calls, 'tool_use'], model);
     await assert.rejects(claude.messages.create({ model, max_tokens: 99, messages: [{ role: 'user', content: 'fail' }] }), (error) => error.status === 429, model); checks++;
     // The mock was asked in the dialect that was meant.
     const paths = (await (await fetch(`http://127.0.0.1:${mockPort}/__aimock/journal`)).json()).map((entry) => entry.path);

@@ -1,7 +1,7 @@
 """OpenAI's Responses as test tools: what an answer says, whether it fits OpenAI's own schemas, and a loopback upstream."""
-import functools, json, os, pathlib
+import functools, json
+from openapi import document, unfit, validator
 
-DATA = pathlib.Path(os.environ.get('HEADWORKS_SHARED_DATA', '../shared/data'))
 HOSTED_BY_CLIENT = {'custom_tool_call', 'local_shell_call', 'computer_call', 'apply_patch_call'}
 
 
@@ -17,26 +17,14 @@ def sse(raw):
 @functools.cache
 def schemas():
     """Validators for `Response` and for each event of the stream, from OpenAI's public document; None where it is not there."""
-    path = DATA / 'openapi/openai.json'
-    if not path.exists(): return None
-    import jsonschema, referencing
-    document = json.loads(path.read_text())
-    registry = referencing.Registry().with_resource('urn:openai', referencing.Resource(contents=document, specification=referencing.jsonschema.DRAFT202012))
-    of = lambda name: jsonschema.Draft202012Validator({'$ref': f'urn:openai#/components/schemas/{name}'}, registry=registry)
+    if not document(): return None
+    each = document()['components']['schemas']
     events = {}
-    for ref in document['components']['schemas']['ResponseStreamEvent']['anyOf']:
+    for ref in each['ResponseStreamEvent']['anyOf']:
         name = ref['$ref'].split('/')[-1]
-        kind = document['components']['schemas'][name]['properties']['type']
-        events[kind.get('const') or kind['enum'][0]] = of(name)
-    return of('Response'), events
-
-
-def unfit(value, validator):
-    """What is wrong by the schema, in a line; None where nothing is."""
-    errors = sorted(validator.iter_errors(value), key=lambda e: list(map(str, e.absolute_path)))
-    if not errors: return None
-    deepest = min(errors[0].context, key=lambda e: -len(e.absolute_path)) if errors[0].context else errors[0]
-    return f'{"/".join(map(str, deepest.absolute_path))}: {deepest.message[:200]}'
+        kind = each[name]['properties']['type']
+        events[kind.get('const') or kind['enum'][0]] = validator(name)
+    return validator('Response'), events
 
 
 def order(events):

@@ -118,6 +118,13 @@ pub fn garbled(target: &Target, what: &str) -> Fault {
     Fault::new(Reason::AllTargetsFailed, format!("{}: {what}", target.id)).because(Cause::Garbled).at(&target.id)
 }
 
+/// Fails where bytes that may be passed on as they came are no text: JSON and server-sent events are UTF-8.
+pub fn text(target: &Target, bytes: &[u8]) -> Result<(), Fault> {
+    std::str::from_utf8(bytes)
+        .map(|_| ())
+        .map_err(|error| garbled(target, &format!("a piece of the answer is not UTF-8 (after {} bytes)", error.valid_up_to())))
+}
+
 /// Takes out what looks like a key: providers repeat them in their errors.
 pub fn scrub(message: &str) -> String {
     let looks_secret = |word: &str| {

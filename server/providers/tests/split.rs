@@ -146,6 +146,47 @@ fn f1_tools_that_the_provider_runs_are_no_calls() {
     assert!(events.contains(&EventKind::ReasoningSignature("EqQB".into())), "T2: an empty block's signature is kept");
 }
 
+#[test]
+fn s1_white_space_before_a_body_is_nothing_however_it_is_cut() {
+    let catalog = targets();
+    for sample in &SAMPLES {
+        // Without a type the form is told by the first byte.
+        let sample = Sample { kind: "text/plain", body: sample.body.trim_start(), ..*sample };
+        let target = catalog.target(sample.target).unwrap();
+        let plain = read(&sample, &target, &[sample.body.as_bytes()]);
+        let padded = [b" \r\n \t", sample.body.as_bytes()].concat();
+        let single: Vec<&[u8]> = padded.chunks(1).collect();
+        assert!(plain.1, "{}", sample.name);
+        assert_eq!(read(&sample, &target, &[&padded]), plain, "{}", sample.name);
+        assert_eq!(read(&sample, &target, &single), plain, "{} byte by byte", sample.name);
+    }
+}
+
+#[test]
+fn f3_bytes_that_are_no_text_are_an_error_also_where_nobody_reads_them() {
+    let catalog = targets();
+    // Dialects whose frames pass to clients as they came.
+    for sample in SAMPLES.iter().filter(|s| matches!(s.dialect, DialectName::OpenAi | DialectName::Anthropic | DialectName::OpenAiResponses)) {
+        let target = catalog.target(sample.target).unwrap();
+        let at = sample.body.find('{').unwrap() + 1;
+        let (head, tail) = sample.body.as_bytes().split_at(at);
+        let bytes = [head, b"\"x_unknown\":\"\xb0\",", tail].concat();
+        assert!(!read(sample, &target, &[&bytes]).1, "{}", sample.name);
+    }
+}
+
+#[test]
+fn t4_a_call_whose_end_was_not_told_ends_with_the_answer() {
+    let catalog = targets();
+    let sample = &SAMPLES[2];
+    let body = sample.body.replace("{\"type\":\"content_block_stop\",\"index\":2}", "{\"type\":\"ping\"}");
+    assert_ne!(body, sample.body);
+    let (events, good) = read(sample, &catalog.target(sample.target).unwrap(), &[body.as_bytes()]);
+    assert!(good);
+    assert_eq!(events.iter().filter(|event| matches!(event, EventKind::ToolCallEnd { index: 0 })).count(), 1, "{events:?}");
+    assert!(matches!(events.last(), Some(EventKind::Finished(_))));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -5,7 +5,13 @@ use headworks_core::{Batch, DialectName, EventKind, Fault, FinishReason, Frame, 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::{Decoder, Head, calls::Ids, fault, frame::sse::SseParser, text::Text};
+use crate::{
+    Decoder, Head,
+    calls::Ids,
+    fault,
+    frame::{self, sse::SseParser},
+    text::Text,
+};
 
 /// Reads one answer.
 pub(super) struct AnthropicDecoder {
@@ -197,13 +203,18 @@ impl AnthropicDecoder {
 
 impl Decoder for AnthropicDecoder {
     fn push(&mut self, chunk: &Bytes, out: &mut Batch) -> Result<(), Fault> {
-        if matches!(self.form, Form::Unknown) {
-            match chunk.iter().find(|byte| !byte.is_ascii_whitespace()) {
-                None => return Ok(()),
-                Some(b'{') => self.form = Form::Json(BytesMut::new()),
-                Some(_) => self.form = Form::Sse(SseParser::default()),
-            }
-        }
+        let begun;
+        let chunk = if matches!(self.form, Form::Unknown) {
+            let Some((first, rest)) = frame::first(chunk) else { return Ok(()) };
+            self.form = match first {
+                b'{' => Form::Json(BytesMut::new()),
+                _ => Form::Sse(SseParser::default()),
+            };
+            begun = rest;
+            &begun
+        } else {
+            chunk
+        };
         let state = &mut self.state;
         match &mut self.form {
             Form::Unknown => Ok(()),
@@ -244,6 +255,7 @@ impl Decoder for AnthropicDecoder {
 
 impl State {
     fn whole(&mut self, body: &Bytes, out: &mut Batch) -> Result<(), Fault> {
+        fault::text(&self.target, body)?;
         let message: Message<'_> =
             serde_json::from_slice(body).map_err(|error| fault::garbled(&self.target, &format!("the answer cannot be read ({error})")))?;
         if let Some(error) = message.error {
@@ -276,6 +288,7 @@ impl State {
             return Ok(());
         }
         let before = out.events.len();
+        fault::text(&self.target, &raw)?;
         self.event(data, out)?;
         let events = u16::try_from(out.events.len() - before).unwrap_or(u16::MAX);
         // What lacks its blank line cannot stand before another event.
@@ -332,6 +345,7 @@ impl State {
 
     fn begin(&mut self, index: u32, raw: &RawValue, data: &Bytes, streamed: bool, out: &mut Batch) {
         let Ok(block) = serde_json::from_str::<Block<'_>>(raw.get()) else { return };
+        self.close(index, out);
         let own = |text: &Text<'_>| Str::within(data, text);
         let kind = match block.kind.as_deref() {
             Some("text") => {
@@ -425,6 +439,9 @@ impl State {
         if std::mem::replace(&mut self.done, true) {
             return;
         }
+        // A block whose end was not told has ended all the same.
+        let open: Vec<u32> = self.blocks.iter().map(|(index, _)| *index).collect();
+        open.into_iter().for_each(|index| self.close(index, out));
         let finish = match self.stop.unwrap_or(FinishReason::Stop) {
             // T5: what counts is whether there are calls to run.
             FinishReason::Stop | FinishReason::ToolCalls if self.calls.count() > 0 => FinishReason::ToolCalls,

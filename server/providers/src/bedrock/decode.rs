@@ -17,7 +17,10 @@ use crate::{
     Decoder, Head,
     calls::Ids,
     fault,
-    frame::aws::{AwsMessage, AwsParser},
+    frame::{
+        self,
+        aws::{AwsMessage, AwsParser},
+    },
     spell::object,
     text::Text,
 };
@@ -162,14 +165,19 @@ impl BedrockDecoder {
 
 impl Decoder for BedrockDecoder {
     fn push(&mut self, chunk: &Bytes, out: &mut Batch) -> Result<(), Fault> {
-        if matches!(self.form, Form::Unknown) {
-            match chunk.iter().find(|byte| !byte.is_ascii_whitespace()) {
-                None => return Ok(()),
+        let begun;
+        let chunk = if matches!(self.form, Form::Unknown) {
+            let Some((first, rest)) = frame::first(chunk) else { return Ok(()) };
+            self.form = match first {
                 // A length prelude begins with zeros; JSON with a brace.
-                Some(0) => self.form = Form::Events(AwsParser::default()),
-                Some(_) => self.form = Form::Json(BytesMut::new()),
-            }
-        }
+                0 => Form::Events(AwsParser::default()),
+                _ => Form::Json(BytesMut::new()),
+            };
+            begun = rest;
+            &begun
+        } else {
+            chunk
+        };
         let (target, state) = (&self.target, &mut self.state);
         match &mut self.form {
             Form::Unknown => Ok(()),

@@ -5,7 +5,13 @@ use headworks_core::{Batch, DialectName, EventKind, Fault, FinishReason, Json, S
 use serde_json::value::RawValue;
 
 use super::wire::{Answer, Call, Content, Message};
-use crate::{Decoder, Head, calls::Ids, fault, frame::sse::SseParser, text::Text};
+use crate::{
+    Decoder, Head,
+    calls::Ids,
+    fault,
+    frame::{self, sse::SseParser},
+    text::Text,
+};
 
 /// Reads one answer.
 pub(super) struct CohereDecoder {
@@ -41,13 +47,18 @@ impl CohereDecoder {
 
 impl Decoder for CohereDecoder {
     fn push(&mut self, chunk: &Bytes, out: &mut Batch) -> Result<(), Fault> {
-        if matches!(self.form, Form::Unknown) {
-            match chunk.iter().find(|byte| !byte.is_ascii_whitespace()) {
-                None => return Ok(()),
-                Some(b'{') => self.form = Form::Json(BytesMut::new()),
-                Some(_) => self.form = Form::Sse(SseParser::default()),
-            }
-        }
+        let begun;
+        let chunk = if matches!(self.form, Form::Unknown) {
+            let Some((first, rest)) = frame::first(chunk) else { return Ok(()) };
+            self.form = match first {
+                b'{' => Form::Json(BytesMut::new()),
+                _ => Form::Sse(SseParser::default()),
+            };
+            begun = rest;
+            &begun
+        } else {
+            chunk
+        };
         let state = &mut self.state;
         match &mut self.form {
             Form::Unknown => Ok(()),

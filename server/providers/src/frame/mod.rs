@@ -2,3 +2,12 @@
 
 pub mod aws;
 pub mod sse;
+
+use bytes::Bytes;
+
+/// The first byte of a body that is no white space, which tells what form it has, and the bytes from there on.
+/// `None` where there is none yet.
+pub(crate) fn first(chunk: &Bytes) -> Option<(u8, Bytes)> {
+    let at = chunk.iter().position(|byte| !byte.is_ascii_whitespace())?;
+    Some((*chunk.get(at)?, chunk.slice(at..)))
+}

@@ -16,7 +16,10 @@ use super::{
 };
 use crate::{
     Decoder, Head, fault,
-    frame::sse::{LARGEST, SseParser},
+    frame::{
+        self,
+        sse::{LARGEST, SseParser},
+    },
 };
 
 /// How much of a stream's end is looked at for an error that is no event, bytes.
@@ -88,16 +91,21 @@ impl Decoder for GeminiDecoder {
     fn push(&mut self, chunk: &Bytes, out: &mut Batch) -> Result<(), Fault> {
         let state = &mut self.state;
         // Google answers what it was not asked in SSE as JSON, whatever the type says.
-        if matches!(self.form, Form::Unknown) {
-            self.form = match chunk.iter().find(|byte| !byte.is_ascii_whitespace()) {
-                None => return Ok(()),
-                Some(first @ (b'{' | b'[')) => {
-                    state.whole = *first == b'{';
+        let begun;
+        let chunk = if matches!(self.form, Form::Unknown) {
+            let Some((first, rest)) = frame::first(chunk) else { return Ok(()) };
+            self.form = match first {
+                b'{' | b'[' => {
+                    state.whole = first == b'{';
                     Form::Objects(ArrayParser::default())
                 }
-                Some(_) => Form::Sse(SseParser::default(), Tail::default()),
+                _ => Form::Sse(SseParser::default(), Tail::default()),
             };
-        }
+            begun = rest;
+            &begun
+        } else {
+            chunk
+        };
         match &mut self.form {
             Form::Unknown => Ok(()),
             Form::Objects(parser) => {

@@ -10,7 +10,13 @@ use super::{
     error,
     wire::{self, Chunk, Content, Delta, ToolCall},
 };
-use crate::{Decoder, Head, calls::Whole, fault, frame::sse::SseParser, text::Text};
+use crate::{
+    Decoder, Head,
+    calls::Whole,
+    fault,
+    frame::{self, sse::SseParser},
+    text::Text,
+};
 
 /// Reads one answer.
 pub(super) struct OpenAiDecoder {
@@ -37,6 +43,8 @@ struct State {
 #[derive(Default)]
 struct ChoiceState {
     calls: Vec<Call>,
+    /// Something was said of it: hosts may leave out numbers.
+    begun: bool,
     finished: bool,
     hosted_only: bool,
 }
@@ -62,13 +70,18 @@ impl OpenAiDecoder {
 
 impl Decoder for OpenAiDecoder {
     fn push(&mut self, chunk: &Bytes, out: &mut Batch) -> Result<(), Fault> {
-        if matches!(self.form, Form::Unknown) {
-            match chunk.iter().find(|byte| !byte.is_ascii_whitespace()) {
-                None => return Ok(()),
-                Some(b'{' | b'[') => self.form = Form::Json(BytesMut::new()),
-                Some(_) => self.form = Form::Sse(SseParser::default()),
-            }
-        }
+        let begun;
+        let chunk = if matches!(self.form, Form::Unknown) {
+            let Some((first, rest)) = frame::first(chunk) else { return Ok(()) };
+            self.form = match first {
+                b'{' | b'[' => Form::Json(BytesMut::new()),
+                _ => Form::Sse(SseParser::default()),
+            };
+            begun = rest;
+            &begun
+        } else {
+            chunk
+        };
         let state = &mut self.state;
         match &mut self.form {
             Form::Unknown => Ok(()),
@@ -95,7 +108,7 @@ impl Decoder for OpenAiDecoder {
             Form::Sse(parser) => {
                 out.dialect = Some(DialectName::OpenAi);
                 parser.end(|event| state.frame(event.data, event.raw, out))?;
-                if state.done || (!state.choices.is_empty() && state.choices.iter().all(|choice| choice.finished)) {
+                if state.done || (!state.choices.is_empty() && state.choices.iter().all(|choice| choice.finished || !choice.begun)) {
                     state.done = true;
                     return Ok(());
                 }
@@ -121,7 +134,8 @@ impl State {
                 return Err(fault::broken(&self.target, "the stream ended without an answer"));
             }
             // F5: an answer that never said why it ended is whole all the same.
-            for index in 0..self.choices.len() {
+            let begun: Vec<usize> = self.choices.iter().enumerate().filter(|(_, choice)| choice.begun).map(|(index, _)| index).collect();
+            for index in begun {
                 self.finish(u16::try_from(index).unwrap_or(u16::MAX), "stop", out);
             }
             self.done = true;
@@ -129,6 +143,7 @@ impl State {
             out.frames.push(Frame { bytes: Bytes::new(), events });
             return Ok(());
         }
+        fault::text(&self.target, &raw)?;
         let plain = self.read(&data, true, out)?;
         let events = u16::try_from(out.events.len() - before).unwrap_or(u16::MAX);
         out.frames.push(Frame { bytes: if plain { raw } else { Bytes::new() }, events });
@@ -138,6 +153,7 @@ impl State {
     /// A whole JSON body.
     fn whole(&mut self, body: Bytes, out: &mut Batch) -> Result<(), Fault> {
         let body = body.slice(body.len() - body.trim_ascii_start().len()..);
+        fault::text(&self.target, &body)?;
         let plain = self.read(&body, false, out)?;
         if self.choices.is_empty() {
             return Err(fault::garbled(&self.target, "the answer holds no choices"));
@@ -191,6 +207,9 @@ impl State {
                     return Err(fault::garbled(&self.target, "the answer numbers its choices beyond 128"));
                 }
                 self.choices.push(ChoiceState::default());
+            }
+            if let Some(state) = self.choices.get_mut(usize::from(index)) {
+                state.begun = true;
             }
             // Perplexity puts both into every answer; each form has its own.
             let said = if streamed { choice.delta.or(choice.message) } else { choice.message.or(choice.delta) };

@@ -82,6 +82,8 @@ struct Choice {
     logprobs: Vec<headworks_core::Json>,
     annotations: Option<headworks_core::Json>,
     finish: Option<FinishReason>,
+    /// Something was said of it: hosts may leave out numbers.
+    begun: bool,
 }
 
 enum Block {
@@ -116,6 +118,7 @@ impl Unary {
         }
         self.identity.learn(&event.kind, &self.asked);
         let Some(choice) = self.choices.get_mut(usize::from(event.choice)) else { return };
+        choice.begun = true;
         match &event.kind {
             EventKind::Text(text) => choice.text.push_str(text),
             EventKind::Refusal(text) => choice.refusal.push_str(text),
@@ -263,7 +266,7 @@ impl Writer for Unary {
                 o.val("created", self.identity.created);
                 o.str("model", &self.identity.model);
                 o.arr("choices", |a| {
-                    for (index, choice) in self.choices.iter().enumerate() {
+                    for (index, choice) in self.choices.iter().enumerate().filter(|(_, choice)| choice.begun) {
                         a.obj(|o| {
                             o.val("index", index);
                             o.obj("message", |m| message(m, choice));

@@ -10,7 +10,12 @@ use super::{
     item,
     wire::{self, Event, Item, Piece, Response},
 };
-use crate::{Decoder, Head, fault, frame::sse::SseParser, openai, text::Text};
+use crate::{
+    Decoder, Head, fault,
+    frame::{self, sse::SseParser},
+    openai,
+    text::Text,
+};
 
 /// Reads one answer.
 pub(super) struct ResponsesDecoder {
@@ -70,13 +75,18 @@ impl ResponsesDecoder {
 
 impl Decoder for ResponsesDecoder {
     fn push(&mut self, chunk: &Bytes, out: &mut Batch) -> Result<(), Fault> {
-        if matches!(self.form, Form::Unknown) {
-            match chunk.iter().find(|byte| !byte.is_ascii_whitespace()) {
-                None => return Ok(()),
-                Some(b'{' | b'[') => self.form = Form::Json(BytesMut::new()),
-                Some(_) => self.form = Form::Sse(SseParser::default()),
-            }
-        }
+        let begun;
+        let chunk = if matches!(self.form, Form::Unknown) {
+            let Some((first, rest)) = frame::first(chunk) else { return Ok(()) };
+            self.form = match first {
+                b'{' | b'[' => Form::Json(BytesMut::new()),
+                _ => Form::Sse(SseParser::default()),
+            };
+            begun = rest;
+            &begun
+        } else {
+            chunk
+        };
         let state = &mut self.state;
         match &mut self.form {
             Form::Unknown => Ok(()),
@@ -137,6 +147,7 @@ impl State {
             return Ok(());
         }
         let before = out.events.len();
+        fault::text(&self.target, &raw)?;
         self.event(data, out)?;
         let events = u16::try_from(out.events.len() - before).unwrap_or(u16::MAX);
         out.frames.push(Frame { bytes: raw, events });
@@ -145,6 +156,7 @@ impl State {
 
     /// A whole JSON body.
     fn whole(&mut self, body: &Bytes, out: &mut Batch) -> Result<(), Fault> {
+        fault::text(&self.target, body)?;
         let body = body.slice(body.len() - body.trim_ascii_start().len()..);
         let response: Response<'_> = serde_json::from_slice(&body).map_err(|error| self.unreadable(&body, &error.to_string()))?;
         if response.output.is_none() && response.object.is_none() && response.status.is_none() {

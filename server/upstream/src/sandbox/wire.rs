@@ -128,8 +128,9 @@ pub(super) fn end(answer: &Answer, stamp: &Stamp, out: &mut BytesMut) {
 
 /// The whole answer as one JSON body.
 pub(super) fn whole(answer: &Answer, stamp: &Stamp) -> Vec<u8> {
-    let choices: Vec<Value> =
-        (0..answer.choices).map(|choice| json!({ "index": choice, "message": message(answer, stamp, choice), "finish_reason": answer.finish })).collect();
+    let choices: Vec<Value> = (0..answer.choices)
+        .map(|choice| json!({ "index": choice, "message": message(answer, stamp, choice), "logprobs": null, "finish_reason": answer.finish }))
+        .collect();
     let body = json!({
         "id": stamp.id,
         "object": "chat.completion",

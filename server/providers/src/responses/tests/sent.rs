@@ -138,3 +138,19 @@ fn t12_the_clients_own_body_keeps_its_bytes() {
         r#"{"model":"gpt-5","input":[{"type":"message","role":"user","content":"é","x":1.50},{"type":"reasoning","summary":[],"encrypted_content":"gAAAAABx"}],"big":12345678901234567890,"temperature":0.70,"include":["message.output_text.logprobs","reasoning.encrypted_content"],"stream":true,"store":false}"#
     );
 }
+
+#[test]
+fn t12_what_a_client_wants_included_is_asked_for_also_where_its_body_is_spelled_anew() {
+    let mut request = ChatRequest {
+        messages: vec![says(MessageRole::User, vec![Part::text("x")])],
+        extra_dialect: Some(DialectName::OpenAiResponses),
+        ..ChatRequest::default()
+    };
+    request.sampling.top_logprobs = Some(2);
+    request.extra.insert("include".into(), Json::parse(r#"["file_search_call.results"]"#).unwrap());
+    assert_eq!(sent("openai", &request).0["include"], json!(["file_search_call.results", "reasoning.encrypted_content", "message.output_text.logprobs"]));
+    // Who keeps nothing asks for the seals himself.
+    request.extra.insert("store".into(), Json::parse("false").unwrap());
+    request.extra.insert("include".into(), Json::parse(r#"["reasoning.encrypted_content"]"#).unwrap());
+    assert_eq!(sent("openai", &request).0["include"], json!(["reasoning.encrypted_content", "message.output_text.logprobs"]));
+}
