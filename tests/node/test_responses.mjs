@@ -1,4 +1,4 @@
-// The official OpenAI client for Node and the Vercel AI SDK (which speaks Responses by default) at /v1/responses.
+// The official OpenAI client for Node and the Vercel AI SDK at /v1/responses, and the latter at chat completions too.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, writeFileSync } from 'node:fs';
@@ -66,22 +66,24 @@ try {
     equal([answer.output_text, answer.previous_response_id], ['Salut', called.id], model);
     const shaped = await client.responses.parse({ model, input: 'x', text: { format: { type: 'json_schema', name: 'w', schema: { type: 'object', properties: { city: { type: 'string' } } } } } });
     equal(JSON.parse(shaped.output_text), { city: 'Zürich' }, model);
-    // Vercel AI SDK
-    const said = await generateText({ model: provider(model), prompt: 'Bonjour' });
-    equal([said.text, said.finishReason, said.usage.totalTokens], ['Salut', 'stop', 5], model);
-    let streamed = '';
-    const flow = streamText({ model: provider(model), prompt: 'Bonjour' });
-    for await (const piece of flow.textStream) streamed += piece;
-    equal([streamed, await flow.finishReason], ['Salut', 'stop'], model);
-    const weather = tool({ description: 'weather', inputSchema: z.object({ city: z.string() }), execute: async ({ city }) => ({ city, degrees: 7 }) });
-    for (const run of [(o) => generateText(o), async (o) => { const s = streamText(o); await s.consumeStream(); return { text: await s.text, steps: await s.steps }; }]) {
-      // Two steps: the SDK refers to what was kept by item_reference.
-      const agent = await run({ model: provider(model), prompt: 'Weather?', tools: { get_weather: weather }, stopWhen: stepCountIs(3) });
-      equal([agent.text, agent.steps.length, agent.steps[0].toolCalls[0].input], ['Salut', 2, { city: 'Zürich' }], model);
-      equal(JSON.stringify(seen.at(-1).messages).includes('degrees'), true, model);
+    // Vercel AI SDK: Responses, which are its default, and chat completions.
+    for (const served of [provider(model), provider.chat(model)]) {
+      const said = await generateText({ model: served, prompt: 'Bonjour' });
+      equal([said.text, said.finishReason, said.usage.totalTokens], ['Salut', 'stop', 5], model);
+      let streamed = '';
+      const flow = streamText({ model: served, prompt: 'Bonjour' });
+      for await (const piece of flow.textStream) streamed += piece;
+      equal([streamed, await flow.finishReason], ['Salut', 'stop'], model);
+      const weather = tool({ description: 'weather', inputSchema: z.object({ city: z.string() }), execute: async ({ city }) => ({ city, degrees: 7 }) });
+      for (const run of [(o) => generateText(o), async (o) => { const s = streamText(o); await s.consumeStream(); return { text: await s.text, steps: await s.steps }; }]) {
+        // Two steps: at Responses the SDK refers to what was kept by item_reference.
+        const agent = await run({ model: served, prompt: 'Weather?', tools: { get_weather: weather }, stopWhen: stepCountIs(3) });
+        equal([agent.text, agent.steps.length, agent.steps[0].toolCalls[0].input], ['Salut', 2, { city: 'Zürich' }], model);
+        equal(JSON.stringify(seen.at(-1).messages).includes('degrees'), true, model);
+      }
+      const object = await generateObject({ model: served, prompt: 'x', schema: z.object({ city: z.string() }) });
+      equal(object.object, { city: 'Zürich' }, model);
     }
-    const object = await generateObject({ model: provider(model), prompt: 'x', schema: z.object({ city: z.string() }) });
-    equal(object.object, { city: 'Zürich' }, model);
   }
   const broken = await (async () => { const kinds = []; try { for await (const e of await client.responses.create({ model: 'sandbox/break-mid-stream', input: 'one two three four five', stream: true })) kinds.push(e.type); } catch (e) { return [String(e), kinds.includes('response.completed')]; } return ['no error', true]; })();
   equal([/broke off/.test(broken[0]), broken[1]], [true, false], broken[0]);

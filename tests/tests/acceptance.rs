@@ -1,6 +1,12 @@
-//! The table of statements in `tests/README.md`: each that must have a test has one, and each test that it names speaks of it.
+//! The table of statements in `tests/README.md`: each that must have a test has one, and each file that it names speaks of it.
+//! `BLESS=1 cargo test -p headworks-tests --test acceptance` writes the files anew.
 
-use std::{collections::BTreeMap, path::Path};
+#![allow(clippy::expect_used, clippy::panic)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 
 /// What must stand in the table: translation, accounting, streaming, fidelity.
 fn required() -> Vec<String> {
@@ -22,29 +28,69 @@ fn names(text: &str, id: &str) -> bool {
     word || text.contains(&format!("fn {lower}_")) || text.contains(&format!("_{lower}_"))
 }
 
+/// The sources that hold tests of the server.
+fn sources(root: &Path, folder: &str, found: &mut Vec<(String, String)>) {
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(root.join(folder)).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+    entries.sort();
+    for path in entries {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        let here = format!("{folder}/{name}");
+        let script = here.starts_with("tests/") && name.starts_with("test_");
+        if path.is_dir() && !path.is_symlink() {
+            if !matches!(name.as_str(), "node_modules" | "target" | "fuzz" | "sdk") {
+                sources(root, &here, found);
+            }
+        } else if (name.ends_with(".rs") || script)
+            && name != "acceptance.rs"
+            && let Ok(text) = std::fs::read_to_string(&path)
+        {
+            found.push((here.clone(), tests_of(&here, &text).to_owned()));
+        }
+    }
+}
+
 #[test]
 fn every_statement_has_a_test_that_names_it() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let table = std::fs::read_to_string(root.join("tests/README.md")).expect("tests/README.md");
+    let mut sources_found = Vec::new();
+    for folder in ["tests", "server"] {
+        sources(&root, folder, &mut sources_found);
+    }
+    let naming = |id: &str| -> BTreeSet<&str> { sources_found.iter().filter(|(_, text)| names(text, id)).map(|(path, _)| path.as_str()).collect() };
+    let readme = root.join("tests/README.md");
+    let table = std::fs::read_to_string(&readme).expect("tests/README.md");
     let mut rows: BTreeMap<String, usize> = BTreeMap::new();
-    let mut wrong = Vec::new();
-    for row in table.lines().filter(|line| line.starts_with("| ") && line.matches('|').count() == 4) {
-        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-        let [_, id, _, files, _] = cells[..] else { continue };
-        let numbered = id.len() > 1 && id.starts_with(|c: char| c.is_ascii_uppercase()) && id[1..].bytes().all(|b| b.is_ascii_digit());
-        if !numbered {
+    let (mut wrong, mut written) = (Vec::new(), String::new());
+    for line in table.lines() {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let numbered = |id: &str| id.len() > 1 && id.starts_with(|c: char| c.is_ascii_uppercase()) && id[1..].bytes().all(|b| b.is_ascii_digit());
+        let [_, id, statement, files, _] = cells[..] else {
+            written.push_str(line);
+            written.push('\n');
+            continue;
+        };
+        if !numbered(id) {
+            written.push_str(line);
+            written.push('\n');
             continue;
         }
+        let all = naming(id);
+        let list: Vec<String> = all.iter().map(|path| format!("`{path}`")).collect();
+        written.push_str(&format!("| {id} | {statement} | {} |\n", list.join(", ")));
         for file in files.split(", ").map(|file| file.trim_matches('`')) {
-            match std::fs::read_to_string(root.join(file)) {
-                Ok(text) if names(tests_of(file, &text), id) => *rows.entry(id.to_owned()).or_default() += 1,
-                Ok(_) => wrong.push(format!("{file} does not name {id}")),
-                Err(error) => wrong.push(format!("{id}: {file}: {error}")),
+            match all.contains(file) {
+                true => *rows.entry(id.to_owned()).or_default() += 1,
+                false => wrong.push(format!("{file} does not name {id}")),
             }
         }
     }
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&readme, written).expect("tests/README.md");
+        wrong.retain(|_| false);
+        rows = required().into_iter().filter(|id| !naming(id).is_empty()).map(|id| (id, 1)).collect();
+    }
     wrong.extend(required().into_iter().filter(|id| !rows.contains_key(id)).map(|id| format!("no test of {id}")));
-    assert!(wrong.is_empty(), "tests/README.md: {wrong:#?}");
+    assert!(wrong.is_empty(), "tests/README.md (BLESS=1 writes its files anew): {wrong:#?}");
 }
 
 #[test]

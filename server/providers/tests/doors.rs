@@ -136,6 +136,7 @@ fn receipt(target: &Target) -> Batch {
         rates: None,
         service_tier: None,
         hold: NanoUsd(9),
+        hedge: false,
     };
     let mut batch = Batch::default();
     batch.push(EventKind::Receipt(Arc::new(Receipt {

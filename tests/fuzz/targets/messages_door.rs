@@ -1,4 +1,4 @@
 #![no_main]
-//! Reads bytes as a client's Anthropic message, and spells what was read for every dialect.
+//! Reads bytes as a client's Anthropic message, and spells what was read for every host.
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| headworks_fuzz::messages_request(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| headworks_fuzz::doors::messages(data));

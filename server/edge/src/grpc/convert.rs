@@ -33,8 +33,8 @@ pub(crate) fn duration(value: Option<prost_types::Duration>, field: &str) -> Rea
     value.map(|d| Duration::try_from(d).map_err(|_| Fault::invalid(field, "must be 0 or more"))).transpose()
 }
 
-/// A chat as it came in.
-pub(crate) fn chat(chat: Option<v1::Chat>, stream: bool) -> Read<ChatRequest> {
+/// A chat as it came in. Fails with `INVALID_REQUEST`, naming the field.
+pub fn chat(chat: Option<v1::Chat>, stream: bool) -> Read<ChatRequest> {
     let chat = chat.ok_or_else(|| Fault::invalid("chat", "is missing"))?;
     let sampling = chat.sampling.clone().unwrap_or_default();
     let model: Arc<str> = match (chat.model.as_str(), chat.routing.as_ref().and_then(|r| r.models.first())) {

@@ -55,8 +55,8 @@ impl v1::embedding_service_server::EmbeddingService for Doors {
     }
 }
 
-/// The request in our words.
-fn read(asked: v1::EmbedRequest) -> Result<EmbedRequest, Fault> {
+/// A request for vectors in our words. Fails with `INVALID_REQUEST`, naming the field.
+pub fn read(asked: v1::EmbedRequest) -> Result<EmbedRequest, Fault> {
     let (model, purpose) = (asked.model.as_str().into(), asked.input_type.clone());
     if asked.model.is_empty() {
         return Err(Fault::invalid("model", "is missing; name one as provider/model, such as openai/text-embedding-3-small or sandbox/embedding"));

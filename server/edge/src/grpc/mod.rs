@@ -3,9 +3,9 @@
 mod alerts;
 mod budgets;
 mod chat;
-mod convert;
+pub(crate) mod convert;
 mod deadline;
-mod embed;
+pub(crate) mod embed;
 mod groups;
 mod key_fields;
 mod keys;

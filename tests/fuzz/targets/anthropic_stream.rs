@@ -1,4 +1,0 @@
-#![no_main]
-//! Reads bytes as an answer of `anthropic`, streamed.
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| headworks_fuzz::answer("anthropic/claude-sonnet-4-5", "text/event-stream", data));

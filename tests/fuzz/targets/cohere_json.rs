@@ -1,4 +1,0 @@
-#![no_main]
-//! Reads bytes as an answer of `cohere`, whole.
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| headworks_fuzz::answer("cohere/command-a-03-2025", "application/json", data));

@@ -1,0 +1,4 @@
+#![no_main]
+//! Reads bytes as a gRPC request for vectors, and spells it for every host.
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| headworks_fuzz::edge::embed(data));

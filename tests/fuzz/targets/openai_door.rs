@@ -1,4 +1,0 @@
-#![no_main]
-//! Reads bytes as a client's chat completion, and spells what was read for every dialect.
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| headworks_fuzz::openai_request(data));
