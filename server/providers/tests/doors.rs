@@ -310,6 +310,31 @@ fn t4_t6_calls_told_in_turns_keep_their_arguments_at_every_door() {
 }
 
 #[test]
+fn t4_f3_pieces_of_a_call_that_was_over_are_an_error_unless_they_repeat_it() {
+    let catalog = targets();
+    let target = catalog.target("openai-compatible/any").unwrap();
+    let chunk = |choice: Value| format!("data: {}\n\n", json!({"id": "a", "created": 1, "model": "m", "choices": [choice]}));
+    let call = |text: &str| json!({"index": 0, "delta": {"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": text}}]}});
+    let finish = chunk(json!({"index": 0, "delta": {}, "finish_reason": "tool_calls"}));
+    for (first, behind, good) in [("{}", "{}", true), ("{\"x\"", ":1}", false)] {
+        let body = format!("{}{finish}{}data: [DONE]\n\n", chunk(call(first)), chunk(call(behind)));
+        let mut decoder = codec(DialectName::OpenAi).decoder(&target, &Head { status: StatusCode::OK, headers: &HeaderMap::new() });
+        let mut batch = Batch::default();
+        let read = decoder.push(&Bytes::from(body), &mut batch);
+        assert_eq!(read.is_ok(), good, "{first}{behind}");
+        let pieces: String =
+            batch.events.iter().filter_map(|e| if let EventKind::ToolCallArguments { piece, .. } = &e.kind { Some(piece.as_str()) } else { None }).collect();
+        assert_eq!(pieces, first);
+    }
+    // Calls without ids under one number are as many as there are whole ones.
+    let one = |name: &str, text: &str| chunk(json!({"index": 0, "delta": {"tool_calls": [{"index": 0, "function": {"name": name, "arguments": text}}]}}));
+    let body = format!("{}{}{finish}data: [DONE]\n\n", one("f", "{\"x\":1}"), one("g", "{}"));
+    let batches = read(&target, DialectName::OpenAi, SSE, body.as_bytes());
+    let wanted = vec![("f".to_owned(), json!({"x": 1})), ("g".to_owned(), json!({}))];
+    assert_eq!(calls(&OpenAiDoor, true, &written(&OpenAiDoor, true, &batches, &target)), wanted);
+}
+
+#[test]
 fn f5_a_stream_that_never_said_why_it_ended_is_whole_once_it_is_done() {
     let catalog = targets();
     let target = catalog.target("openai-compatible/any").unwrap();

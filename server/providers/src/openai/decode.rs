@@ -37,6 +37,8 @@ struct State {
     started: bool,
     id: Str,
     choices: Vec<ChoiceState>,
+    /// A piece came for a call that was over and not whole.
+    late: bool,
     done: bool,
 }
 
@@ -63,7 +65,8 @@ impl OpenAiDecoder {
     pub(super) fn new(target: &Target, head: &Head<'_>) -> Self {
         let kind = head.headers.get(http::header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let form = if kind.contains("event-stream") { Form::Sse(SseParser::default()) } else { Form::Unknown };
-        let state = State { target: target.clone(), host: target.host.clone(), started: false, id: Str::default(), choices: Vec::new(), done: false };
+        let state =
+            State { target: target.clone(), host: target.host.clone(), started: false, id: Str::default(), choices: Vec::new(), late: false, done: false };
         Self { form, state }
     }
 }
@@ -215,6 +218,9 @@ impl State {
             let said = if streamed { choice.delta.or(choice.message) } else { choice.message.or(choice.delta) };
             if let Some(delta) = said {
                 plain &= self.delta(index, delta, data, streamed, out);
+                if self.late {
+                    return Err(fault::garbled(&self.target, "a piece came of a call that was over"));
+                }
             }
             if let Some(logprobs) = wire::json(choice.logprobs) {
                 out.push_for(index, EventKind::Logprobs(logprobs));
@@ -306,7 +312,15 @@ impl State {
         let name = call.function.as_ref().and_then(|f| f.name.as_deref()).filter(|name| !name.is_empty());
         let arguments = call.function.as_ref().and_then(|f| f.arguments).and_then(|raw| arguments(raw, data));
         // Without an id, a second name under the same index is a second call once the first is complete JSON.
-        let known = known.filter(|_| !(id.is_none() && name.is_some() && stated.is_none()));
+        let begins = arguments.as_ref().is_some_and(|(piece, _)| piece.trim_start().starts_with('{'));
+        let second = |at: &usize| stated.is_none() || (begins && state.calls.get(*at).is_some_and(|call| call.arguments.is_whole()));
+        let known = known.filter(|at| !(id.is_none() && name.is_some() && second(at)));
+        let told = known.and_then(|at| state.calls.get(at));
+        if state.finished || told.is_some_and(|call| call.ended) {
+            // Who repeats what is whole has said nothing new; what is not whole would be passed off as such.
+            self.late |= !told.is_some_and(|call| call.arguments.is_whole());
+            return false;
+        }
         let mut plain = !streamed || stated.is_some();
         let ours = match known {
             Some(at) => at,
