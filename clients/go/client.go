@@ -70,7 +70,7 @@ type Client struct {
 	// belongs to a group reaches that group and what is in it alone; what is out of reach is NOT_FOUND. It reads its own
 	// group but does not change it.
 	Keys Keys
-	// Tells which models and providers there are.
+	// Tells which models and providers there are, and what they would make of a request. Admins add models and change them.
 	Models Models
 	// Manages policies: which targets serve a call, and in which order. Needs the role ADMIN; to
 	// read, KEY_MANAGER or READER will do, and to explain and simulate, READER.
@@ -222,7 +222,7 @@ func (s Keys) ListAlertsAll(ctx context.Context, request *v1.ListAlertsRequest, 
 		func(p *v1.ListAlertsResponse) []*v1.Alert { return p.GetAlerts() })
 }
 
-// Tells which models and providers there are.
+// Tells which models and providers there are, and what they would make of a request. Admins add models and change them.
 type Models struct{ v1.ModelServiceClient }
 
 // ListModelsAll walks all pages of ListModels.

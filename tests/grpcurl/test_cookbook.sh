@@ -32,6 +32,12 @@ want CreatePolicy '"version": "1"' rpc -d '{"policy":{"name":"safe","fallback":{
 want 'policy/safe' '"text": "Hello"' rpc -d "${CHAT/sandbox\/echo/policy\/safe}" $at headworks.v1.ChatService/Complete
 want ListRequests ATTEMPT_OUTCOME_SUCCESS rpc -d '{"page_size":5}' $at headworks.v1.UsageService/ListRequests
 want ListModels sandbox/echo rpc -d '{"provider":"sandbox"}' $at headworks.v1.ModelService/ListModels
+want 'on_loss by REST' '"content":"Hello"' curl -s "http://$at/v1/chat/completions" -H "authorization: Bearer $KEY" -H 'content-type: application/json' -d '{"model":"sandbox/echo","seed":7,"headworks":{"on_loss":"refuse"},"messages":[{"role":"user","content":"Hello"}]}'
+want CheckChat CHECK_OUTCOME_SENT rpc -d '{"chat":{"model":"sandbox/echo","sampling":{"seed":"7"},"messages":[{"role":"ROLE_USER","parts":[{"text":"Hello"}]}]}}' $at headworks.v1.ModelService/CheckChat
+want CreateModel MODEL_ORIGIN_API rpc -d '{"model":{"id":"sandbox/echo","price":{"base":{"input_nano_usd":"1500000000","output_nano_usd":"2500000000"}}}}' $at headworks.v1.ModelService/CreateModel
+want 'catalog check' '[1-9][0-9]* models' "${HEADWORKS_BIN:-target/release/headworks}" catalog check
+want 'catalog show' 'per million tokens' "${HEADWORKS_BIN:-target/release/headworks}" catalog show sandbox/echo
+want 'catalog list' 'sandbox/echo' "${HEADWORKS_BIN:-target/release/headworks}" catalog list 'sandbox/*'
 want CreateGroup '"limitNanoUsd": "50000000000"' rpc -d '{"group":{"name":"research","budget":{"limit_nano_usd":"50000000000","window":"BUDGET_WINDOW_MONTH"}}}' $at headworks.v1.KeyService/CreateGroup
 want QueryUsage '"served_by": "sandbox/echo"' rpc -d '{"group_by":["served_by"],"step":"USAGE_STEP_DAY"}' $at headworks.v1.UsageService/QueryUsage
 # Told of a call that ends while it watches.

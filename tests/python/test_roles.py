@@ -16,7 +16,7 @@ TABLE = {
     'ChatService': {'Complete': {CALLER}},
     'StreamService': {'Stream': {CALLER}, 'Resume': ANY, 'Cancel': ANY},
     'EmbeddingService': {'Embed': {CALLER}},
-    'ModelService': dict.fromkeys(['ListModels', 'GetModel', 'ListProviders'], ANY),
+    'ModelService': dict.fromkeys(['ListModels', 'GetModel', 'ListProviders', 'CheckChat'], ANY) | dict.fromkeys(['CreateModel', 'UpdateModel', 'DeleteModel'], NONE),
     'PolicyService': {**dict.fromkeys(['CreatePolicy', 'UpdatePolicy', 'DeletePolicy'], NONE), **dict.fromkeys(['GetPolicy', 'ListPolicies', 'ListPolicyVersions'], {MANAGER, READER}),
                       **dict.fromkeys(['ExplainRoute', 'SimulatePolicy'], {READER})},
     'UsageService': dict.fromkeys(['QueryUsage', 'ListRequests', 'GetRequest', 'WatchRequests', 'ExportRequests'], ANY),

@@ -276,6 +276,64 @@ func (ReasoningEffort) EnumDescriptor() ([]byte, []int) {
 	return file_headworks_v1_chat_proto_rawDescGZIP(), []int{3}
 }
 
+// What becomes of a call where a target cannot express all of it. Tools, parts of messages and the JSON Schema of an answer
+// are never left out: a target that cannot take them is skipped, whatever is said here, or with REFUSE the call is refused.
+type OnLoss int32
+
+const (
+	// As the key says, or its group, or DROP.
+	OnLoss_ON_LOSS_UNSPECIFIED OnLoss = 0
+	// Parameters and keywords of schemas are left out, and the answer's route notes it.
+	OnLoss_ON_LOSS_DROP OnLoss = 1
+	// The call is refused before anybody is called, with CAPABILITY_MISSING, if any of its targets would lose something.
+	OnLoss_ON_LOSS_REFUSE OnLoss = 2
+	// The target is skipped, and the route says why. Where none is left the call is refused.
+	OnLoss_ON_LOSS_SKIP OnLoss = 3
+)
+
+// Enum value maps for OnLoss.
+var (
+	OnLoss_name = map[int32]string{
+		0: "ON_LOSS_UNSPECIFIED",
+		1: "ON_LOSS_DROP",
+		2: "ON_LOSS_REFUSE",
+		3: "ON_LOSS_SKIP",
+	}
+	OnLoss_value = map[string]int32{
+		"ON_LOSS_UNSPECIFIED": 0,
+		"ON_LOSS_DROP":        1,
+		"ON_LOSS_REFUSE":      2,
+		"ON_LOSS_SKIP":        3,
+	}
+)
+
+func (x OnLoss) Enum() *OnLoss {
+	p := new(OnLoss)
+	*p = x
+	return p
+}
+
+func (x OnLoss) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (OnLoss) Descriptor() protoreflect.EnumDescriptor {
+	return file_headworks_v1_chat_proto_enumTypes[4].Descriptor()
+}
+
+func (OnLoss) Type() protoreflect.EnumType {
+	return &file_headworks_v1_chat_proto_enumTypes[4]
+}
+
+func (x OnLoss) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use OnLoss.Descriptor instead.
+func (OnLoss) EnumDescriptor() ([]byte, []int) {
+	return file_headworks_v1_chat_proto_rawDescGZIP(), []int{4}
+}
+
 // How to sort targets.
 type RoutingSort int32
 
@@ -317,11 +375,11 @@ func (x RoutingSort) String() string {
 }
 
 func (RoutingSort) Descriptor() protoreflect.EnumDescriptor {
-	return file_headworks_v1_chat_proto_enumTypes[4].Descriptor()
+	return file_headworks_v1_chat_proto_enumTypes[5].Descriptor()
 }
 
 func (RoutingSort) Type() protoreflect.EnumType {
-	return &file_headworks_v1_chat_proto_enumTypes[4]
+	return &file_headworks_v1_chat_proto_enumTypes[5]
 }
 
 func (x RoutingSort) Number() protoreflect.EnumNumber {
@@ -330,7 +388,7 @@ func (x RoutingSort) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RoutingSort.Descriptor instead.
 func (RoutingSort) EnumDescriptor() ([]byte, []int) {
-	return file_headworks_v1_chat_proto_rawDescGZIP(), []int{4}
+	return file_headworks_v1_chat_proto_rawDescGZIP(), []int{5}
 }
 
 // What a client asks of a model. Complete and Stream carry the same message.
@@ -2214,7 +2272,10 @@ type Routing struct {
 	// Most that output may cost, nano-USD per million tokens. Absent: any.
 	MaxOutputPriceNanoUsd *int64 `protobuf:"varint,9,opt,name=max_output_price_nano_usd,json=maxOutputPriceNanoUsd,proto3,oneof" json:"max_output_price_nano_usd,omitempty"`
 	// Regions allowed, such as `eu`. Empty: all.
-	Regions       []string `protobuf:"bytes,10,rep,name=regions,proto3" json:"regions,omitempty"`
+	Regions []string `protobuf:"bytes,10,rep,name=regions,proto3" json:"regions,omitempty"`
+	// What becomes of the call where a target cannot express all of it. Unspecified: as the key says, or DROP.
+	// `ModelService.CheckChat` tells in advance.
+	OnLoss        OnLoss `protobuf:"varint,11,opt,name=on_loss,json=onLoss,proto3,enum=headworks.v1.OnLoss" json:"on_loss,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2317,6 +2378,13 @@ func (x *Routing) GetRegions() []string {
 		return x.Regions
 	}
 	return nil
+}
+
+func (x *Routing) GetOnLoss() OnLoss {
+	if x != nil {
+		return x.OnLoss
+	}
+	return OnLoss_ON_LOSS_UNSPECIFIED
 }
 
 var File_headworks_v1_chat_proto protoreflect.FileDescriptor
@@ -2488,7 +2556,7 @@ const file_headworks_v1_chat_proto_rawDesc = "" +
 	"\ainclude\x18\x03 \x01(\bH\x01R\ainclude\x88\x01\x01B\x10\n" +
 	"\x0e_budget_tokensB\n" +
 	"\n" +
-	"\b_include\"\xd4\x03\n" +
+	"\b_include\"\x83\x04\n" +
 	"\aRouting\x12\x16\n" +
 	"\x06models\x18\x01 \x03(\tR\x06models\x12\x12\n" +
 	"\x04only\x18\x02 \x03(\tR\x04only\x12\x16\n" +
@@ -2500,7 +2568,8 @@ const file_headworks_v1_chat_proto_rawDesc = "" +
 	"\x18max_input_price_nano_usd\x18\b \x01(\x03H\x01R\x14maxInputPriceNanoUsd\x88\x01\x01\x12=\n" +
 	"\x19max_output_price_nano_usd\x18\t \x01(\x03H\x02R\x15maxOutputPriceNanoUsd\x88\x01\x01\x12\x18\n" +
 	"\aregions\x18\n" +
-	" \x03(\tR\aregionsB\x12\n" +
+	" \x03(\tR\aregions\x12-\n" +
+	"\aon_loss\x18\v \x01(\x0e2\x14.headworks.v1.OnLossR\x06onLossB\x12\n" +
 	"\x10_allow_fallbacksB\x1b\n" +
 	"\x19_max_input_price_nano_usdB\x1c\n" +
 	"\x1a_max_output_price_nano_usd*s\n" +
@@ -2529,7 +2598,12 @@ const file_headworks_v1_chat_proto_rawDesc = "" +
 	"\x17REASONING_EFFORT_MEDIUM\x10\x04\x12\x19\n" +
 	"\x15REASONING_EFFORT_HIGH\x10\x05\x12\x1a\n" +
 	"\x16REASONING_EFFORT_XHIGH\x10\x06\x12\x18\n" +
-	"\x14REASONING_EFFORT_MAX\x10\a*z\n" +
+	"\x14REASONING_EFFORT_MAX\x10\a*Y\n" +
+	"\x06OnLoss\x12\x17\n" +
+	"\x13ON_LOSS_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fON_LOSS_DROP\x10\x01\x12\x12\n" +
+	"\x0eON_LOSS_REFUSE\x10\x02\x12\x10\n" +
+	"\fON_LOSS_SKIP\x10\x03*z\n" +
 	"\vRoutingSort\x12\x1c\n" +
 	"\x18ROUTING_SORT_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12ROUTING_SORT_PRICE\x10\x01\x12\x18\n" +
@@ -2548,81 +2622,83 @@ func file_headworks_v1_chat_proto_rawDescGZIP() []byte {
 	return file_headworks_v1_chat_proto_rawDescData
 }
 
-var file_headworks_v1_chat_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_headworks_v1_chat_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
 var file_headworks_v1_chat_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_headworks_v1_chat_proto_goTypes = []any{
 	(Role)(0),                   // 0: headworks.v1.Role
 	(CacheTtl)(0),               // 1: headworks.v1.CacheTtl
 	(ToolChoiceMode)(0),         // 2: headworks.v1.ToolChoiceMode
 	(ReasoningEffort)(0),        // 3: headworks.v1.ReasoningEffort
-	(RoutingSort)(0),            // 4: headworks.v1.RoutingSort
-	(*Chat)(nil),                // 5: headworks.v1.Chat
-	(*Message)(nil),             // 6: headworks.v1.Message
-	(*Part)(nil),                // 7: headworks.v1.Part
-	(*Image)(nil),               // 8: headworks.v1.Image
-	(*File)(nil),                // 9: headworks.v1.File
-	(*Audio)(nil),               // 10: headworks.v1.Audio
-	(*ToolCall)(nil),            // 11: headworks.v1.ToolCall
-	(*ToolResult)(nil),          // 12: headworks.v1.ToolResult
-	(*Reasoning)(nil),           // 13: headworks.v1.Reasoning
-	(*Opaque)(nil),              // 14: headworks.v1.Opaque
-	(*CacheControl)(nil),        // 15: headworks.v1.CacheControl
-	(*Tool)(nil),                // 16: headworks.v1.Tool
-	(*FunctionTool)(nil),        // 17: headworks.v1.FunctionTool
-	(*HostedTool)(nil),          // 18: headworks.v1.HostedTool
-	(*ToolChoice)(nil),          // 19: headworks.v1.ToolChoice
-	(*Sampling)(nil),            // 20: headworks.v1.Sampling
-	(*OutputFormat)(nil),        // 21: headworks.v1.OutputFormat
-	(*TextFormat)(nil),          // 22: headworks.v1.TextFormat
-	(*JsonFormat)(nil),          // 23: headworks.v1.JsonFormat
-	(*JsonSchemaFormat)(nil),    // 24: headworks.v1.JsonSchemaFormat
-	(*ReasoningOptions)(nil),    // 25: headworks.v1.ReasoningOptions
-	(*Routing)(nil),             // 26: headworks.v1.Routing
-	nil,                         // 27: headworks.v1.Chat.MetadataEntry
-	nil,                         // 28: headworks.v1.Chat.ExtraJsonEntry
-	nil,                         // 29: headworks.v1.Sampling.LogitBiasEntry
-	(*durationpb.Duration)(nil), // 30: google.protobuf.Duration
+	(OnLoss)(0),                 // 4: headworks.v1.OnLoss
+	(RoutingSort)(0),            // 5: headworks.v1.RoutingSort
+	(*Chat)(nil),                // 6: headworks.v1.Chat
+	(*Message)(nil),             // 7: headworks.v1.Message
+	(*Part)(nil),                // 8: headworks.v1.Part
+	(*Image)(nil),               // 9: headworks.v1.Image
+	(*File)(nil),                // 10: headworks.v1.File
+	(*Audio)(nil),               // 11: headworks.v1.Audio
+	(*ToolCall)(nil),            // 12: headworks.v1.ToolCall
+	(*ToolResult)(nil),          // 13: headworks.v1.ToolResult
+	(*Reasoning)(nil),           // 14: headworks.v1.Reasoning
+	(*Opaque)(nil),              // 15: headworks.v1.Opaque
+	(*CacheControl)(nil),        // 16: headworks.v1.CacheControl
+	(*Tool)(nil),                // 17: headworks.v1.Tool
+	(*FunctionTool)(nil),        // 18: headworks.v1.FunctionTool
+	(*HostedTool)(nil),          // 19: headworks.v1.HostedTool
+	(*ToolChoice)(nil),          // 20: headworks.v1.ToolChoice
+	(*Sampling)(nil),            // 21: headworks.v1.Sampling
+	(*OutputFormat)(nil),        // 22: headworks.v1.OutputFormat
+	(*TextFormat)(nil),          // 23: headworks.v1.TextFormat
+	(*JsonFormat)(nil),          // 24: headworks.v1.JsonFormat
+	(*JsonSchemaFormat)(nil),    // 25: headworks.v1.JsonSchemaFormat
+	(*ReasoningOptions)(nil),    // 26: headworks.v1.ReasoningOptions
+	(*Routing)(nil),             // 27: headworks.v1.Routing
+	nil,                         // 28: headworks.v1.Chat.MetadataEntry
+	nil,                         // 29: headworks.v1.Chat.ExtraJsonEntry
+	nil,                         // 30: headworks.v1.Sampling.LogitBiasEntry
+	(*durationpb.Duration)(nil), // 31: google.protobuf.Duration
 }
 var file_headworks_v1_chat_proto_depIdxs = []int32{
-	6,  // 0: headworks.v1.Chat.messages:type_name -> headworks.v1.Message
-	16, // 1: headworks.v1.Chat.tools:type_name -> headworks.v1.Tool
-	19, // 2: headworks.v1.Chat.tool_choice:type_name -> headworks.v1.ToolChoice
-	20, // 3: headworks.v1.Chat.sampling:type_name -> headworks.v1.Sampling
-	21, // 4: headworks.v1.Chat.output:type_name -> headworks.v1.OutputFormat
-	25, // 5: headworks.v1.Chat.reasoning:type_name -> headworks.v1.ReasoningOptions
+	7,  // 0: headworks.v1.Chat.messages:type_name -> headworks.v1.Message
+	17, // 1: headworks.v1.Chat.tools:type_name -> headworks.v1.Tool
+	20, // 2: headworks.v1.Chat.tool_choice:type_name -> headworks.v1.ToolChoice
+	21, // 3: headworks.v1.Chat.sampling:type_name -> headworks.v1.Sampling
+	22, // 4: headworks.v1.Chat.output:type_name -> headworks.v1.OutputFormat
+	26, // 5: headworks.v1.Chat.reasoning:type_name -> headworks.v1.ReasoningOptions
 	1,  // 6: headworks.v1.Chat.cache_ttl:type_name -> headworks.v1.CacheTtl
-	27, // 7: headworks.v1.Chat.metadata:type_name -> headworks.v1.Chat.MetadataEntry
-	26, // 8: headworks.v1.Chat.routing:type_name -> headworks.v1.Routing
-	28, // 9: headworks.v1.Chat.extra_json:type_name -> headworks.v1.Chat.ExtraJsonEntry
-	30, // 10: headworks.v1.Chat.resume_window:type_name -> google.protobuf.Duration
-	30, // 11: headworks.v1.Chat.timeout:type_name -> google.protobuf.Duration
+	28, // 7: headworks.v1.Chat.metadata:type_name -> headworks.v1.Chat.MetadataEntry
+	27, // 8: headworks.v1.Chat.routing:type_name -> headworks.v1.Routing
+	29, // 9: headworks.v1.Chat.extra_json:type_name -> headworks.v1.Chat.ExtraJsonEntry
+	31, // 10: headworks.v1.Chat.resume_window:type_name -> google.protobuf.Duration
+	31, // 11: headworks.v1.Chat.timeout:type_name -> google.protobuf.Duration
 	0,  // 12: headworks.v1.Message.role:type_name -> headworks.v1.Role
-	7,  // 13: headworks.v1.Message.parts:type_name -> headworks.v1.Part
-	8,  // 14: headworks.v1.Part.image:type_name -> headworks.v1.Image
-	9,  // 15: headworks.v1.Part.file:type_name -> headworks.v1.File
-	10, // 16: headworks.v1.Part.audio:type_name -> headworks.v1.Audio
-	11, // 17: headworks.v1.Part.tool_call:type_name -> headworks.v1.ToolCall
-	12, // 18: headworks.v1.Part.tool_result:type_name -> headworks.v1.ToolResult
-	13, // 19: headworks.v1.Part.reasoning:type_name -> headworks.v1.Reasoning
-	14, // 20: headworks.v1.Part.opaque:type_name -> headworks.v1.Opaque
-	15, // 21: headworks.v1.Part.cache_control:type_name -> headworks.v1.CacheControl
-	7,  // 22: headworks.v1.ToolResult.parts:type_name -> headworks.v1.Part
+	8,  // 13: headworks.v1.Message.parts:type_name -> headworks.v1.Part
+	9,  // 14: headworks.v1.Part.image:type_name -> headworks.v1.Image
+	10, // 15: headworks.v1.Part.file:type_name -> headworks.v1.File
+	11, // 16: headworks.v1.Part.audio:type_name -> headworks.v1.Audio
+	12, // 17: headworks.v1.Part.tool_call:type_name -> headworks.v1.ToolCall
+	13, // 18: headworks.v1.Part.tool_result:type_name -> headworks.v1.ToolResult
+	14, // 19: headworks.v1.Part.reasoning:type_name -> headworks.v1.Reasoning
+	15, // 20: headworks.v1.Part.opaque:type_name -> headworks.v1.Opaque
+	16, // 21: headworks.v1.Part.cache_control:type_name -> headworks.v1.CacheControl
+	8,  // 22: headworks.v1.ToolResult.parts:type_name -> headworks.v1.Part
 	1,  // 23: headworks.v1.CacheControl.ttl:type_name -> headworks.v1.CacheTtl
-	17, // 24: headworks.v1.Tool.function:type_name -> headworks.v1.FunctionTool
-	18, // 25: headworks.v1.Tool.hosted:type_name -> headworks.v1.HostedTool
-	15, // 26: headworks.v1.FunctionTool.cache_control:type_name -> headworks.v1.CacheControl
+	18, // 24: headworks.v1.Tool.function:type_name -> headworks.v1.FunctionTool
+	19, // 25: headworks.v1.Tool.hosted:type_name -> headworks.v1.HostedTool
+	16, // 26: headworks.v1.FunctionTool.cache_control:type_name -> headworks.v1.CacheControl
 	2,  // 27: headworks.v1.ToolChoice.mode:type_name -> headworks.v1.ToolChoiceMode
-	29, // 28: headworks.v1.Sampling.logit_bias:type_name -> headworks.v1.Sampling.LogitBiasEntry
-	22, // 29: headworks.v1.OutputFormat.text:type_name -> headworks.v1.TextFormat
-	23, // 30: headworks.v1.OutputFormat.json:type_name -> headworks.v1.JsonFormat
-	24, // 31: headworks.v1.OutputFormat.json_schema:type_name -> headworks.v1.JsonSchemaFormat
+	30, // 28: headworks.v1.Sampling.logit_bias:type_name -> headworks.v1.Sampling.LogitBiasEntry
+	23, // 29: headworks.v1.OutputFormat.text:type_name -> headworks.v1.TextFormat
+	24, // 30: headworks.v1.OutputFormat.json:type_name -> headworks.v1.JsonFormat
+	25, // 31: headworks.v1.OutputFormat.json_schema:type_name -> headworks.v1.JsonSchemaFormat
 	3,  // 32: headworks.v1.ReasoningOptions.effort:type_name -> headworks.v1.ReasoningEffort
-	4,  // 33: headworks.v1.Routing.sort:type_name -> headworks.v1.RoutingSort
-	34, // [34:34] is the sub-list for method output_type
-	34, // [34:34] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	5,  // 33: headworks.v1.Routing.sort:type_name -> headworks.v1.RoutingSort
+	4,  // 34: headworks.v1.Routing.on_loss:type_name -> headworks.v1.OnLoss
+	35, // [35:35] is the sub-list for method output_type
+	35, // [35:35] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_headworks_v1_chat_proto_init() }
@@ -2670,7 +2746,7 @@ func file_headworks_v1_chat_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headworks_v1_chat_proto_rawDesc), len(file_headworks_v1_chat_proto_rawDesc)),
-			NumEnums:      5,
+			NumEnums:      6,
 			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   0,

@@ -490,8 +490,11 @@ type Key struct {
 	MarkupBasisPoints *int32 `protobuf:"varint,24,opt,name=markup_basis_points,json=markupBasisPoints,proto3,oneof" json:"markup_basis_points,omitempty"`
 	// Until when the secret before the last rotation works on. Absent: it does not.
 	PreviousSecretExpireTime *timestamppb.Timestamp `protobuf:"bytes,25,opt,name=previous_secret_expire_time,json=previousSecretExpireTime,proto3" json:"previous_secret_expire_time,omitempty"`
-	unknownFields            protoimpl.UnknownFields
-	sizeCache                protoimpl.SizeCache
+	// What becomes of its calls where a target cannot express all of one and the call does not say. Unspecified: as its
+	// group says, or DROP.
+	OnLoss        OnLoss `protobuf:"varint,26,opt,name=on_loss,json=onLoss,proto3,enum=headworks.v1.OnLoss" json:"on_loss,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Key) Reset() {
@@ -697,6 +700,13 @@ func (x *Key) GetPreviousSecretExpireTime() *timestamppb.Timestamp {
 		return x.PreviousSecretExpireTime
 	}
 	return nil
+}
+
+func (x *Key) GetOnLoss() OnLoss {
+	if x != nil {
+		return x.OnLoss
+	}
+	return OnLoss_ON_LOSS_UNSPECIFIED
 }
 
 // How much may be asked for in some time.
@@ -1202,7 +1212,7 @@ type UpdateKeyRequest struct {
 	Key *Key `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
 	// The fields to change: `name`, `labels`, `roles`, `allowed_models`, `default_policy`, `auto_cache`, `regions`,
 	// `budget`, `expire_time`, `group`, `requests_per_minute`, `tokens_per_minute`, `concurrent_calls`, `rate_limits`,
-	// `allowed_providers`, `guardrail_profile`, `markup_basis_points`. Needed; an unknown path is INVALID_ARGUMENT.
+	// `allowed_providers`, `guardrail_profile`, `markup_basis_points`, `on_loss`. Needed; an unknown path is INVALID_ARGUMENT.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1541,8 +1551,10 @@ type Group struct {
 	RateLimits []*RateLimit `protobuf:"bytes,18,rep,name=rate_limits,json=rateLimits,proto3" json:"rate_limits,omitempty"`
 	// What is added to costs of keys in it that do not say, in hundredths of a percent.
 	MarkupBasisPoints *int32 `protobuf:"varint,19,opt,name=markup_basis_points,json=markupBasisPoints,proto3,oneof" json:"markup_basis_points,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// What becomes of calls that a target cannot express, for keys in it that do not say. Unspecified: as its parent says.
+	OnLoss        OnLoss `protobuf:"varint,20,opt,name=on_loss,json=onLoss,proto3,enum=headworks.v1.OnLoss" json:"on_loss,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Group) Reset() {
@@ -1706,6 +1718,13 @@ func (x *Group) GetMarkupBasisPoints() int32 {
 		return *x.MarkupBasisPoints
 	}
 	return 0
+}
+
+func (x *Group) GetOnLoss() OnLoss {
+	if x != nil {
+		return x.OnLoss
+	}
+	return OnLoss_ON_LOSS_UNSPECIFIED
 }
 
 // Asks for a new group.
@@ -2018,7 +2037,7 @@ type UpdateGroupRequest struct {
 	Group *Group `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
 	// The fields to change: `name`, `parent`, `budget`, `labels`, `allowed_models`, `regions`, `allowed_providers`,
 	// `default_policy`, `auto_cache`, `guardrail_profile`, `requests_per_minute`, `tokens_per_minute`,
-	// `concurrent_calls`, `rate_limits`, `markup_basis_points`. Needed; an unknown path is INVALID_ARGUMENT.
+	// `concurrent_calls`, `rate_limits`, `markup_basis_points`, `on_loss`. Needed; an unknown path is INVALID_ARGUMENT.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2731,7 +2750,7 @@ var File_headworks_v1_key_service_proto protoreflect.FileDescriptor
 
 const file_headworks_v1_key_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1eheadworks/v1/key_service.proto\x12\fheadworks.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x93\n" +
+	"\x1eheadworks/v1/key_service.proto\x12\fheadworks.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17headworks/v1/chat.proto\"\xc2\n" +
 	"\n" +
 	"\x03Key\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
@@ -2766,7 +2785,8 @@ const file_headworks_v1_key_service_proto_rawDesc = "" +
 	"\x11allowed_providers\x18\x16 \x03(\tR\x10allowedProviders\x12+\n" +
 	"\x11guardrail_profile\x18\x17 \x01(\tR\x10guardrailProfile\x123\n" +
 	"\x13markup_basis_points\x18\x18 \x01(\x05H\x04R\x11markupBasisPoints\x88\x01\x01\x12Y\n" +
-	"\x1bprevious_secret_expire_time\x18\x19 \x01(\v2\x1a.google.protobuf.TimestampR\x18previousSecretExpireTime\x1a9\n" +
+	"\x1bprevious_secret_expire_time\x18\x19 \x01(\v2\x1a.google.protobuf.TimestampR\x18previousSecretExpireTime\x12-\n" +
+	"\aon_loss\x18\x1a \x01(\x0e2\x14.headworks.v1.OnLossR\x06onLoss\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\r\n" +
@@ -2821,7 +2841,7 @@ const file_headworks_v1_key_service_proto_rawDesc = "" +
 	"\x10RevokeKeyRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"8\n" +
 	"\x11RevokeKeyResponse\x12#\n" +
-	"\x03key\x18\x01 \x01(\v2\x11.headworks.v1.KeyR\x03key\"\xc8\a\n" +
+	"\x03key\x18\x01 \x01(\v2\x11.headworks.v1.KeyR\x03key\"\xf7\a\n" +
 	"\x05Group\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
@@ -2846,7 +2866,8 @@ const file_headworks_v1_key_service_proto_rawDesc = "" +
 	"\x10concurrent_calls\x18\x11 \x01(\x03H\x03R\x0fconcurrentCalls\x88\x01\x01\x128\n" +
 	"\vrate_limits\x18\x12 \x03(\v2\x17.headworks.v1.RateLimitR\n" +
 	"rateLimits\x123\n" +
-	"\x13markup_basis_points\x18\x13 \x01(\x05H\x04R\x11markupBasisPoints\x88\x01\x01\x1a9\n" +
+	"\x13markup_basis_points\x18\x13 \x01(\x05H\x04R\x11markupBasisPoints\x88\x01\x01\x12-\n" +
+	"\aon_loss\x18\x14 \x01(\x0e2\x14.headworks.v1.OnLossR\x06onLoss\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\r\n" +
@@ -3036,8 +3057,9 @@ var file_headworks_v1_key_service_proto_goTypes = []any{
 	nil,                           // 40: headworks.v1.Key.LabelsEntry
 	nil,                           // 41: headworks.v1.Group.LabelsEntry
 	(*timestamppb.Timestamp)(nil), // 42: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil), // 43: google.protobuf.FieldMask
-	(*durationpb.Duration)(nil),   // 44: google.protobuf.Duration
+	(OnLoss)(0),                   // 43: headworks.v1.OnLoss
+	(*fieldmaskpb.FieldMask)(nil), // 44: google.protobuf.FieldMask
+	(*durationpb.Duration)(nil),   // 45: google.protobuf.Duration
 }
 var file_headworks_v1_key_service_proto_depIdxs = []int32{
 	40, // 0: headworks.v1.Key.labels:type_name -> headworks.v1.Key.LabelsEntry
@@ -3050,74 +3072,76 @@ var file_headworks_v1_key_service_proto_depIdxs = []int32{
 	3,  // 7: headworks.v1.Key.state:type_name -> headworks.v1.KeyState
 	8,  // 8: headworks.v1.Key.rate_limits:type_name -> headworks.v1.RateLimit
 	42, // 9: headworks.v1.Key.previous_secret_expire_time:type_name -> google.protobuf.Timestamp
-	0,  // 10: headworks.v1.RateLimit.unit:type_name -> headworks.v1.RateUnit
-	1,  // 11: headworks.v1.RateLimit.window:type_name -> headworks.v1.RateWindow
-	5,  // 12: headworks.v1.Budget.window:type_name -> headworks.v1.BudgetWindow
-	4,  // 13: headworks.v1.Budget.fit:type_name -> headworks.v1.BudgetFit
-	7,  // 14: headworks.v1.CreateKeyRequest.key:type_name -> headworks.v1.Key
-	7,  // 15: headworks.v1.CreateKeyResponse.key:type_name -> headworks.v1.Key
-	7,  // 16: headworks.v1.GetKeyResponse.key:type_name -> headworks.v1.Key
-	7,  // 17: headworks.v1.ListKeysResponse.keys:type_name -> headworks.v1.Key
-	7,  // 18: headworks.v1.UpdateKeyRequest.key:type_name -> headworks.v1.Key
-	43, // 19: headworks.v1.UpdateKeyRequest.update_mask:type_name -> google.protobuf.FieldMask
-	7,  // 20: headworks.v1.UpdateKeyResponse.key:type_name -> headworks.v1.Key
-	44, // 21: headworks.v1.RotateKeyRequest.overlap:type_name -> google.protobuf.Duration
-	7,  // 22: headworks.v1.RotateKeyResponse.key:type_name -> headworks.v1.Key
-	7,  // 23: headworks.v1.RevokeKeyResponse.key:type_name -> headworks.v1.Key
-	9,  // 24: headworks.v1.Group.budget:type_name -> headworks.v1.Budget
-	41, // 25: headworks.v1.Group.labels:type_name -> headworks.v1.Group.LabelsEntry
-	42, // 26: headworks.v1.Group.create_time:type_name -> google.protobuf.Timestamp
-	42, // 27: headworks.v1.Group.update_time:type_name -> google.protobuf.Timestamp
-	8,  // 28: headworks.v1.Group.rate_limits:type_name -> headworks.v1.RateLimit
-	22, // 29: headworks.v1.CreateGroupRequest.group:type_name -> headworks.v1.Group
-	22, // 30: headworks.v1.CreateGroupResponse.group:type_name -> headworks.v1.Group
-	22, // 31: headworks.v1.GetGroupResponse.group:type_name -> headworks.v1.Group
-	22, // 32: headworks.v1.ListGroupsResponse.groups:type_name -> headworks.v1.Group
-	22, // 33: headworks.v1.UpdateGroupRequest.group:type_name -> headworks.v1.Group
-	43, // 34: headworks.v1.UpdateGroupRequest.update_mask:type_name -> google.protobuf.FieldMask
-	22, // 35: headworks.v1.UpdateGroupResponse.group:type_name -> headworks.v1.Group
-	9,  // 36: headworks.v1.GetBudgetResponse.budget:type_name -> headworks.v1.Budget
-	42, // 37: headworks.v1.GetBudgetResponse.window_start_time:type_name -> google.protobuf.Timestamp
-	42, // 38: headworks.v1.GetBudgetResponse.window_end_time:type_name -> google.protobuf.Timestamp
-	5,  // 39: headworks.v1.Alert.window:type_name -> headworks.v1.BudgetWindow
-	42, // 40: headworks.v1.Alert.window_start_time:type_name -> google.protobuf.Timestamp
-	42, // 41: headworks.v1.Alert.create_time:type_name -> google.protobuf.Timestamp
-	6,  // 42: headworks.v1.Alert.delivery:type_name -> headworks.v1.AlertDelivery
-	35, // 43: headworks.v1.ListAlertsResponse.alerts:type_name -> headworks.v1.Alert
-	35, // 44: headworks.v1.WatchAlertsResponse.alert:type_name -> headworks.v1.Alert
-	10, // 45: headworks.v1.KeyService.CreateKey:input_type -> headworks.v1.CreateKeyRequest
-	12, // 46: headworks.v1.KeyService.GetKey:input_type -> headworks.v1.GetKeyRequest
-	14, // 47: headworks.v1.KeyService.ListKeys:input_type -> headworks.v1.ListKeysRequest
-	16, // 48: headworks.v1.KeyService.UpdateKey:input_type -> headworks.v1.UpdateKeyRequest
-	18, // 49: headworks.v1.KeyService.RotateKey:input_type -> headworks.v1.RotateKeyRequest
-	20, // 50: headworks.v1.KeyService.RevokeKey:input_type -> headworks.v1.RevokeKeyRequest
-	23, // 51: headworks.v1.KeyService.CreateGroup:input_type -> headworks.v1.CreateGroupRequest
-	25, // 52: headworks.v1.KeyService.GetGroup:input_type -> headworks.v1.GetGroupRequest
-	27, // 53: headworks.v1.KeyService.ListGroups:input_type -> headworks.v1.ListGroupsRequest
-	29, // 54: headworks.v1.KeyService.UpdateGroup:input_type -> headworks.v1.UpdateGroupRequest
-	31, // 55: headworks.v1.KeyService.DeleteGroup:input_type -> headworks.v1.DeleteGroupRequest
-	33, // 56: headworks.v1.KeyService.GetBudget:input_type -> headworks.v1.GetBudgetRequest
-	36, // 57: headworks.v1.KeyService.ListAlerts:input_type -> headworks.v1.ListAlertsRequest
-	38, // 58: headworks.v1.KeyService.WatchAlerts:input_type -> headworks.v1.WatchAlertsRequest
-	11, // 59: headworks.v1.KeyService.CreateKey:output_type -> headworks.v1.CreateKeyResponse
-	13, // 60: headworks.v1.KeyService.GetKey:output_type -> headworks.v1.GetKeyResponse
-	15, // 61: headworks.v1.KeyService.ListKeys:output_type -> headworks.v1.ListKeysResponse
-	17, // 62: headworks.v1.KeyService.UpdateKey:output_type -> headworks.v1.UpdateKeyResponse
-	19, // 63: headworks.v1.KeyService.RotateKey:output_type -> headworks.v1.RotateKeyResponse
-	21, // 64: headworks.v1.KeyService.RevokeKey:output_type -> headworks.v1.RevokeKeyResponse
-	24, // 65: headworks.v1.KeyService.CreateGroup:output_type -> headworks.v1.CreateGroupResponse
-	26, // 66: headworks.v1.KeyService.GetGroup:output_type -> headworks.v1.GetGroupResponse
-	28, // 67: headworks.v1.KeyService.ListGroups:output_type -> headworks.v1.ListGroupsResponse
-	30, // 68: headworks.v1.KeyService.UpdateGroup:output_type -> headworks.v1.UpdateGroupResponse
-	32, // 69: headworks.v1.KeyService.DeleteGroup:output_type -> headworks.v1.DeleteGroupResponse
-	34, // 70: headworks.v1.KeyService.GetBudget:output_type -> headworks.v1.GetBudgetResponse
-	37, // 71: headworks.v1.KeyService.ListAlerts:output_type -> headworks.v1.ListAlertsResponse
-	39, // 72: headworks.v1.KeyService.WatchAlerts:output_type -> headworks.v1.WatchAlertsResponse
-	59, // [59:73] is the sub-list for method output_type
-	45, // [45:59] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	43, // 10: headworks.v1.Key.on_loss:type_name -> headworks.v1.OnLoss
+	0,  // 11: headworks.v1.RateLimit.unit:type_name -> headworks.v1.RateUnit
+	1,  // 12: headworks.v1.RateLimit.window:type_name -> headworks.v1.RateWindow
+	5,  // 13: headworks.v1.Budget.window:type_name -> headworks.v1.BudgetWindow
+	4,  // 14: headworks.v1.Budget.fit:type_name -> headworks.v1.BudgetFit
+	7,  // 15: headworks.v1.CreateKeyRequest.key:type_name -> headworks.v1.Key
+	7,  // 16: headworks.v1.CreateKeyResponse.key:type_name -> headworks.v1.Key
+	7,  // 17: headworks.v1.GetKeyResponse.key:type_name -> headworks.v1.Key
+	7,  // 18: headworks.v1.ListKeysResponse.keys:type_name -> headworks.v1.Key
+	7,  // 19: headworks.v1.UpdateKeyRequest.key:type_name -> headworks.v1.Key
+	44, // 20: headworks.v1.UpdateKeyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	7,  // 21: headworks.v1.UpdateKeyResponse.key:type_name -> headworks.v1.Key
+	45, // 22: headworks.v1.RotateKeyRequest.overlap:type_name -> google.protobuf.Duration
+	7,  // 23: headworks.v1.RotateKeyResponse.key:type_name -> headworks.v1.Key
+	7,  // 24: headworks.v1.RevokeKeyResponse.key:type_name -> headworks.v1.Key
+	9,  // 25: headworks.v1.Group.budget:type_name -> headworks.v1.Budget
+	41, // 26: headworks.v1.Group.labels:type_name -> headworks.v1.Group.LabelsEntry
+	42, // 27: headworks.v1.Group.create_time:type_name -> google.protobuf.Timestamp
+	42, // 28: headworks.v1.Group.update_time:type_name -> google.protobuf.Timestamp
+	8,  // 29: headworks.v1.Group.rate_limits:type_name -> headworks.v1.RateLimit
+	43, // 30: headworks.v1.Group.on_loss:type_name -> headworks.v1.OnLoss
+	22, // 31: headworks.v1.CreateGroupRequest.group:type_name -> headworks.v1.Group
+	22, // 32: headworks.v1.CreateGroupResponse.group:type_name -> headworks.v1.Group
+	22, // 33: headworks.v1.GetGroupResponse.group:type_name -> headworks.v1.Group
+	22, // 34: headworks.v1.ListGroupsResponse.groups:type_name -> headworks.v1.Group
+	22, // 35: headworks.v1.UpdateGroupRequest.group:type_name -> headworks.v1.Group
+	44, // 36: headworks.v1.UpdateGroupRequest.update_mask:type_name -> google.protobuf.FieldMask
+	22, // 37: headworks.v1.UpdateGroupResponse.group:type_name -> headworks.v1.Group
+	9,  // 38: headworks.v1.GetBudgetResponse.budget:type_name -> headworks.v1.Budget
+	42, // 39: headworks.v1.GetBudgetResponse.window_start_time:type_name -> google.protobuf.Timestamp
+	42, // 40: headworks.v1.GetBudgetResponse.window_end_time:type_name -> google.protobuf.Timestamp
+	5,  // 41: headworks.v1.Alert.window:type_name -> headworks.v1.BudgetWindow
+	42, // 42: headworks.v1.Alert.window_start_time:type_name -> google.protobuf.Timestamp
+	42, // 43: headworks.v1.Alert.create_time:type_name -> google.protobuf.Timestamp
+	6,  // 44: headworks.v1.Alert.delivery:type_name -> headworks.v1.AlertDelivery
+	35, // 45: headworks.v1.ListAlertsResponse.alerts:type_name -> headworks.v1.Alert
+	35, // 46: headworks.v1.WatchAlertsResponse.alert:type_name -> headworks.v1.Alert
+	10, // 47: headworks.v1.KeyService.CreateKey:input_type -> headworks.v1.CreateKeyRequest
+	12, // 48: headworks.v1.KeyService.GetKey:input_type -> headworks.v1.GetKeyRequest
+	14, // 49: headworks.v1.KeyService.ListKeys:input_type -> headworks.v1.ListKeysRequest
+	16, // 50: headworks.v1.KeyService.UpdateKey:input_type -> headworks.v1.UpdateKeyRequest
+	18, // 51: headworks.v1.KeyService.RotateKey:input_type -> headworks.v1.RotateKeyRequest
+	20, // 52: headworks.v1.KeyService.RevokeKey:input_type -> headworks.v1.RevokeKeyRequest
+	23, // 53: headworks.v1.KeyService.CreateGroup:input_type -> headworks.v1.CreateGroupRequest
+	25, // 54: headworks.v1.KeyService.GetGroup:input_type -> headworks.v1.GetGroupRequest
+	27, // 55: headworks.v1.KeyService.ListGroups:input_type -> headworks.v1.ListGroupsRequest
+	29, // 56: headworks.v1.KeyService.UpdateGroup:input_type -> headworks.v1.UpdateGroupRequest
+	31, // 57: headworks.v1.KeyService.DeleteGroup:input_type -> headworks.v1.DeleteGroupRequest
+	33, // 58: headworks.v1.KeyService.GetBudget:input_type -> headworks.v1.GetBudgetRequest
+	36, // 59: headworks.v1.KeyService.ListAlerts:input_type -> headworks.v1.ListAlertsRequest
+	38, // 60: headworks.v1.KeyService.WatchAlerts:input_type -> headworks.v1.WatchAlertsRequest
+	11, // 61: headworks.v1.KeyService.CreateKey:output_type -> headworks.v1.CreateKeyResponse
+	13, // 62: headworks.v1.KeyService.GetKey:output_type -> headworks.v1.GetKeyResponse
+	15, // 63: headworks.v1.KeyService.ListKeys:output_type -> headworks.v1.ListKeysResponse
+	17, // 64: headworks.v1.KeyService.UpdateKey:output_type -> headworks.v1.UpdateKeyResponse
+	19, // 65: headworks.v1.KeyService.RotateKey:output_type -> headworks.v1.RotateKeyResponse
+	21, // 66: headworks.v1.KeyService.RevokeKey:output_type -> headworks.v1.RevokeKeyResponse
+	24, // 67: headworks.v1.KeyService.CreateGroup:output_type -> headworks.v1.CreateGroupResponse
+	26, // 68: headworks.v1.KeyService.GetGroup:output_type -> headworks.v1.GetGroupResponse
+	28, // 69: headworks.v1.KeyService.ListGroups:output_type -> headworks.v1.ListGroupsResponse
+	30, // 70: headworks.v1.KeyService.UpdateGroup:output_type -> headworks.v1.UpdateGroupResponse
+	32, // 71: headworks.v1.KeyService.DeleteGroup:output_type -> headworks.v1.DeleteGroupResponse
+	34, // 72: headworks.v1.KeyService.GetBudget:output_type -> headworks.v1.GetBudgetResponse
+	37, // 73: headworks.v1.KeyService.ListAlerts:output_type -> headworks.v1.ListAlertsResponse
+	39, // 74: headworks.v1.KeyService.WatchAlerts:output_type -> headworks.v1.WatchAlertsResponse
+	61, // [61:75] is the sub-list for method output_type
+	47, // [47:61] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	47, // [47:47] is the sub-list for extension extendee
+	0,  // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_headworks_v1_key_service_proto_init() }
@@ -3125,6 +3149,7 @@ func file_headworks_v1_key_service_proto_init() {
 	if File_headworks_v1_key_service_proto != nil {
 		return
 	}
+	file_headworks_v1_chat_proto_init()
 	file_headworks_v1_key_service_proto_msgTypes[0].OneofWrappers = []any{}
 	file_headworks_v1_key_service_proto_msgTypes[15].OneofWrappers = []any{}
 	file_headworks_v1_key_service_proto_msgTypes[27].OneofWrappers = []any{}

@@ -23,6 +23,63 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Where what is said of a model comes from. What stands further down wins, field by field.
+type ModelOrigin int32
+
+const (
+	// Unknown.
+	ModelOrigin_MODEL_ORIGIN_UNSPECIFIED ModelOrigin = 0
+	// The catalogue that is built in, alone.
+	ModelOrigin_MODEL_ORIGIN_BUILT_IN ModelOrigin = 1
+	// The configuration says something of it.
+	ModelOrigin_MODEL_ORIGIN_CONFIG ModelOrigin = 2
+	// An admin said something of it by `CreateModel`.
+	ModelOrigin_MODEL_ORIGIN_API ModelOrigin = 3
+)
+
+// Enum value maps for ModelOrigin.
+var (
+	ModelOrigin_name = map[int32]string{
+		0: "MODEL_ORIGIN_UNSPECIFIED",
+		1: "MODEL_ORIGIN_BUILT_IN",
+		2: "MODEL_ORIGIN_CONFIG",
+		3: "MODEL_ORIGIN_API",
+	}
+	ModelOrigin_value = map[string]int32{
+		"MODEL_ORIGIN_UNSPECIFIED": 0,
+		"MODEL_ORIGIN_BUILT_IN":    1,
+		"MODEL_ORIGIN_CONFIG":      2,
+		"MODEL_ORIGIN_API":         3,
+	}
+)
+
+func (x ModelOrigin) Enum() *ModelOrigin {
+	p := new(ModelOrigin)
+	*p = x
+	return p
+}
+
+func (x ModelOrigin) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ModelOrigin) Descriptor() protoreflect.EnumDescriptor {
+	return file_headworks_v1_model_proto_enumTypes[0].Descriptor()
+}
+
+func (ModelOrigin) Type() protoreflect.EnumType {
+	return &file_headworks_v1_model_proto_enumTypes[0]
+}
+
+func (x ModelOrigin) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ModelOrigin.Descriptor instead.
+func (ModelOrigin) EnumDescriptor() ([]byte, []int) {
+	return file_headworks_v1_model_proto_rawDescGZIP(), []int{0}
+}
+
 // A model's standing.
 type ModelStatus int32
 
@@ -68,11 +125,11 @@ func (x ModelStatus) String() string {
 }
 
 func (ModelStatus) Descriptor() protoreflect.EnumDescriptor {
-	return file_headworks_v1_model_proto_enumTypes[0].Descriptor()
+	return file_headworks_v1_model_proto_enumTypes[1].Descriptor()
 }
 
 func (ModelStatus) Type() protoreflect.EnumType {
-	return &file_headworks_v1_model_proto_enumTypes[0]
+	return &file_headworks_v1_model_proto_enumTypes[1]
 }
 
 func (x ModelStatus) Number() protoreflect.EnumNumber {
@@ -81,7 +138,7 @@ func (x ModelStatus) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ModelStatus.Descriptor instead.
 func (ModelStatus) EnumDescriptor() ([]byte, []int) {
-	return file_headworks_v1_model_proto_rawDescGZIP(), []int{0}
+	return file_headworks_v1_model_proto_rawDescGZIP(), []int{1}
 }
 
 // Whether a model can do something.
@@ -121,11 +178,11 @@ func (x Capability) String() string {
 }
 
 func (Capability) Descriptor() protoreflect.EnumDescriptor {
-	return file_headworks_v1_model_proto_enumTypes[1].Descriptor()
+	return file_headworks_v1_model_proto_enumTypes[2].Descriptor()
 }
 
 func (Capability) Type() protoreflect.EnumType {
-	return &file_headworks_v1_model_proto_enumTypes[1]
+	return &file_headworks_v1_model_proto_enumTypes[2]
 }
 
 func (x Capability) Number() protoreflect.EnumNumber {
@@ -134,7 +191,7 @@ func (x Capability) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Capability.Descriptor instead.
 func (Capability) EnumDescriptor() ([]byte, []int) {
-	return file_headworks_v1_model_proto_rawDescGZIP(), []int{1}
+	return file_headworks_v1_model_proto_rawDescGZIP(), []int{2}
 }
 
 // A model at a provider.
@@ -171,9 +228,30 @@ type Model struct {
 	// Date (`YYYY-MM-DD`) after which it may be gone. Empty: unknown.
 	DeprecationDate string `protobuf:"bytes,15,opt,name=deprecation_date,json=deprecationDate,proto3" json:"deprecation_date,omitempty"`
 	// Where it runs. Empty: where its provider does, or unknown.
-	Regions       []string `protobuf:"bytes,16,rep,name=regions,proto3" json:"regions,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Regions []string `protobuf:"bytes,16,rep,name=regions,proto3" json:"regions,omitempty"`
+	// Date of its release: `YYYY-MM-DD`, or `YYYY-MM` where the day is not known. Empty: unknown.
+	ReleaseDate string `protobuf:"bytes,17,opt,name=release_date,json=releaseDate,proto3" json:"release_date,omitempty"`
+	// Full id of the model that this is a copy of, where its provider sells another maker's. Empty: none.
+	Canonical string `protobuf:"bytes,18,opt,name=canonical,proto3" json:"canonical,omitempty"`
+	// Length of its vectors, where it makes some. Absent: unknown, or none.
+	Dimensions *int64 `protobuf:"varint,19,opt,name=dimensions,proto3,oneof" json:"dimensions,omitempty"`
+	// Given by the gateway: where what is said here comes from.
+	Origin ModelOrigin `protobuf:"varint,20,opt,name=origin,proto3,enum=headworks.v1.ModelOrigin" json:"origin,omitempty"`
+	// Given by the gateway where the API says something of it. Changes with every change; give it back with an update to
+	// be sure of what is changed.
+	Etag string `protobuf:"bytes,21,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Given by the gateway: the parameters it takes, by OpenAI's names; the same judgement as of a call.
+	SupportedParameters []string `protobuf:"bytes,22,rep,name=supported_parameters,json=supportedParameters,proto3" json:"supported_parameters,omitempty"`
+	// Given by the gateway: prices by units other than tokens, US dollars a unit, such as `per_image_input`.
+	UnitPrices map[string]string `protobuf:"bytes,23,rep,name=unit_prices,json=unitPrices,proto3" json:"unit_prices,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Given by the gateway: what a call to it is warned of, today. Empty: nothing.
+	Warning string `protobuf:"bytes,24,opt,name=warning,proto3" json:"warning,omitempty"`
+	// Words of effort it takes, where it can think. Empty: none, or unknown.
+	ReasoningEfforts []ReasoningEffort `protobuf:"varint,25,rep,packed,name=reasoning_efforts,json=reasoningEfforts,proto3,enum=headworks.v1.ReasoningEffort" json:"reasoning_efforts,omitempty"`
+	// Fewest tokens worth a cache breakpoint. Absent: unknown.
+	CacheMinTokens *int64 `protobuf:"varint,26,opt,name=cache_min_tokens,json=cacheMinTokens,proto3,oneof" json:"cache_min_tokens,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Model) Reset() {
@@ -316,6 +394,76 @@ func (x *Model) GetRegions() []string {
 		return x.Regions
 	}
 	return nil
+}
+
+func (x *Model) GetReleaseDate() string {
+	if x != nil {
+		return x.ReleaseDate
+	}
+	return ""
+}
+
+func (x *Model) GetCanonical() string {
+	if x != nil {
+		return x.Canonical
+	}
+	return ""
+}
+
+func (x *Model) GetDimensions() int64 {
+	if x != nil && x.Dimensions != nil {
+		return *x.Dimensions
+	}
+	return 0
+}
+
+func (x *Model) GetOrigin() ModelOrigin {
+	if x != nil {
+		return x.Origin
+	}
+	return ModelOrigin_MODEL_ORIGIN_UNSPECIFIED
+}
+
+func (x *Model) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *Model) GetSupportedParameters() []string {
+	if x != nil {
+		return x.SupportedParameters
+	}
+	return nil
+}
+
+func (x *Model) GetUnitPrices() map[string]string {
+	if x != nil {
+		return x.UnitPrices
+	}
+	return nil
+}
+
+func (x *Model) GetWarning() string {
+	if x != nil {
+		return x.Warning
+	}
+	return ""
+}
+
+func (x *Model) GetReasoningEfforts() []ReasoningEffort {
+	if x != nil {
+		return x.ReasoningEfforts
+	}
+	return nil
+}
+
+func (x *Model) GetCacheMinTokens() int64 {
+	if x != nil && x.CacheMinTokens != nil {
+		return *x.CacheMinTokens
+	}
+	return 0
 }
 
 // What a model costs.
@@ -840,7 +988,7 @@ var File_headworks_v1_model_proto protoreflect.FileDescriptor
 
 const file_headworks_v1_model_proto_rawDesc = "" +
 	"\n" +
-	"\x18headworks/v1/model.proto\x12\fheadworks.v1\"\x8b\x05\n" +
+	"\x18headworks/v1/model.proto\x12\fheadworks.v1\x1a\x17headworks/v1/chat.proto\"\xa9\t\n" +
 	"\x05Model\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12#\n" +
@@ -860,10 +1008,28 @@ const file_headworks_v1_model_proto_rawDesc = "" +
 	"\fcapabilities\x18\r \x01(\v2\x1a.headworks.v1.CapabilitiesR\fcapabilities\x121\n" +
 	"\x06status\x18\x0e \x01(\x0e2\x19.headworks.v1.ModelStatusR\x06status\x12)\n" +
 	"\x10deprecation_date\x18\x0f \x01(\tR\x0fdeprecationDate\x12\x18\n" +
-	"\aregions\x18\x10 \x03(\tR\aregionsB\x11\n" +
+	"\aregions\x18\x10 \x03(\tR\aregions\x12!\n" +
+	"\frelease_date\x18\x11 \x01(\tR\vreleaseDate\x12\x1c\n" +
+	"\tcanonical\x18\x12 \x01(\tR\tcanonical\x12#\n" +
+	"\n" +
+	"dimensions\x18\x13 \x01(\x03H\x03R\n" +
+	"dimensions\x88\x01\x01\x121\n" +
+	"\x06origin\x18\x14 \x01(\x0e2\x19.headworks.v1.ModelOriginR\x06origin\x12\x12\n" +
+	"\x04etag\x18\x15 \x01(\tR\x04etag\x121\n" +
+	"\x14supported_parameters\x18\x16 \x03(\tR\x13supportedParameters\x12D\n" +
+	"\vunit_prices\x18\x17 \x03(\v2#.headworks.v1.Model.UnitPricesEntryR\n" +
+	"unitPrices\x12\x18\n" +
+	"\awarning\x18\x18 \x01(\tR\awarning\x12J\n" +
+	"\x11reasoning_efforts\x18\x19 \x03(\x0e2\x1d.headworks.v1.ReasoningEffortR\x10reasoningEfforts\x12-\n" +
+	"\x10cache_min_tokens\x18\x1a \x01(\x03H\x04R\x0ecacheMinTokens\x88\x01\x01\x1a=\n" +
+	"\x0fUnitPricesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x11\n" +
 	"\x0f_context_windowB\x13\n" +
 	"\x11_max_input_tokensB\x14\n" +
-	"\x12_max_output_tokens\"\x81\x02\n" +
+	"\x12_max_output_tokensB\r\n" +
+	"\v_dimensionsB\x13\n" +
+	"\x11_cache_min_tokens\"\x81\x02\n" +
 	"\x05Price\x12'\n" +
 	"\x04base\x18\x01 \x01(\v2\x13.headworks.v1.RatesR\x04base\x12-\n" +
 	"\x05tiers\x18\x02 \x03(\v2\x17.headworks.v1.PriceTierR\x05tiers\x12J\n" +
@@ -927,7 +1093,12 @@ const file_headworks_v1_model_proto_rawDesc = "" +
 	"\vmodel_count\x18\t \x01(\x05R\n" +
 	"modelCount\x12\x18\n" +
 	"\amissing\x18\n" +
-	" \x01(\tR\amissing*\x94\x01\n" +
+	" \x01(\tR\amissing*u\n" +
+	"\vModelOrigin\x12\x1c\n" +
+	"\x18MODEL_ORIGIN_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15MODEL_ORIGIN_BUILT_IN\x10\x01\x12\x17\n" +
+	"\x13MODEL_ORIGIN_CONFIG\x10\x02\x12\x14\n" +
+	"\x10MODEL_ORIGIN_API\x10\x03*\x94\x01\n" +
 	"\vModelStatus\x12\x1c\n" +
 	"\x18MODEL_STATUS_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13MODEL_STATUS_ACTIVE\x10\x01\x12\x18\n" +
@@ -952,42 +1123,48 @@ func file_headworks_v1_model_proto_rawDescGZIP() []byte {
 	return file_headworks_v1_model_proto_rawDescData
 }
 
-var file_headworks_v1_model_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_headworks_v1_model_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_headworks_v1_model_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_headworks_v1_model_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_headworks_v1_model_proto_goTypes = []any{
-	(ModelStatus)(0),     // 0: headworks.v1.ModelStatus
-	(Capability)(0),      // 1: headworks.v1.Capability
-	(*Model)(nil),        // 2: headworks.v1.Model
-	(*Price)(nil),        // 3: headworks.v1.Price
-	(*Rates)(nil),        // 4: headworks.v1.Rates
-	(*PriceTier)(nil),    // 5: headworks.v1.PriceTier
-	(*Capabilities)(nil), // 6: headworks.v1.Capabilities
-	(*Provider)(nil),     // 7: headworks.v1.Provider
-	nil,                  // 8: headworks.v1.Price.ServiceTiersEntry
+	(ModelOrigin)(0),     // 0: headworks.v1.ModelOrigin
+	(ModelStatus)(0),     // 1: headworks.v1.ModelStatus
+	(Capability)(0),      // 2: headworks.v1.Capability
+	(*Model)(nil),        // 3: headworks.v1.Model
+	(*Price)(nil),        // 4: headworks.v1.Price
+	(*Rates)(nil),        // 5: headworks.v1.Rates
+	(*PriceTier)(nil),    // 6: headworks.v1.PriceTier
+	(*Capabilities)(nil), // 7: headworks.v1.Capabilities
+	(*Provider)(nil),     // 8: headworks.v1.Provider
+	nil,                  // 9: headworks.v1.Model.UnitPricesEntry
+	nil,                  // 10: headworks.v1.Price.ServiceTiersEntry
+	(ReasoningEffort)(0), // 11: headworks.v1.ReasoningEffort
 }
 var file_headworks_v1_model_proto_depIdxs = []int32{
-	3,  // 0: headworks.v1.Model.price:type_name -> headworks.v1.Price
-	6,  // 1: headworks.v1.Model.capabilities:type_name -> headworks.v1.Capabilities
-	0,  // 2: headworks.v1.Model.status:type_name -> headworks.v1.ModelStatus
-	4,  // 3: headworks.v1.Price.base:type_name -> headworks.v1.Rates
-	5,  // 4: headworks.v1.Price.tiers:type_name -> headworks.v1.PriceTier
-	8,  // 5: headworks.v1.Price.service_tiers:type_name -> headworks.v1.Price.ServiceTiersEntry
-	4,  // 6: headworks.v1.PriceTier.rates:type_name -> headworks.v1.Rates
-	1,  // 7: headworks.v1.Capabilities.tools:type_name -> headworks.v1.Capability
-	1,  // 8: headworks.v1.Capabilities.parallel_tools:type_name -> headworks.v1.Capability
-	1,  // 9: headworks.v1.Capabilities.vision:type_name -> headworks.v1.Capability
-	1,  // 10: headworks.v1.Capabilities.pdf:type_name -> headworks.v1.Capability
-	1,  // 11: headworks.v1.Capabilities.audio:type_name -> headworks.v1.Capability
-	1,  // 12: headworks.v1.Capabilities.structured_output:type_name -> headworks.v1.Capability
-	1,  // 13: headworks.v1.Capabilities.reasoning:type_name -> headworks.v1.Capability
-	1,  // 14: headworks.v1.Capabilities.streaming:type_name -> headworks.v1.Capability
-	1,  // 15: headworks.v1.Capabilities.sampling:type_name -> headworks.v1.Capability
-	4,  // 16: headworks.v1.Price.ServiceTiersEntry.value:type_name -> headworks.v1.Rates
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	4,  // 0: headworks.v1.Model.price:type_name -> headworks.v1.Price
+	7,  // 1: headworks.v1.Model.capabilities:type_name -> headworks.v1.Capabilities
+	1,  // 2: headworks.v1.Model.status:type_name -> headworks.v1.ModelStatus
+	0,  // 3: headworks.v1.Model.origin:type_name -> headworks.v1.ModelOrigin
+	9,  // 4: headworks.v1.Model.unit_prices:type_name -> headworks.v1.Model.UnitPricesEntry
+	11, // 5: headworks.v1.Model.reasoning_efforts:type_name -> headworks.v1.ReasoningEffort
+	5,  // 6: headworks.v1.Price.base:type_name -> headworks.v1.Rates
+	6,  // 7: headworks.v1.Price.tiers:type_name -> headworks.v1.PriceTier
+	10, // 8: headworks.v1.Price.service_tiers:type_name -> headworks.v1.Price.ServiceTiersEntry
+	5,  // 9: headworks.v1.PriceTier.rates:type_name -> headworks.v1.Rates
+	2,  // 10: headworks.v1.Capabilities.tools:type_name -> headworks.v1.Capability
+	2,  // 11: headworks.v1.Capabilities.parallel_tools:type_name -> headworks.v1.Capability
+	2,  // 12: headworks.v1.Capabilities.vision:type_name -> headworks.v1.Capability
+	2,  // 13: headworks.v1.Capabilities.pdf:type_name -> headworks.v1.Capability
+	2,  // 14: headworks.v1.Capabilities.audio:type_name -> headworks.v1.Capability
+	2,  // 15: headworks.v1.Capabilities.structured_output:type_name -> headworks.v1.Capability
+	2,  // 16: headworks.v1.Capabilities.reasoning:type_name -> headworks.v1.Capability
+	2,  // 17: headworks.v1.Capabilities.streaming:type_name -> headworks.v1.Capability
+	2,  // 18: headworks.v1.Capabilities.sampling:type_name -> headworks.v1.Capability
+	5,  // 19: headworks.v1.Price.ServiceTiersEntry.value:type_name -> headworks.v1.Rates
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_headworks_v1_model_proto_init() }
@@ -995,6 +1172,7 @@ func file_headworks_v1_model_proto_init() {
 	if File_headworks_v1_model_proto != nil {
 		return
 	}
+	file_headworks_v1_chat_proto_init()
 	file_headworks_v1_model_proto_msgTypes[0].OneofWrappers = []any{}
 	file_headworks_v1_model_proto_msgTypes[2].OneofWrappers = []any{}
 	type x struct{}
@@ -1002,8 +1180,8 @@ func file_headworks_v1_model_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headworks_v1_model_proto_rawDesc), len(file_headworks_v1_model_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   7,
+			NumEnums:      3,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -11,6 +11,7 @@ package headworksv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -22,6 +23,704 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// What would happen at a target.
+type CheckOutcome int32
+
+const (
+	// Unknown.
+	CheckOutcome_CHECK_OUTCOME_UNSPECIFIED CheckOutcome = 0
+	// All of the chat would be sent.
+	CheckOutcome_CHECK_OUTCOME_SENT CheckOutcome = 1
+	// It would be sent without what is lost, and the route would note it.
+	CheckOutcome_CHECK_OUTCOME_SENT_WITH_LOSS CheckOutcome = 2
+	// The target would be left out.
+	CheckOutcome_CHECK_OUTCOME_SKIPPED CheckOutcome = 3
+	// The chat would be refused.
+	CheckOutcome_CHECK_OUTCOME_REFUSED CheckOutcome = 4
+)
+
+// Enum value maps for CheckOutcome.
+var (
+	CheckOutcome_name = map[int32]string{
+		0: "CHECK_OUTCOME_UNSPECIFIED",
+		1: "CHECK_OUTCOME_SENT",
+		2: "CHECK_OUTCOME_SENT_WITH_LOSS",
+		3: "CHECK_OUTCOME_SKIPPED",
+		4: "CHECK_OUTCOME_REFUSED",
+	}
+	CheckOutcome_value = map[string]int32{
+		"CHECK_OUTCOME_UNSPECIFIED":    0,
+		"CHECK_OUTCOME_SENT":           1,
+		"CHECK_OUTCOME_SENT_WITH_LOSS": 2,
+		"CHECK_OUTCOME_SKIPPED":        3,
+		"CHECK_OUTCOME_REFUSED":        4,
+	}
+)
+
+func (x CheckOutcome) Enum() *CheckOutcome {
+	p := new(CheckOutcome)
+	*p = x
+	return p
+}
+
+func (x CheckOutcome) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CheckOutcome) Descriptor() protoreflect.EnumDescriptor {
+	return file_headworks_v1_model_service_proto_enumTypes[0].Descriptor()
+}
+
+func (CheckOutcome) Type() protoreflect.EnumType {
+	return &file_headworks_v1_model_service_proto_enumTypes[0]
+}
+
+func (x CheckOutcome) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CheckOutcome.Descriptor instead.
+func (CheckOutcome) EnumDescriptor() ([]byte, []int) {
+	return file_headworks_v1_model_service_proto_rawDescGZIP(), []int{0}
+}
+
+// What is lost.
+type LossKind int32
+
+const (
+	// Unknown.
+	LossKind_LOSS_KIND_UNSPECIFIED LossKind = 0
+	// A parameter, or its value as asked.
+	LossKind_LOSS_KIND_PARAMETER LossKind = 1
+	// A keyword of a JSON Schema, of an answer or of a tool's arguments.
+	LossKind_LOSS_KIND_SCHEMA_KEYWORD LossKind = 2
+	// A part of a message, or a kind of part.
+	LossKind_LOSS_KIND_PART LossKind = 3
+	// A tool, or which of them must be called.
+	LossKind_LOSS_KIND_TOOL LossKind = 4
+	// The form of the answer.
+	LossKind_LOSS_KIND_OUTPUT_FORMAT LossKind = 5
+)
+
+// Enum value maps for LossKind.
+var (
+	LossKind_name = map[int32]string{
+		0: "LOSS_KIND_UNSPECIFIED",
+		1: "LOSS_KIND_PARAMETER",
+		2: "LOSS_KIND_SCHEMA_KEYWORD",
+		3: "LOSS_KIND_PART",
+		4: "LOSS_KIND_TOOL",
+		5: "LOSS_KIND_OUTPUT_FORMAT",
+	}
+	LossKind_value = map[string]int32{
+		"LOSS_KIND_UNSPECIFIED":    0,
+		"LOSS_KIND_PARAMETER":      1,
+		"LOSS_KIND_SCHEMA_KEYWORD": 2,
+		"LOSS_KIND_PART":           3,
+		"LOSS_KIND_TOOL":           4,
+		"LOSS_KIND_OUTPUT_FORMAT":  5,
+	}
+)
+
+func (x LossKind) Enum() *LossKind {
+	p := new(LossKind)
+	*p = x
+	return p
+}
+
+func (x LossKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LossKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_headworks_v1_model_service_proto_enumTypes[1].Descriptor()
+}
+
+func (LossKind) Type() protoreflect.EnumType {
+	return &file_headworks_v1_model_service_proto_enumTypes[1]
+}
+
+func (x LossKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LossKind.Descriptor instead.
+func (LossKind) EnumDescriptor() ([]byte, []int) {
+	return file_headworks_v1_model_service_proto_rawDescGZIP(), []int{1}
+}
+
+// Asks what would become of a chat.
+type CheckChatRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The chat. Its messages are read for what they hold and sent nowhere.
+	Chat *Chat `protobuf:"bytes,1,opt,name=chat,proto3" json:"chat,omitempty"`
+	// Models or policies to look at in place of the one that the chat names. Empty: that one, and `routing.models`.
+	Models        []string `protobuf:"bytes,2,rep,name=models,proto3" json:"models,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckChatRequest) Reset() {
+	*x = CheckChatRequest{}
+	mi := &file_headworks_v1_model_service_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckChatRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckChatRequest) ProtoMessage() {}
+
+func (x *CheckChatRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headworks_v1_model_service_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckChatRequest.ProtoReflect.Descriptor instead.
+func (*CheckChatRequest) Descriptor() ([]byte, []int) {
+	return file_headworks_v1_model_service_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *CheckChatRequest) GetChat() *Chat {
+	if x != nil {
+		return x.Chat
+	}
+	return nil
+}
+
+func (x *CheckChatRequest) GetModels() []string {
+	if x != nil {
+		return x.Models
+	}
+	return nil
+}
+
+// What would become of a chat.
+type CheckChatResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Every target, in the order in which they would be tried for each model asked about, then those left out.
+	Targets       []*CheckedTarget `protobuf:"bytes,1,rep,name=targets,proto3" json:"targets,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckChatResponse) Reset() {
+	*x = CheckChatResponse{}
+	mi := &file_headworks_v1_model_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckChatResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckChatResponse) ProtoMessage() {}
+
+func (x *CheckChatResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headworks_v1_model_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckChatResponse.ProtoReflect.Descriptor instead.
+func (*CheckChatResponse) Descriptor() ([]byte, []int) {
+	return file_headworks_v1_model_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *CheckChatResponse) GetTargets() []*CheckedTarget {
+	if x != nil {
+		return x.Targets
+	}
+	return nil
+}
+
+// What would become of a chat at one target.
+type CheckedTarget struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The model or policy that was asked about.
+	Asked string `protobuf:"bytes,1,opt,name=asked,proto3" json:"asked,omitempty"`
+	// `provider/model`.
+	Target string `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
+	// Whether it can express all of the chat and may be tried.
+	Ok bool `protobuf:"varint,3,opt,name=ok,proto3" json:"ok,omitempty"`
+	// What would happen.
+	Outcome CheckOutcome `protobuf:"varint,4,opt,name=outcome,proto3,enum=headworks.v1.CheckOutcome" json:"outcome,omitempty"`
+	// What it would lose.
+	Losses []*Loss `protobuf:"bytes,5,rep,name=losses,proto3" json:"losses,omitempty"`
+	// Why it is left out, or why the chat is refused. UNSPECIFIED: it is not.
+	Reason Reason `protobuf:"varint,6,opt,name=reason,proto3,enum=headworks.v1.Reason" json:"reason,omitempty"`
+	// The same, for people.
+	Message string `protobuf:"bytes,7,opt,name=message,proto3" json:"message,omitempty"`
+	// What a caller would be warned of, such as a near retirement. Empty: nothing.
+	Warning       string `protobuf:"bytes,8,opt,name=warning,proto3" json:"warning,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckedTarget) Reset() {
+	*x = CheckedTarget{}
+	mi := &file_headworks_v1_model_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckedTarget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckedTarget) ProtoMessage() {}
+
+func (x *CheckedTarget) ProtoReflect() protoreflect.Message {
+	mi := &file_headworks_v1_model_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckedTarget.ProtoReflect.Descriptor instead.
+func (*CheckedTarget) Descriptor() ([]byte, []int) {
+	return file_headworks_v1_model_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *CheckedTarget) GetAsked() string {
+	if x != nil {
+		return x.Asked
+	}
+	return ""
+}
+
+func (x *CheckedTarget) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *CheckedTarget) GetOk() bool {
+	if x != nil {
+		return x.Ok
+	}
+	return false
+}
+
+func (x *CheckedTarget) GetOutcome() CheckOutcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return CheckOutcome_CHECK_OUTCOME_UNSPECIFIED
+}
+
+func (x *CheckedTarget) GetLosses() []*Loss {
+	if x != nil {
+		return x.Losses
+	}
+	return nil
+}
+
+func (x *CheckedTarget) GetReason() Reason {
+	if x != nil {
+		return x.Reason
+	}
+	return Reason_REASON_UNSPECIFIED
+}
+
+func (x *CheckedTarget) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *CheckedTarget) GetWarning() string {
+	if x != nil {
+		return x.Warning
+	}
+	return ""
+}
+
+// Something that a target cannot express.
+type Loss struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it is.
+	Kind LossKind `protobuf:"varint,1,opt,name=kind,proto3,enum=headworks.v1.LossKind" json:"kind,omitempty"`
+	// The parameter by OpenAI's name, the keyword of a schema, or where the part stands: `messages[0].content[1]`.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// What the target does not take, for people.
+	Message string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	// It cannot be left out without changing what is asked: the target is skipped whatever `on_loss` says.
+	Essential     bool `protobuf:"varint,4,opt,name=essential,proto3" json:"essential,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Loss) Reset() {
+	*x = Loss{}
+	mi := &file_headworks_v1_model_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Loss) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Loss) ProtoMessage() {}
+
+func (x *Loss) ProtoReflect() protoreflect.Message {
+	mi := &file_headworks_v1_model_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Loss.ProtoReflect.Descriptor instead.
+func (*Loss) Descriptor() ([]byte, []int) {
+	return file_headworks_v1_model_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Loss) GetKind() LossKind {
+	if x != nil {
+		return x.Kind
+	}
+	return LossKind_LOSS_KIND_UNSPECIFIED
+}
+
+func (x *Loss) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Loss) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *Loss) GetEssential() bool {
+	if x != nil {
+		return x.Essential
+	}
+	return false
+}
+
+// Asks for a model.
+type CreateModelRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is said of it. Needed: `id`. What is left out is as the configuration or the catalogue says; a price replaces
+	// the other price as a whole. Prices are nano-USD per million tokens: $3 is 3000000000.
+	Model         *Model `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateModelRequest) Reset() {
+	*x = CreateModelRequest{}
+	mi := &file_headworks_v1_model_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateModelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateModelRequest) ProtoMessage() {}
+
+func (x *CreateModelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headworks_v1_model_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateModelRequest.ProtoReflect.Descriptor instead.
+func (*CreateModelRequest) Descriptor() ([]byte, []int) {
+	return file_headworks_v1_model_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *CreateModelRequest) GetModel() *Model {
+	if x != nil {
+		return x.Model
+	}
+	return nil
+}
+
+// The model.
+type CreateModelResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As callers see it now.
+	Model         *Model `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateModelResponse) Reset() {
+	*x = CreateModelResponse{}
+	mi := &file_headworks_v1_model_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateModelResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateModelResponse) ProtoMessage() {}
+
+func (x *CreateModelResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headworks_v1_model_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateModelResponse.ProtoReflect.Descriptor instead.
+func (*CreateModelResponse) Descriptor() ([]byte, []int) {
+	return file_headworks_v1_model_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *CreateModelResponse) GetModel() *Model {
+	if x != nil {
+		return x.Model
+	}
+	return nil
+}
+
+// Asks for a change of a model.
+type UpdateModelRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id, the new values, and its etag if it must not have changed since it was read.
+	Model *Model `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	// The fields to change: `upstream_name`, `aliases`, `mode`, `dialect`, `context_window`, `max_input_tokens`,
+	// `max_output_tokens`, `price`, `capabilities`, `status`, `deprecation_date`, `regions`, `release_date`, `canonical`,
+	// `dimensions`, `reasoning_efforts`, `cache_min_tokens`. A field named here and empty is as the configuration or the
+	// catalogue says. Needed; an unknown path is INVALID_ARGUMENT.
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateModelRequest) Reset() {
+	*x = UpdateModelRequest{}
+	mi := &file_headworks_v1_model_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateModelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateModelRequest) ProtoMessage() {}
+
+func (x *UpdateModelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headworks_v1_model_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateModelRequest.ProtoReflect.Descriptor instead.
+func (*UpdateModelRequest) Descriptor() ([]byte, []int) {
+	return file_headworks_v1_model_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *UpdateModelRequest) GetModel() *Model {
+	if x != nil {
+		return x.Model
+	}
+	return nil
+}
+
+func (x *UpdateModelRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+// The changed model.
+type UpdateModelResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As callers see it now.
+	Model         *Model `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateModelResponse) Reset() {
+	*x = UpdateModelResponse{}
+	mi := &file_headworks_v1_model_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateModelResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateModelResponse) ProtoMessage() {}
+
+func (x *UpdateModelResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headworks_v1_model_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateModelResponse.ProtoReflect.Descriptor instead.
+func (*UpdateModelResponse) Descriptor() ([]byte, []int) {
+	return file_headworks_v1_model_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *UpdateModelResponse) GetModel() *Model {
+	if x != nil {
+		return x.Model
+	}
+	return nil
+}
+
+// Asks to take back what the API says of a model.
+type DeleteModelRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `provider/model`.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Its etag, if it must not have changed since it was read.
+	Etag          string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteModelRequest) Reset() {
+	*x = DeleteModelRequest{}
+	mi := &file_headworks_v1_model_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteModelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteModelRequest) ProtoMessage() {}
+
+func (x *DeleteModelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headworks_v1_model_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteModelRequest.ProtoReflect.Descriptor instead.
+func (*DeleteModelRequest) Descriptor() ([]byte, []int) {
+	return file_headworks_v1_model_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *DeleteModelRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DeleteModelRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// It is taken back.
+type DeleteModelResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteModelResponse) Reset() {
+	*x = DeleteModelResponse{}
+	mi := &file_headworks_v1_model_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteModelResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteModelResponse) ProtoMessage() {}
+
+func (x *DeleteModelResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headworks_v1_model_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteModelResponse.ProtoReflect.Descriptor instead.
+func (*DeleteModelResponse) Descriptor() ([]byte, []int) {
+	return file_headworks_v1_model_service_proto_rawDescGZIP(), []int{9}
+}
 
 // Asks for models.
 type ListModelsRequest struct {
@@ -39,13 +738,15 @@ type ListModelsRequest struct {
 	IncludeUnavailable bool `protobuf:"varint,5,opt,name=include_unavailable,json=includeUnavailable,proto3" json:"include_unavailable,omitempty"`
 	// Include models withdrawn or never confirmed.
 	IncludeHidden bool `protobuf:"varint,6,opt,name=include_hidden,json=includeHidden,proto3" json:"include_hidden,omitempty"`
+	// Only models of which something is said there. UNSPECIFIED: all.
+	Origin        ModelOrigin `protobuf:"varint,7,opt,name=origin,proto3,enum=headworks.v1.ModelOrigin" json:"origin,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListModelsRequest) Reset() {
 	*x = ListModelsRequest{}
-	mi := &file_headworks_v1_model_service_proto_msgTypes[0]
+	mi := &file_headworks_v1_model_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -57,7 +758,7 @@ func (x *ListModelsRequest) String() string {
 func (*ListModelsRequest) ProtoMessage() {}
 
 func (x *ListModelsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_model_service_proto_msgTypes[0]
+	mi := &file_headworks_v1_model_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -70,7 +771,7 @@ func (x *ListModelsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListModelsRequest.ProtoReflect.Descriptor instead.
 func (*ListModelsRequest) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_model_service_proto_rawDescGZIP(), []int{0}
+	return file_headworks_v1_model_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListModelsRequest) GetPageSize() int32 {
@@ -115,6 +816,13 @@ func (x *ListModelsRequest) GetIncludeHidden() bool {
 	return false
 }
 
+func (x *ListModelsRequest) GetOrigin() ModelOrigin {
+	if x != nil {
+		return x.Origin
+	}
+	return ModelOrigin_MODEL_ORIGIN_UNSPECIFIED
+}
+
 // A page of models.
 type ListModelsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -122,13 +830,15 @@ type ListModelsResponse struct {
 	Models []*Model `protobuf:"bytes,1,rep,name=models,proto3" json:"models,omitempty"`
 	// Where the next page begins. Empty: this is the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Policies that the key may ask for, as `policy/NAME`; on the first page.
+	Policies      []string `protobuf:"bytes,3,rep,name=policies,proto3" json:"policies,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListModelsResponse) Reset() {
 	*x = ListModelsResponse{}
-	mi := &file_headworks_v1_model_service_proto_msgTypes[1]
+	mi := &file_headworks_v1_model_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -140,7 +850,7 @@ func (x *ListModelsResponse) String() string {
 func (*ListModelsResponse) ProtoMessage() {}
 
 func (x *ListModelsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_model_service_proto_msgTypes[1]
+	mi := &file_headworks_v1_model_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -153,7 +863,7 @@ func (x *ListModelsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListModelsResponse.ProtoReflect.Descriptor instead.
 func (*ListModelsResponse) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_model_service_proto_rawDescGZIP(), []int{1}
+	return file_headworks_v1_model_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListModelsResponse) GetModels() []*Model {
@@ -170,6 +880,13 @@ func (x *ListModelsResponse) GetNextPageToken() string {
 	return ""
 }
 
+func (x *ListModelsResponse) GetPolicies() []string {
+	if x != nil {
+		return x.Policies
+	}
+	return nil
+}
+
 // Asks for a model.
 type GetModelRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -181,7 +898,7 @@ type GetModelRequest struct {
 
 func (x *GetModelRequest) Reset() {
 	*x = GetModelRequest{}
-	mi := &file_headworks_v1_model_service_proto_msgTypes[2]
+	mi := &file_headworks_v1_model_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -193,7 +910,7 @@ func (x *GetModelRequest) String() string {
 func (*GetModelRequest) ProtoMessage() {}
 
 func (x *GetModelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_model_service_proto_msgTypes[2]
+	mi := &file_headworks_v1_model_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -206,7 +923,7 @@ func (x *GetModelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetModelRequest.ProtoReflect.Descriptor instead.
 func (*GetModelRequest) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_model_service_proto_rawDescGZIP(), []int{2}
+	return file_headworks_v1_model_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetModelRequest) GetId() string {
@@ -227,7 +944,7 @@ type GetModelResponse struct {
 
 func (x *GetModelResponse) Reset() {
 	*x = GetModelResponse{}
-	mi := &file_headworks_v1_model_service_proto_msgTypes[3]
+	mi := &file_headworks_v1_model_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -239,7 +956,7 @@ func (x *GetModelResponse) String() string {
 func (*GetModelResponse) ProtoMessage() {}
 
 func (x *GetModelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_model_service_proto_msgTypes[3]
+	mi := &file_headworks_v1_model_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -252,7 +969,7 @@ func (x *GetModelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetModelResponse.ProtoReflect.Descriptor instead.
 func (*GetModelResponse) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_model_service_proto_rawDescGZIP(), []int{3}
+	return file_headworks_v1_model_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetModelResponse) GetModel() *Model {
@@ -275,7 +992,7 @@ type ListProvidersRequest struct {
 
 func (x *ListProvidersRequest) Reset() {
 	*x = ListProvidersRequest{}
-	mi := &file_headworks_v1_model_service_proto_msgTypes[4]
+	mi := &file_headworks_v1_model_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -287,7 +1004,7 @@ func (x *ListProvidersRequest) String() string {
 func (*ListProvidersRequest) ProtoMessage() {}
 
 func (x *ListProvidersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_model_service_proto_msgTypes[4]
+	mi := &file_headworks_v1_model_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -300,7 +1017,7 @@ func (x *ListProvidersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProvidersRequest.ProtoReflect.Descriptor instead.
 func (*ListProvidersRequest) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_model_service_proto_rawDescGZIP(), []int{4}
+	return file_headworks_v1_model_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListProvidersRequest) GetPageSize() int32 {
@@ -330,7 +1047,7 @@ type ListProvidersResponse struct {
 
 func (x *ListProvidersResponse) Reset() {
 	*x = ListProvidersResponse{}
-	mi := &file_headworks_v1_model_service_proto_msgTypes[5]
+	mi := &file_headworks_v1_model_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -342,7 +1059,7 @@ func (x *ListProvidersResponse) String() string {
 func (*ListProvidersResponse) ProtoMessage() {}
 
 func (x *ListProvidersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_model_service_proto_msgTypes[5]
+	mi := &file_headworks_v1_model_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -355,7 +1072,7 @@ func (x *ListProvidersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProvidersResponse.ProtoReflect.Descriptor instead.
 func (*ListProvidersResponse) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_model_service_proto_rawDescGZIP(), []int{5}
+	return file_headworks_v1_model_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListProvidersResponse) GetProviders() []*Provider {
@@ -376,7 +1093,40 @@ var File_headworks_v1_model_service_proto protoreflect.FileDescriptor
 
 const file_headworks_v1_model_service_proto_rawDesc = "" +
 	"\n" +
-	" headworks/v1/model_service.proto\x12\fheadworks.v1\x1a\x18headworks/v1/model.proto\"\xe3\x01\n" +
+	" headworks/v1/model_service.proto\x12\fheadworks.v1\x1a google/protobuf/field_mask.proto\x1a\x17headworks/v1/chat.proto\x1a\x18headworks/v1/model.proto\x1a\x19headworks/v1/reason.proto\"R\n" +
+	"\x10CheckChatRequest\x12&\n" +
+	"\x04chat\x18\x01 \x01(\v2\x12.headworks.v1.ChatR\x04chat\x12\x16\n" +
+	"\x06models\x18\x02 \x03(\tR\x06models\"J\n" +
+	"\x11CheckChatResponse\x125\n" +
+	"\atargets\x18\x01 \x03(\v2\x1b.headworks.v1.CheckedTargetR\atargets\"\x91\x02\n" +
+	"\rCheckedTarget\x12\x14\n" +
+	"\x05asked\x18\x01 \x01(\tR\x05asked\x12\x16\n" +
+	"\x06target\x18\x02 \x01(\tR\x06target\x12\x0e\n" +
+	"\x02ok\x18\x03 \x01(\bR\x02ok\x124\n" +
+	"\aoutcome\x18\x04 \x01(\x0e2\x1a.headworks.v1.CheckOutcomeR\aoutcome\x12*\n" +
+	"\x06losses\x18\x05 \x03(\v2\x12.headworks.v1.LossR\x06losses\x12,\n" +
+	"\x06reason\x18\x06 \x01(\x0e2\x14.headworks.v1.ReasonR\x06reason\x12\x18\n" +
+	"\amessage\x18\a \x01(\tR\amessage\x12\x18\n" +
+	"\awarning\x18\b \x01(\tR\awarning\"~\n" +
+	"\x04Loss\x12*\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x16.headworks.v1.LossKindR\x04kind\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\x12\x1c\n" +
+	"\tessential\x18\x04 \x01(\bR\tessential\"?\n" +
+	"\x12CreateModelRequest\x12)\n" +
+	"\x05model\x18\x01 \x01(\v2\x13.headworks.v1.ModelR\x05model\"@\n" +
+	"\x13CreateModelResponse\x12)\n" +
+	"\x05model\x18\x01 \x01(\v2\x13.headworks.v1.ModelR\x05model\"|\n" +
+	"\x12UpdateModelRequest\x12)\n" +
+	"\x05model\x18\x01 \x01(\v2\x13.headworks.v1.ModelR\x05model\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\"@\n" +
+	"\x13UpdateModelResponse\x12)\n" +
+	"\x05model\x18\x01 \x01(\v2\x13.headworks.v1.ModelR\x05model\"8\n" +
+	"\x12DeleteModelRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04etag\x18\x02 \x01(\tR\x04etag\"\x15\n" +
+	"\x13DeleteModelResponse\"\x96\x02\n" +
 	"\x11ListModelsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -386,10 +1136,12 @@ const file_headworks_v1_model_service_proto_rawDesc = "" +
 	"capability\x18\x04 \x01(\tR\n" +
 	"capability\x12/\n" +
 	"\x13include_unavailable\x18\x05 \x01(\bR\x12includeUnavailable\x12%\n" +
-	"\x0einclude_hidden\x18\x06 \x01(\bR\rincludeHidden\"i\n" +
+	"\x0einclude_hidden\x18\x06 \x01(\bR\rincludeHidden\x121\n" +
+	"\x06origin\x18\a \x01(\x0e2\x19.headworks.v1.ModelOriginR\x06origin\"\x85\x01\n" +
 	"\x12ListModelsResponse\x12+\n" +
 	"\x06models\x18\x01 \x03(\v2\x13.headworks.v1.ModelR\x06models\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"!\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1a\n" +
+	"\bpolicies\x18\x03 \x03(\tR\bpolicies\"!\n" +
 	"\x0fGetModelRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"=\n" +
 	"\x10GetModelResponse\x12)\n" +
@@ -400,12 +1152,29 @@ const file_headworks_v1_model_service_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\"u\n" +
 	"\x15ListProvidersResponse\x124\n" +
 	"\tproviders\x18\x01 \x03(\v2\x16.headworks.v1.ProviderR\tproviders\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\x84\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\x9d\x01\n" +
+	"\fCheckOutcome\x12\x1d\n" +
+	"\x19CHECK_OUTCOME_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12CHECK_OUTCOME_SENT\x10\x01\x12 \n" +
+	"\x1cCHECK_OUTCOME_SENT_WITH_LOSS\x10\x02\x12\x19\n" +
+	"\x15CHECK_OUTCOME_SKIPPED\x10\x03\x12\x19\n" +
+	"\x15CHECK_OUTCOME_REFUSED\x10\x04*\xa1\x01\n" +
+	"\bLossKind\x12\x19\n" +
+	"\x15LOSS_KIND_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13LOSS_KIND_PARAMETER\x10\x01\x12\x1c\n" +
+	"\x18LOSS_KIND_SCHEMA_KEYWORD\x10\x02\x12\x12\n" +
+	"\x0eLOSS_KIND_PART\x10\x03\x12\x12\n" +
+	"\x0eLOSS_KIND_TOOL\x10\x04\x12\x1b\n" +
+	"\x17LOSS_KIND_OUTPUT_FORMAT\x10\x052\xce\x04\n" +
 	"\fModelService\x12O\n" +
 	"\n" +
 	"ListModels\x12\x1f.headworks.v1.ListModelsRequest\x1a .headworks.v1.ListModelsResponse\x12I\n" +
 	"\bGetModel\x12\x1d.headworks.v1.GetModelRequest\x1a\x1e.headworks.v1.GetModelResponse\x12X\n" +
-	"\rListProviders\x12\".headworks.v1.ListProvidersRequest\x1a#.headworks.v1.ListProvidersResponseB7Z5github.com/headworks/headworks/clients/go/headworksv1b\x06proto3"
+	"\rListProviders\x12\".headworks.v1.ListProvidersRequest\x1a#.headworks.v1.ListProvidersResponse\x12L\n" +
+	"\tCheckChat\x12\x1e.headworks.v1.CheckChatRequest\x1a\x1f.headworks.v1.CheckChatResponse\x12R\n" +
+	"\vCreateModel\x12 .headworks.v1.CreateModelRequest\x1a!.headworks.v1.CreateModelResponse\x12R\n" +
+	"\vUpdateModel\x12 .headworks.v1.UpdateModelRequest\x1a!.headworks.v1.UpdateModelResponse\x12R\n" +
+	"\vDeleteModel\x12 .headworks.v1.DeleteModelRequest\x1a!.headworks.v1.DeleteModelResponseB7Z5github.com/headworks/headworks/clients/go/headworksv1b\x06proto3"
 
 var (
 	file_headworks_v1_model_service_proto_rawDescOnce sync.Once
@@ -419,32 +1188,69 @@ func file_headworks_v1_model_service_proto_rawDescGZIP() []byte {
 	return file_headworks_v1_model_service_proto_rawDescData
 }
 
-var file_headworks_v1_model_service_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_headworks_v1_model_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_headworks_v1_model_service_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_headworks_v1_model_service_proto_goTypes = []any{
-	(*ListModelsRequest)(nil),     // 0: headworks.v1.ListModelsRequest
-	(*ListModelsResponse)(nil),    // 1: headworks.v1.ListModelsResponse
-	(*GetModelRequest)(nil),       // 2: headworks.v1.GetModelRequest
-	(*GetModelResponse)(nil),      // 3: headworks.v1.GetModelResponse
-	(*ListProvidersRequest)(nil),  // 4: headworks.v1.ListProvidersRequest
-	(*ListProvidersResponse)(nil), // 5: headworks.v1.ListProvidersResponse
-	(*Model)(nil),                 // 6: headworks.v1.Model
-	(*Provider)(nil),              // 7: headworks.v1.Provider
+	(CheckOutcome)(0),             // 0: headworks.v1.CheckOutcome
+	(LossKind)(0),                 // 1: headworks.v1.LossKind
+	(*CheckChatRequest)(nil),      // 2: headworks.v1.CheckChatRequest
+	(*CheckChatResponse)(nil),     // 3: headworks.v1.CheckChatResponse
+	(*CheckedTarget)(nil),         // 4: headworks.v1.CheckedTarget
+	(*Loss)(nil),                  // 5: headworks.v1.Loss
+	(*CreateModelRequest)(nil),    // 6: headworks.v1.CreateModelRequest
+	(*CreateModelResponse)(nil),   // 7: headworks.v1.CreateModelResponse
+	(*UpdateModelRequest)(nil),    // 8: headworks.v1.UpdateModelRequest
+	(*UpdateModelResponse)(nil),   // 9: headworks.v1.UpdateModelResponse
+	(*DeleteModelRequest)(nil),    // 10: headworks.v1.DeleteModelRequest
+	(*DeleteModelResponse)(nil),   // 11: headworks.v1.DeleteModelResponse
+	(*ListModelsRequest)(nil),     // 12: headworks.v1.ListModelsRequest
+	(*ListModelsResponse)(nil),    // 13: headworks.v1.ListModelsResponse
+	(*GetModelRequest)(nil),       // 14: headworks.v1.GetModelRequest
+	(*GetModelResponse)(nil),      // 15: headworks.v1.GetModelResponse
+	(*ListProvidersRequest)(nil),  // 16: headworks.v1.ListProvidersRequest
+	(*ListProvidersResponse)(nil), // 17: headworks.v1.ListProvidersResponse
+	(*Chat)(nil),                  // 18: headworks.v1.Chat
+	(Reason)(0),                   // 19: headworks.v1.Reason
+	(*Model)(nil),                 // 20: headworks.v1.Model
+	(*fieldmaskpb.FieldMask)(nil), // 21: google.protobuf.FieldMask
+	(ModelOrigin)(0),              // 22: headworks.v1.ModelOrigin
+	(*Provider)(nil),              // 23: headworks.v1.Provider
 }
 var file_headworks_v1_model_service_proto_depIdxs = []int32{
-	6, // 0: headworks.v1.ListModelsResponse.models:type_name -> headworks.v1.Model
-	6, // 1: headworks.v1.GetModelResponse.model:type_name -> headworks.v1.Model
-	7, // 2: headworks.v1.ListProvidersResponse.providers:type_name -> headworks.v1.Provider
-	0, // 3: headworks.v1.ModelService.ListModels:input_type -> headworks.v1.ListModelsRequest
-	2, // 4: headworks.v1.ModelService.GetModel:input_type -> headworks.v1.GetModelRequest
-	4, // 5: headworks.v1.ModelService.ListProviders:input_type -> headworks.v1.ListProvidersRequest
-	1, // 6: headworks.v1.ModelService.ListModels:output_type -> headworks.v1.ListModelsResponse
-	3, // 7: headworks.v1.ModelService.GetModel:output_type -> headworks.v1.GetModelResponse
-	5, // 8: headworks.v1.ModelService.ListProviders:output_type -> headworks.v1.ListProvidersResponse
-	6, // [6:9] is the sub-list for method output_type
-	3, // [3:6] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	18, // 0: headworks.v1.CheckChatRequest.chat:type_name -> headworks.v1.Chat
+	4,  // 1: headworks.v1.CheckChatResponse.targets:type_name -> headworks.v1.CheckedTarget
+	0,  // 2: headworks.v1.CheckedTarget.outcome:type_name -> headworks.v1.CheckOutcome
+	5,  // 3: headworks.v1.CheckedTarget.losses:type_name -> headworks.v1.Loss
+	19, // 4: headworks.v1.CheckedTarget.reason:type_name -> headworks.v1.Reason
+	1,  // 5: headworks.v1.Loss.kind:type_name -> headworks.v1.LossKind
+	20, // 6: headworks.v1.CreateModelRequest.model:type_name -> headworks.v1.Model
+	20, // 7: headworks.v1.CreateModelResponse.model:type_name -> headworks.v1.Model
+	20, // 8: headworks.v1.UpdateModelRequest.model:type_name -> headworks.v1.Model
+	21, // 9: headworks.v1.UpdateModelRequest.update_mask:type_name -> google.protobuf.FieldMask
+	20, // 10: headworks.v1.UpdateModelResponse.model:type_name -> headworks.v1.Model
+	22, // 11: headworks.v1.ListModelsRequest.origin:type_name -> headworks.v1.ModelOrigin
+	20, // 12: headworks.v1.ListModelsResponse.models:type_name -> headworks.v1.Model
+	20, // 13: headworks.v1.GetModelResponse.model:type_name -> headworks.v1.Model
+	23, // 14: headworks.v1.ListProvidersResponse.providers:type_name -> headworks.v1.Provider
+	12, // 15: headworks.v1.ModelService.ListModels:input_type -> headworks.v1.ListModelsRequest
+	14, // 16: headworks.v1.ModelService.GetModel:input_type -> headworks.v1.GetModelRequest
+	16, // 17: headworks.v1.ModelService.ListProviders:input_type -> headworks.v1.ListProvidersRequest
+	2,  // 18: headworks.v1.ModelService.CheckChat:input_type -> headworks.v1.CheckChatRequest
+	6,  // 19: headworks.v1.ModelService.CreateModel:input_type -> headworks.v1.CreateModelRequest
+	8,  // 20: headworks.v1.ModelService.UpdateModel:input_type -> headworks.v1.UpdateModelRequest
+	10, // 21: headworks.v1.ModelService.DeleteModel:input_type -> headworks.v1.DeleteModelRequest
+	13, // 22: headworks.v1.ModelService.ListModels:output_type -> headworks.v1.ListModelsResponse
+	15, // 23: headworks.v1.ModelService.GetModel:output_type -> headworks.v1.GetModelResponse
+	17, // 24: headworks.v1.ModelService.ListProviders:output_type -> headworks.v1.ListProvidersResponse
+	3,  // 25: headworks.v1.ModelService.CheckChat:output_type -> headworks.v1.CheckChatResponse
+	7,  // 26: headworks.v1.ModelService.CreateModel:output_type -> headworks.v1.CreateModelResponse
+	9,  // 27: headworks.v1.ModelService.UpdateModel:output_type -> headworks.v1.UpdateModelResponse
+	11, // 28: headworks.v1.ModelService.DeleteModel:output_type -> headworks.v1.DeleteModelResponse
+	22, // [22:29] is the sub-list for method output_type
+	15, // [15:22] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_headworks_v1_model_service_proto_init() }
@@ -452,19 +1258,22 @@ func file_headworks_v1_model_service_proto_init() {
 	if File_headworks_v1_model_service_proto != nil {
 		return
 	}
+	file_headworks_v1_chat_proto_init()
 	file_headworks_v1_model_proto_init()
+	file_headworks_v1_reason_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headworks_v1_model_service_proto_rawDesc), len(file_headworks_v1_model_service_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   6,
+			NumEnums:      2,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_headworks_v1_model_service_proto_goTypes,
 		DependencyIndexes: file_headworks_v1_model_service_proto_depIdxs,
+		EnumInfos:         file_headworks_v1_model_service_proto_enumTypes,
 		MessageInfos:      file_headworks_v1_model_service_proto_msgTypes,
 	}.Build()
 	File_headworks_v1_model_service_proto = out.File

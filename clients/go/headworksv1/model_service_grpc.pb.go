@@ -24,13 +24,17 @@ const (
 	ModelService_ListModels_FullMethodName    = "/headworks.v1.ModelService/ListModels"
 	ModelService_GetModel_FullMethodName      = "/headworks.v1.ModelService/GetModel"
 	ModelService_ListProviders_FullMethodName = "/headworks.v1.ModelService/ListProviders"
+	ModelService_CheckChat_FullMethodName     = "/headworks.v1.ModelService/CheckChat"
+	ModelService_CreateModel_FullMethodName   = "/headworks.v1.ModelService/CreateModel"
+	ModelService_UpdateModel_FullMethodName   = "/headworks.v1.ModelService/UpdateModel"
+	ModelService_DeleteModel_FullMethodName   = "/headworks.v1.ModelService/DeleteModel"
 )
 
 // ModelServiceClient is the client API for ModelService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Tells which models and providers there are.
+// Tells which models and providers there are, and what they would make of a request. Admins add models and change them.
 type ModelServiceClient interface {
 	// Lists models that the key may use, by id.
 	// Errors: INVALID_REQUEST for an unknown capability.
@@ -41,6 +45,21 @@ type ModelServiceClient interface {
 	// Lists providers, configured or not.
 	// Errors: INVALID_REQUEST.
 	ListProviders(ctx context.Context, in *ListProvidersRequest, opts ...grpc.CallOption) (*ListProvidersResponse, error)
+	// Tells what each target would lose of a chat, and what would become of it; calls nobody. The judgement is that of a real call.
+	// Errors: INVALID_REQUEST, with the field.
+	CheckChat(ctx context.Context, in *CheckChatRequest, opts ...grpc.CallOption) (*CheckChatResponse, error)
+	// Adds a model, or says something else of one that the catalogue or the configuration has: what is said here stands
+	// above both, field by field. Its provider must be known. Effective for the next call, and kept. Needs the role ADMIN.
+	// Errors: ALREADY_EXISTS if the API says something of it already, INVALID_REQUEST with the field, for a price that
+	// seems to be in another unit too.
+	CreateModel(ctx context.Context, in *CreateModelRequest, opts ...grpc.CallOption) (*CreateModelResponse, error)
+	// Changes what the API says of a model. Needs the role ADMIN.
+	// Errors: NOT_FOUND, CONFLICT if the etag is old, INVALID_REQUEST with the field or for an unknown path.
+	UpdateModel(ctx context.Context, in *UpdateModelRequest, opts ...grpc.CallOption) (*UpdateModelResponse, error)
+	// Takes back what the API says of a model: what the configuration and the catalogue say stands again, or it is gone.
+	// Needs the role ADMIN.
+	// Errors: NOT_FOUND, CONFLICT if the etag is old.
+	DeleteModel(ctx context.Context, in *DeleteModelRequest, opts ...grpc.CallOption) (*DeleteModelResponse, error)
 }
 
 type modelServiceClient struct {
@@ -81,11 +100,51 @@ func (c *modelServiceClient) ListProviders(ctx context.Context, in *ListProvider
 	return out, nil
 }
 
+func (c *modelServiceClient) CheckChat(ctx context.Context, in *CheckChatRequest, opts ...grpc.CallOption) (*CheckChatResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckChatResponse)
+	err := c.cc.Invoke(ctx, ModelService_CheckChat_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *modelServiceClient) CreateModel(ctx context.Context, in *CreateModelRequest, opts ...grpc.CallOption) (*CreateModelResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CreateModelResponse)
+	err := c.cc.Invoke(ctx, ModelService_CreateModel_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *modelServiceClient) UpdateModel(ctx context.Context, in *UpdateModelRequest, opts ...grpc.CallOption) (*UpdateModelResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateModelResponse)
+	err := c.cc.Invoke(ctx, ModelService_UpdateModel_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *modelServiceClient) DeleteModel(ctx context.Context, in *DeleteModelRequest, opts ...grpc.CallOption) (*DeleteModelResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteModelResponse)
+	err := c.cc.Invoke(ctx, ModelService_DeleteModel_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ModelServiceServer is the server API for ModelService service.
 // All implementations must embed UnimplementedModelServiceServer
 // for forward compatibility.
 //
-// Tells which models and providers there are.
+// Tells which models and providers there are, and what they would make of a request. Admins add models and change them.
 type ModelServiceServer interface {
 	// Lists models that the key may use, by id.
 	// Errors: INVALID_REQUEST for an unknown capability.
@@ -96,6 +155,21 @@ type ModelServiceServer interface {
 	// Lists providers, configured or not.
 	// Errors: INVALID_REQUEST.
 	ListProviders(context.Context, *ListProvidersRequest) (*ListProvidersResponse, error)
+	// Tells what each target would lose of a chat, and what would become of it; calls nobody. The judgement is that of a real call.
+	// Errors: INVALID_REQUEST, with the field.
+	CheckChat(context.Context, *CheckChatRequest) (*CheckChatResponse, error)
+	// Adds a model, or says something else of one that the catalogue or the configuration has: what is said here stands
+	// above both, field by field. Its provider must be known. Effective for the next call, and kept. Needs the role ADMIN.
+	// Errors: ALREADY_EXISTS if the API says something of it already, INVALID_REQUEST with the field, for a price that
+	// seems to be in another unit too.
+	CreateModel(context.Context, *CreateModelRequest) (*CreateModelResponse, error)
+	// Changes what the API says of a model. Needs the role ADMIN.
+	// Errors: NOT_FOUND, CONFLICT if the etag is old, INVALID_REQUEST with the field or for an unknown path.
+	UpdateModel(context.Context, *UpdateModelRequest) (*UpdateModelResponse, error)
+	// Takes back what the API says of a model: what the configuration and the catalogue say stands again, or it is gone.
+	// Needs the role ADMIN.
+	// Errors: NOT_FOUND, CONFLICT if the etag is old.
+	DeleteModel(context.Context, *DeleteModelRequest) (*DeleteModelResponse, error)
 	mustEmbedUnimplementedModelServiceServer()
 }
 
@@ -114,6 +188,18 @@ func (UnimplementedModelServiceServer) GetModel(context.Context, *GetModelReques
 }
 func (UnimplementedModelServiceServer) ListProviders(context.Context, *ListProvidersRequest) (*ListProvidersResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListProviders not implemented")
+}
+func (UnimplementedModelServiceServer) CheckChat(context.Context, *CheckChatRequest) (*CheckChatResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckChat not implemented")
+}
+func (UnimplementedModelServiceServer) CreateModel(context.Context, *CreateModelRequest) (*CreateModelResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateModel not implemented")
+}
+func (UnimplementedModelServiceServer) UpdateModel(context.Context, *UpdateModelRequest) (*UpdateModelResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateModel not implemented")
+}
+func (UnimplementedModelServiceServer) DeleteModel(context.Context, *DeleteModelRequest) (*DeleteModelResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteModel not implemented")
 }
 func (UnimplementedModelServiceServer) mustEmbedUnimplementedModelServiceServer() {}
 func (UnimplementedModelServiceServer) testEmbeddedByValue()                      {}
@@ -190,6 +276,78 @@ func _ModelService_ListProviders_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ModelService_CheckChat_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckChatRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ModelServiceServer).CheckChat(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ModelService_CheckChat_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ModelServiceServer).CheckChat(ctx, req.(*CheckChatRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ModelService_CreateModel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateModelRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ModelServiceServer).CreateModel(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ModelService_CreateModel_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ModelServiceServer).CreateModel(ctx, req.(*CreateModelRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ModelService_UpdateModel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateModelRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ModelServiceServer).UpdateModel(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ModelService_UpdateModel_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ModelServiceServer).UpdateModel(ctx, req.(*UpdateModelRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ModelService_DeleteModel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteModelRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ModelServiceServer).DeleteModel(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ModelService_DeleteModel_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ModelServiceServer).DeleteModel(ctx, req.(*DeleteModelRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ModelService_ServiceDesc is the grpc.ServiceDesc for ModelService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -208,6 +366,22 @@ var ModelService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListProviders",
 			Handler:    _ModelService_ListProviders_Handler,
+		},
+		{
+			MethodName: "CheckChat",
+			Handler:    _ModelService_CheckChat_Handler,
+		},
+		{
+			MethodName: "CreateModel",
+			Handler:    _ModelService_CreateModel_Handler,
+		},
+		{
+			MethodName: "UpdateModel",
+			Handler:    _ModelService_UpdateModel_Handler,
+		},
+		{
+			MethodName: "DeleteModel",
+			Handler:    _ModelService_DeleteModel_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -156,7 +156,7 @@ impl Headworks {
         services::Keys::new(self.core.clone())
     }
 
-    /// Tells which models and providers there are.
+    /// Tells which models and providers there are, and what they would make of a request. Admins add models and change them.
     pub fn models(&self) -> services::Models {
         services::Models::new(self.core.clone())
     }

@@ -26,7 +26,7 @@ export class Client {
   readonly embeddings: Embeddings;
   /** Manages keys, groups and budgets. Needs the role ADMIN or KEY_MANAGER, to read READER too, but for a key that reads itself. A key manager makes and changes no key with the role ADMIN or KEY_MANAGER. A key manager or reader that belongs to a group reaches that group and what is in it alone; what is out of reach is NOT_FOUND. It reads its own group but does not change it. */
   readonly keys: Keys;
-  /** Tells which models and providers there are. */
+  /** Tells which models and providers there are, and what they would make of a request. Admins add models and change them. */
   readonly models: Models;
   /** Manages policies: which targets serve a call, and in which order. Needs the role ADMIN; to read, KEY_MANAGER or READER will do, and to explain and simulate, READER. */
   readonly policies: Policies;

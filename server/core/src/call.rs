@@ -1,6 +1,6 @@
 use std::{any::Any, collections::BTreeMap, sync::Arc, time::Instant};
 
-use crate::{Catalog, ChatRequest, EmbedRequest, Key, Original, Routing, Skipped, Target};
+use crate::{Catalog, ChatRequest, EmbedRequest, Key, ModelId, Original, Routing, Skipped, Target};
 
 /// Through which door a call came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -202,6 +202,8 @@ pub struct Planned {
     pub policy: Option<Arc<str>>,
     /// Things to tell the client about the plan.
     pub notes: Vec<Arc<str>>,
+    /// What the client should be warned of where one of these targets serves it.
+    pub warnings: Vec<(ModelId, Arc<str>)>,
 }
 
 /// One try at one target.

@@ -163,6 +163,18 @@ pub enum Status {
     Hidden,
 }
 
+/// Where what is said of a model comes from. Later ones stand above earlier ones, field by field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ModelOrigin {
+    /// The catalogue that is built in, alone.
+    #[default]
+    BuiltIn,
+    /// The configuration says something of it.
+    Config,
+    /// An admin said something of it.
+    Api,
+}
+
 /// A model at a host: facts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
@@ -196,7 +208,7 @@ pub struct Model {
     pub status: Status,
     /// `YYYY-MM-DD` after which it may be gone.
     pub deprecation_date: Option<Arc<str>>,
-    /// `YYYY-MM-DD` of its release.
+    /// `YYYY-MM-DD` of its release, or `YYYY-MM`.
     pub release_date: Option<Arc<str>>,
     /// Other full ids that mean the same.
     pub aliases: Vec<Arc<str>>,
@@ -207,6 +219,8 @@ pub struct Model {
     /// Prices by units other than tokens, as decimals of US dollars (`per_image_input`, `per_character_input`): for people, except where a request
     /// has a price of its own.
     pub unit_prices: std::collections::BTreeMap<Arc<str>, Arc<str>>,
+    /// Where this comes from.
+    pub origin: ModelOrigin,
 }
 
 /// How a host wants to be shown its key. The key itself is not here.

@@ -222,6 +222,8 @@ pub struct Begun {
 pub struct Facts {
     /// What was changed so that the call fits a budget: `max_tokens=512`.
     pub adjusted: Option<Arc<str>>,
+    /// What the client should be warned of: the model that serves is about to be retired.
+    pub warning: Option<Arc<str>>,
     /// How far the nearest limits of requests and of tokens are.
     pub rates: Option<Box<Rated>>,
 }

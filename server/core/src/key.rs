@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{BudgetWindow, NanoUsd};
+use crate::{BudgetWindow, NanoUsd, OnLoss};
 
 /// What a key may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,6 +37,8 @@ pub struct Key {
     pub default_policy: Option<Arc<str>>,
     /// What an absent `auto_cache` means.
     pub auto_cache: bool,
+    /// What an absent `on_loss` means; `None`: the gateway's default.
+    pub on_loss: Option<OnLoss>,
     /// Regions allowed; empty: all.
     pub regions: Vec<Arc<str>>,
     /// The guardrail profile that its calls pass.

@@ -4,11 +4,13 @@
 
 mod call;
 mod catalog;
+mod date;
 mod embed;
 mod event;
 mod fault;
 mod json;
 mod key;
+mod loss;
 mod message;
 mod money;
 mod price;
@@ -21,14 +23,16 @@ mod window;
 
 pub use call::{Attempt, Call, Inbound, Memo, Origin, Planned, Tenant, Work, WorkKind};
 pub use catalog::{
-    AuthScheme, CacheKind, Capabilities, Capability, Catalog, DialectName, EffortRange, EmbedQuirks, Host, HostOptions, Model, ModelId, Quirks,
+    AuthScheme, CacheKind, Capabilities, Capability, Catalog, DialectName, EffortRange, EmbedQuirks, Host, HostOptions, Model, ModelId, ModelOrigin, Quirks,
     ReasoningOption, Status, Target,
 };
+pub use date::{date_seconds, month_seconds};
 pub use embed::{EmbedInput, EmbedRequest, Vector, VectorForm};
 pub use event::{Batch, Begun, Event, EventKind, EventStream, Facts, FinishReason, Frame, Left, Rated, Reply};
 pub use fault::{Cause, Fault, Limit, UpstreamError, Violation};
 pub use json::Json;
 pub use key::{ALERTS, Budget, Fit, Key, Markup, Payer, RateLimit, Role, Unit, matches_pattern};
+pub use loss::{Loss, LossKind, OnLoss};
 pub use message::{CacheMark, Message, Opaque, Part, PartKind, Role as MessageRole, Source};
 pub use money::{ATTOS_PER_NANO, NanoUsd, PriceError};
 pub use price::{FACTOR_ONE, Factor, OffPeak, Price, Rates, Tier, Window};

@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use crate::{CacheMark, DialectName, Json, Message, NanoUsd, Part, PartKind, Str};
+use crate::{CacheMark, DialectName, Json, Message, NanoUsd, OnLoss, Part, PartKind, Str};
 
 /// What a client asks of a model: the one form between all doors and all dialects.
 #[derive(Clone, Debug, Default)]
@@ -186,6 +186,8 @@ pub struct Routing {
     pub allow_fallbacks: Option<bool>,
     /// Only targets known to take every parameter.
     pub require_parameters: bool,
+    /// What becomes of it where a target cannot express all of it. `None`: the key's default.
+    pub on_loss: Option<OnLoss>,
     /// Regions allowed; empty: all.
     pub regions: Vec<Arc<str>>,
     /// How targets are sorted. `None`: as the policy, or the list, says.

@@ -53,6 +53,8 @@ pub struct App {
     pub alerts: Arc<Alerts>,
     /// Policies, for their admins.
     pub policies: Arc<Policies>,
+    /// What the API says of models.
+    pub models: Arc<crate::ModelBook>,
     /// Records of calls.
     pub records: Arc<Records>,
     /// Sums over them.

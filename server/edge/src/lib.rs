@@ -9,5 +9,10 @@ mod rest;
 mod serve;
 
 pub use app::{App, Config};
-pub use grpc::{convert::chat as read_chat, embed::read as read_embed, policies::read_policy};
+pub use grpc::{
+    convert::chat as read_chat,
+    embed::read as read_embed,
+    models::{Make, ModelBook},
+    policies::read_policy,
+};
 pub use serve::{BindError, admin, bind, public, serve};

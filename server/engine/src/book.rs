@@ -36,6 +36,7 @@ struct Lines {
     attempts: Vec<AttemptReport>,
     skipped: Vec<Skipped>,
     notes: Vec<Arc<str>>,
+    warnings: Vec<(ModelId, Arc<str>)>,
     saved: NanoUsd,
     /// What the last attempt was changed to.
     adjusted: Option<Arc<str>>,
@@ -53,7 +54,13 @@ impl Book {
             shared,
             policy: planned.policy.clone(),
             started: Instant::now(),
-            lines: Mutex::new(Lines { skipped: planned.skipped.clone(), notes: planned.notes.clone(), permit, ..Lines::default() }),
+            lines: Mutex::new(Lines {
+                skipped: planned.skipped.clone(),
+                notes: planned.notes.clone(),
+                warnings: planned.warnings.clone(),
+                permit,
+                ..Lines::default()
+            }),
         })
     }
 
@@ -84,10 +91,11 @@ impl Book {
         written(&self.lines.lock().attempts)
     }
 
-    /// What is known before the answer.
-    pub fn facts(&self) -> Facts {
+    /// What is known before the answer of this target.
+    pub fn facts(&self, served: &ModelId) -> Facts {
         let lines = self.lines.lock();
-        Facts { adjusted: lines.adjusted.clone(), rates: lines.permit.as_ref().map(|permit| Box::new(permit.facts())) }
+        let warning = lines.warnings.iter().find(|(id, _)| id == served).map(|(_, warning)| warning.clone());
+        Facts { adjusted: lines.adjusted.clone(), warning, rates: lines.permit.as_ref().map(|permit| Box::new(permit.facts())) }
     }
 
     /// Counts an attempt that did not serve.

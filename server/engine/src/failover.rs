@@ -73,7 +73,7 @@ impl Service<Booked> for Failover {
                         MidStream::Fail => events,
                         choice => Box::pin(Carried::new(Arc::new(Way { shared, stacks, booked }), choice, target, events)),
                     };
-                    let facts = book.facts();
+                    let facts = book.facts(&served_by);
                     let events = book.account(events, entry.cancel.clone());
                     Ok(Reply { served_by, request_id, attempts, facts, events: Box::pin(Listed { events, _entry: entry }) })
                 }

@@ -42,7 +42,7 @@ pub use clock::{unix_nanos, unix_seconds};
 pub use config::{BudgetConfig, Config, Timeouts};
 pub use control::{Cancel, Running};
 pub use failover::{Hedge, Hedges};
-use headworks_core::Catalog;
+use headworks_core::{Catalog, Loss, Target, Work};
 pub use health::{Board, Standing};
 pub use id::request as request_id;
 pub use metrics::Metrics;
@@ -70,6 +70,8 @@ pub struct Shared {
     pub board: Board,
     /// Who holds the cache of which prompt.
     pub homes: Homes,
+    /// What a target cannot express of a request. Pure.
+    pub losses: fn(&Target, &Work) -> Vec<Loss>,
     /// Keeps connections to fallbacks.
     pub warm: Arc<dyn ports::Warm>,
     /// Money held and spent.

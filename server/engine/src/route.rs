@@ -76,6 +76,7 @@ impl Shared {
                 rest: &|target| self.board.seen(target).map_or(Duration::ZERO, |standing| standing.rest()),
                 pace: &|target, class| self.board.seen(target).map_or_else(Pace::default, |standing| standing.pace(class)),
                 home: &|prefixes| self.homes.find(prefixes),
+                losses: &self.losses,
                 dice: policy::dice(id),
                 unix_seconds: clock::unix_seconds(),
             },
@@ -117,6 +118,7 @@ fn route(shared: &Arc<Shared>, call: Call) -> Result<Booked, Box<Refusal>> {
         skipped: plan.skipped,
         policy: plan.policy,
         notes: plan.notes,
+        warnings: plan.warnings,
         call,
     };
     let book = Book::open(shared.clone(), &planned, permit);

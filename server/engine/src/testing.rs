@@ -174,6 +174,7 @@ fn catalog() -> Catalog {
             canonical: None,
             dimensions: None,
             unit_prices: Default::default(),
+            origin: Default::default(),
         })
     };
     let names = ["a", "b", "c", "d"];
@@ -282,6 +283,7 @@ impl Bench {
             memory: quiet.clone(),
             ack: ports::Ack::After,
             catalog: arc_swap::ArcSwap::from_pointee(catalog()),
+            losses: |_, _| Vec::new(),
             warm: quiet.clone(),
             budgets: Budgets::new([], headworks_core::Fit::default(), Arc::new(|_| {})),
             rates: crate::Rates::default(),

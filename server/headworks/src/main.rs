@@ -1,6 +1,7 @@
 //! The gateway: `headworks serve`, and a few commands around its state.
 
 mod alerts;
+mod catalog;
 mod config;
 mod memory;
 mod run;
@@ -41,8 +42,30 @@ enum Command {
         /// The file to read.
         file: PathBuf,
     },
+    /// Look at the models that the gateway knows, with what the configuration says of them.
+    Catalog {
+        #[command(subcommand)]
+        command: CatalogCommand,
+    },
     /// Write the store anew, without what its file holds of old versions and of records taken away. The gateway must not be running.
     Compact,
+}
+
+#[derive(Subcommand)]
+enum CatalogCommand {
+    /// Say what is wrong with the catalogue and what the configuration says over it; fails if something is.
+    Check,
+    /// List models: id, standing, context, prices per million tokens.
+    List {
+        /// Only those whose id fits: `*` stands for any run of characters.
+        #[arg(default_value = "*")]
+        pattern: String,
+    },
+    /// Tell all that is known of one model.
+    Show {
+        /// Its id, an alias or its bare name.
+        model: String,
+    },
 }
 
 fn main() -> ExitCode {
@@ -54,6 +77,9 @@ fn main() -> ExitCode {
         Some(Command::Export { file }) => run::export(cli.config.as_deref(), &file, &env),
         Some(Command::Import { file }) => run::import(cli.config.as_deref(), &file, &env),
         Some(Command::Compact) => run::compact(cli.config.as_deref(), &env),
+        Some(Command::Catalog { command: CatalogCommand::Check }) => catalog::check(cli.config.as_deref(), &env),
+        Some(Command::Catalog { command: CatalogCommand::List { pattern } }) => catalog::list(cli.config.as_deref(), &pattern, &env),
+        Some(Command::Catalog { command: CatalogCommand::Show { model } }) => catalog::show(cli.config.as_deref(), &model, &env),
         None | Some(Command::Serve) => run::serve(cli.config.as_deref(), &env),
     };
     match result {

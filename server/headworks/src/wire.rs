@@ -6,13 +6,15 @@ use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use headworks_api::{storage, v1};
 use headworks_core::{Fault, Host, Reason, Tenant};
-use headworks_edge::App;
+use headworks_edge::{App, Make, ModelBook};
 use headworks_engine::{
     self as engine, Board, Budgets, Hedges, Homes, Metrics, Rates, Running, Shared,
     ports::{self, Claim, Closing, Pending, Remembered},
 };
 use headworks_policy::Policy;
-use headworks_store::{Alerts, Idempotency, Keep, Kept, Keys, Ledger, MemoryStore, Policies, Records, Rollups, SledStore, Store, request_record, settled};
+use headworks_store::{
+    Alerts, Idempotency, Keep, Kept, Keys, Ledger, MemoryStore, Models, Policies, Records, Rollups, SledStore, Store, request_record, settled,
+};
 use headworks_upstream::{Secrets, Upstream};
 use prost::Message;
 
@@ -40,7 +42,9 @@ pub fn store(config: &Config) -> Result<Arc<dyn Store>, String> {
 pub async fn gateway(config: &Config, env: &BTreeMap<String, String>) -> Result<Gateway, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let lookup = |name: &str| env.get(name).cloned();
-    let catalog = headworks_providers::catalog::load(&config.providers, &lookup).map_err(|error| text(&error))?;
+    let make = maker(config, env);
+    // Before the store is opened: a configuration that cannot be used touches nothing.
+    make(&[]).map_err(|error| text(&error))?;
     let given = env.get(&config.admin.key_env).filter(|key| !key.is_empty());
     if given.is_some_and(|key| key.len() < 16) {
         return Err(format!("{}: an admin key must have 16 characters or more", config.admin.key_env));
@@ -48,6 +52,12 @@ pub async fn gateway(config: &Config, env: &BTreeMap<String, String>) -> Result<
     let store = store(config)?;
     let keys = Arc::new(Keys::open(store.clone(), given.map(String::as_str)).await.map_err(|error| text(&error))?);
     let policies = Arc::new(Policies::open(store.clone()).await.map_err(|error| text(&error))?);
+    let models = Models::open(store.clone()).await.map_err(|error| text(&error))?;
+    let (said, unread) = ModelBook::said(&models);
+    let (catalog, unused) = make(&said).map_err(|error| text(&error))?;
+    for wrong in unread.iter().map(ToString::to_string).chain(unused.iter().map(ToString::to_string)) {
+        tracing::error!(%wrong, "what the API says of a model cannot be used; it is left out");
+    }
     let keep = Keep { minute_days: config.ledger.minute_days, hour_days: config.ledger.hour_days };
     let rollups = Rollups::open(store.clone(), keep, engine::unix_seconds()).await.map_err(|error| text(&error))?;
     let tap = rollups.start().map_err(|error| text(&error))?;
@@ -93,6 +103,7 @@ pub async fn gateway(config: &Config, env: &BTreeMap<String, String>) -> Result<
         catalog: ArcSwap::from_pointee(catalog),
         board: Board::new(&config.engine),
         homes: Homes::new(config.engine.affinity_entries),
+        losses: headworks_providers::losses,
         warm: Arc::new(WarmPort(upstream.clone())),
         budgets,
         rates: Rates::default(),
@@ -109,12 +120,19 @@ pub async fn gateway(config: &Config, env: &BTreeMap<String, String>) -> Result<
         keys,
         alerts: outbox,
         policies,
+        models: Arc::new(ModelBook::new(models, make)),
         records: Arc::new(Records::new(store).after(ledger.clone())),
         rollups,
         responses,
         config: Arc::new(config.server.clone()),
     };
     Ok(Gateway { app, ledger, first_secret })
+}
+
+/// How a catalogue is made: of what is built in, the configuration, and what the API says.
+pub fn maker(config: &Config, env: &BTreeMap<String, String>) -> Arc<Make> {
+    let (providers, env) = (config.providers.clone(), env.clone());
+    Arc::new(move |said| headworks_providers::catalog::layered(&providers, said, &|name| env.get(name).cloned()))
 }
 
 /// Takes away records that are older than is wished, once an hour.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use headworks_core::{AuthScheme, Capability, Catalog, ChatRequest, Fault, Key, Output, Part, PartKind, Reason, Source, Status, Target, Tool, Work};
+use headworks_core::{AuthScheme, Capability, Catalog, Cause, ChatRequest, Fault, Key, Output, Part, PartKind, Reason, Source, Target, Tool, Violation, Work};
 
 pub(crate) fn forbidden(name: &str) -> Fault {
     Fault::new(Reason::ModelForbidden, format!("this key may not use {name}; GET /v1/models lists what it may"))
@@ -46,10 +46,8 @@ pub(crate) fn check<'a>(target: &Target, work: &Work, tenant: &Key, by_policy: b
         return Err(filtered(format!("{id} is left out by the request (ignore)")));
     }
     let model = target.model.as_deref();
-    let places = model.map(|m| &m.regions[..]).filter(|r| !r.is_empty()).unwrap_or(&target.host.regions);
     for wanted in regions.filter(|r| !r.is_empty()) {
-        // All of the places must be allowed: a target that may process elsewhere is no residency.
-        if places.is_empty() || !places.iter().all(|place| wanted.iter().any(|region| lies_in(place, region))) {
+        if !stays_in(target, wanted) {
             let wanted: Vec<&str> = wanted.iter().map(|r| &**r).collect();
             return Err(Fault::new(Reason::RegionForbidden, format!("{id} is not known to process only in {}", wanted.join(", "))).at(id));
         }
@@ -72,7 +70,7 @@ pub(crate) fn check<'a>(target: &Target, work: &Work, tenant: &Key, by_policy: b
         }
     }
     if let Some(chat) = work.chat() {
-        capable(target, chat).map_err(filtered)?;
+        capable(target, chat)?;
     }
     if !target.host.configured {
         let env = target.host.key_env.first().map_or("its key", |env| env);
@@ -80,6 +78,18 @@ pub(crate) fn check<'a>(target: &Target, work: &Work, tenant: &Key, by_policy: b
         return Err(Fault::new(Reason::UpstreamCredentials, format!("{id}: provider {} is not configured; {what}", id.provider)).at(id));
     }
     Ok(())
+}
+
+/// Whether a key may use a target that it asks for by name, whatever the request.
+pub fn usable(target: &Target, tenant: &Key) -> bool {
+    tenant.may_use(&target.id.to_string()) && (tenant.regions.is_empty() || stays_in(target, &tenant.regions))
+}
+
+/// Whether a target is known to process in these regions only. All of its places must be allowed: a target that may
+/// process elsewhere is no residency.
+fn stays_in(target: &Target, wanted: &[Arc<str>]) -> bool {
+    let places = target.model.as_deref().map(|m| &m.regions[..]).filter(|r| !r.is_empty()).unwrap_or(&target.host.regions);
+    !places.is_empty() && places.iter().all(|place| wanted.iter().any(|region| lies_in(place, region)))
 }
 
 /// Whether a list of providers and `provider/model` names holds a target.
@@ -94,26 +104,28 @@ fn lies_in(place: &str, region: &str) -> bool {
 }
 
 /// What a model is known not to take.
-fn capable(target: &Target, request: &ChatRequest) -> Result<(), String> {
+fn capable(target: &Target, request: &ChatRequest) -> Result<(), Fault> {
     let Some(model) = target.model.as_deref() else { return Ok(()) };
     let can = &model.capabilities;
     let id = &target.id;
-    let lacks = |what: &str, place: Option<String>| {
-        let place = place.map(|p| format!(" ({p})")).unwrap_or_default();
-        Err(format!("{id} does not take {what}{place}"))
+    let lacks = |what: &str, field: String| {
+        let message = format!("{id} does not take {what} ({field})");
+        let mut fault = Fault::new(Reason::CapabilityMissing, message.clone()).because(Cause::Unfit).at(id);
+        fault.violations = Box::new([Violation { field, description: message }]);
+        Err(fault)
     };
     if can.tools == Capability::No && request.tools.iter().any(|t| matches!(t, Tool::Function { .. })) {
-        return lacks("tools", Some("tools".to_owned()));
+        return lacks("tools", "tools".to_owned());
     }
     if can.structured_output == Capability::No && matches!(request.output, Output::Schema { .. }) {
-        return lacks("a JSON Schema for its answer", Some("response_format".to_owned()));
+        return lacks("a JSON Schema for its answer", "response_format".to_owned());
     }
     if can.streaming == Capability::No && request.stream {
-        return lacks("streaming", Some("stream".to_owned()));
+        return lacks("streaming", "stream".to_owned());
     }
     for (at, message) in request.messages.iter().enumerate() {
         for (i, part) in message.parts.iter().enumerate() {
-            let place = || Some(format!("messages[{at}].content[{i}]"));
+            let place = || format!("messages[{at}].content[{i}]");
             match needs(part) {
                 Some(Needs::Vision) if can.vision == Capability::No => return lacks("images", place()),
                 Some(Needs::Pdf) if can.pdf == Capability::No => return lacks("PDF files", place()),
@@ -138,16 +150,5 @@ fn needs(part: &Part) -> Option<Needs> {
         PartKind::Audio { .. } => Some(Needs::Audio),
         PartKind::ToolResult { parts, .. } => parts.iter().find_map(needs),
         _ => None,
-    }
-}
-
-/// What a client should know of a target's standing.
-pub(crate) fn standing_note(target: &Target) -> Option<Arc<str>> {
-    let model = target.model.as_ref()?;
-    let date = model.deprecation_date.as_deref().map(|d| format!(" (after {d})")).unwrap_or_default();
-    match model.status {
-        Status::Deprecated => Some(format!("{} is to be withdrawn{date}", target.id).into()),
-        Status::Hidden => Some(format!("{} is withdrawn or was never confirmed{date}", target.id).into()),
-        Status::Active | Status::Preview => None,
     }
 }

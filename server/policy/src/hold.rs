@@ -252,6 +252,7 @@ mod tests {
             canonical: None,
             dimensions: None,
             unit_prices: Default::default(),
+            origin: Default::default(),
         };
         Target { id, host: Arc::new(host), model: Some(Arc::new(model)), upstream_name: "m".into(), dialect: None, known: true }
     }

@@ -43,6 +43,7 @@ fn target(price: Option<Price>, max_output: Option<i64>) -> Arc<Target> {
         canonical: None,
         dimensions: None,
         unit_prices: Default::default(),
+        origin: Default::default(),
     };
     Catalog::new([Arc::new(host)], [Arc::new(model)]).target("p/m").unwrap()
 }

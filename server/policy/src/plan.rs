@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use headworks_core::{Catalog, Cause, Fault, Key, ModelId, NanoUsd, Reason, Skipped, Sort, Target, Work};
+use headworks_core::{Catalog, Cause, Fault, Key, Loss, ModelId, NanoUsd, OnLoss, Reason, Skipped, Sort, Target, Work};
 
-use crate::{AllDown, Course, Goal, Limits, Pace, Place, Policy, Size, SizeClass, affinity, cheapest, fit, space, walk::Walk};
+use crate::{AllDown, Course, Goal, Limits, Pace, Place, Policy, Size, SizeClass, affinity, cheapest, fit, loss, space, standing, walk::Walk};
 
 /// Who asks what.
 #[derive(Clone, Copy)]
@@ -30,6 +30,8 @@ pub struct World<'a> {
     pub pace: &'a dyn Fn(&Target, SizeClass) -> Pace,
     /// Who holds the cache of the longest of these prefixes, shortest first.
     pub home: &'a dyn Fn(&[u64]) -> Option<ModelId>,
+    /// What a target cannot express of a request; asked only where that matters.
+    pub losses: &'a dyn Fn(&Target, &Work) -> Vec<Loss>,
     /// Drawn anew for each call.
     pub dice: u64,
     /// Now.
@@ -58,6 +60,8 @@ pub struct Plan {
     pub policy: Option<Arc<str>>,
     /// What the client should know.
     pub notes: Vec<Arc<str>>,
+    /// What it should be warned of where one of these targets serves it. The notes say it too.
+    pub warnings: Vec<(ModelId, Arc<str>)>,
     /// How the attempts are driven.
     pub course: Course,
     /// Prefixes of the prompt that a provider may hold in its cache; empty where there is no choice of targets.
@@ -101,7 +105,7 @@ pub fn plan(ask: &Ask<'_>, world: &World<'_>) -> Result<Plan, Box<Refusal>> {
         more.iter_mut().for_each(|planned| planned.place.by_request = policy.is_some());
         targets.append(&mut more);
     }
-    let (mut skipped, refusal) = walk.end();
+    let (mut skipped, mut refusal, unfit) = walk.end();
     let mut seen: Vec<ModelId> = Vec::with_capacity(targets.len());
     targets.retain(|planned| {
         !seen.contains(&planned.target.id) && {
@@ -111,13 +115,26 @@ pub fn plan(ask: &Ask<'_>, world: &World<'_>) -> Result<Plan, Box<Refusal>> {
     });
     skipped.retain(|skipped| !seen.contains(&skipped.target));
     let mut plan = Plan {
-        notes: targets.iter().filter_map(|planned| fit::standing_note(&planned.target)).collect(),
+        notes: targets.iter().filter_map(|planned| standing::note(&planned.target, world.unix_seconds)).collect(),
+        warnings: targets.iter().filter_map(|planned| Some((planned.target.id.clone(), standing::warning(&planned.target, world.unix_seconds)?))).collect(),
         policy: policy.as_ref().map(|p| p.name.clone()),
         course: policy.as_ref().map_or_else(Course::default, |p| p.course),
         targets,
         skipped,
         prefixes: Vec::new(),
     };
+    // Who wants a refusal rather than a loss wants one too where the catalogue knows that a target cannot.
+    let settled = match unfit.filter(|_| loss::wanted(ask) == OnLoss::Refuse) {
+        Some(mut fault) => {
+            fault.message.push_str("; on_loss is REFUSE: leave it out, choose another target, or allow DROP or SKIP");
+            Err(fault)
+        }
+        None => loss::settle(&mut plan, ask, world),
+    };
+    match settled {
+        Ok(lacking) => refusal = refusal.or(lacking),
+        Err(fault) => return Err(Box::new(Refusal { fault, skipped: plan.skipped, policy: plan.policy })),
+    }
     if plan.targets.is_empty() {
         let fault = nothing(&plan.skipped, refusal);
         return Err(Box::new(Refusal { fault, skipped: plan.skipped, policy: plan.policy }));

@@ -235,6 +235,7 @@ fn planned(call: &Recorded, setting: &Setting<'_>, market: &Market) -> Result<Pl
     let output = call.tokens.completion().max(1);
     let size = Size { input: call.tokens.prompt(), output };
     let world = World {
+        losses: &|_, _| Vec::new(),
         catalog: setting.catalog,
         policies: &|name| if *name == *setting.policy.name { Some(setting.policy.clone()) } else { (setting.policies)(name) },
         rest: &|target: &Target| market.rest.get(&target.id).map_or(Duration::ZERO, |(_, until)| until.saturating_sub(call.at)),

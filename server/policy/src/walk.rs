@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use headworks_core::{Fault, Key, ModelId, Reason, Skipped, Work};
+use headworks_core::{Cause, Fault, Key, ModelId, Reason, Skipped, Work};
 
 use crate::{
     Branch, Limits, Pace, Place, Planned, Policy, PolicyTarget, Rule, Size, WeightedTarget, World, cheapest,
@@ -28,17 +28,19 @@ pub(crate) struct Walk<'a> {
     trail: Vec<Arc<Policy>>,
     skipped: Vec<Skipped>,
     refusal: Option<Fault>,
+    /// The first target that cannot take what the request holds.
+    unfit: Option<Fault>,
     found: usize,
 }
 
 impl<'a> Walk<'a> {
     pub(crate) fn new(work: &'a Work, tenant: &'a Key, size: Option<Size>, world: &'a World<'a>) -> Self {
-        Self { work, tenant, world, size, trail: Vec::new(), skipped: Vec::new(), refusal: None, found: 0 }
+        Self { work, tenant, world, size, trail: Vec::new(), skipped: Vec::new(), refusal: None, unfit: None, found: 0 }
     }
 
-    /// What was left out, and the first refusal.
-    pub(crate) fn end(self) -> (Vec<Skipped>, Option<Fault>) {
-        (self.skipped, self.refusal)
+    /// What was left out, the first refusal, and the first of a target that cannot take what the request holds.
+    pub(crate) fn end(self) -> (Vec<Skipped>, Option<Fault>, Option<Fault>) {
+        (self.skipped, self.refusal, self.unfit)
     }
 
     fn size(&mut self) -> Size {
@@ -49,6 +51,9 @@ impl<'a> Walk<'a> {
         let target = name.split_once('/').map_or_else(|| ModelId::new("", name), |(p, m)| ModelId::new(p, m));
         if !self.skipped.iter().any(|s| s.target == target && s.reason == fault.reason) {
             self.skipped.push(Skipped { target, reason: fault.reason, message: fault.message.clone() });
+        }
+        if fault.cause == Cause::Unfit {
+            self.unfit.get_or_insert_with(|| fault.clone());
         }
         self.refusal.get_or_insert(fault);
     }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the catalogue files beside it from the facts in ../shared/data/catalog.
 
-usage: refresh.py [FACTS_FOLDER]     (default: $HEADWORKS_SHARED_DATA/catalog or ../shared/data/catalog)
+usage: refresh.py [FACTS_FOLDER [INTO]]     (default: $HEADWORKS_SHARED_DATA/catalog or ../shared/data/catalog)
 
 One file per provider: what the host is, then one line per model. Prices stay decimal strings, US dollars per million tokens.
 """
@@ -21,9 +21,12 @@ IN_REGION = re.compile(r'([a-z]+(?:-[a-z]+)+-\d)/(.+)')
 # Words of the facts for dialects inside a cloud's own paths.
 INSIDE = {'vertex': {'anthropic-vertex-rawpredict': 'anthropic', 'vertex-rawpredict': 'openai'}}
 # What each host does otherwise than its dialect: from `quirks` of the facts, one line per statement there.
+# Other hosts' words, answered by "Unrecognized request argument".
+UNKNOWN_TO_OPENAI = ['top_k', 'min_p', 'repetition_penalty']
+
 QUIRKS = {
     'alibaba': {'reasoning_option': 'enable_thinking', 'stream_only': ['qwq', 'qvq']},
-    'azure': {'developer_role': True, 'responses': True},
+    'azure': {'developer_role': True, 'responses': True, 'rejects': UNKNOWN_TO_OPENAI},
     'cerebras': {'reasoning_field': 'reasoning'},
     'deepinfra': {'reasoning_beside_completion': True, 'required_word': '', 'named_tool_choice': False, 'plain_text_content': True},
     'deepseek': {'reasoning_field': 'reasoning_content', 'echo_reasoning': True, 'plain_text_content': True},
@@ -35,7 +38,7 @@ QUIRKS = {
                 'assistant_prefix': True, 'prefill': True, 'thinking_parts': True, 'document_parts': True, 'rejects': ['logit_bias', 'user']},
     'moonshot': {'echo_reasoning': True, 'plain_text_content': True, 'required_word': ''},
     'ollama': {'reasoning_field': 'reasoning', 'prefill': True},
-    'openai': {'developer_role': True, 'responses': True},
+    'openai': {'developer_role': True, 'responses': True, 'rejects': UNKNOWN_TO_OPENAI},
     'openrouter': {'reasoning_field': 'reasoning', 'reasoning_option': 'reasoning', 'responses': True},
     'perplexity': {'stream_usage_option': False, 'reasoning_beside_completion': True, 'alternate': True,
                    'rejects': ['tools', 'tool_choice', 'parallel_tool_calls']},
@@ -180,10 +183,11 @@ def host(p, models, ids):
 def main():
     shared = os.environ.get('HEADWORKS_SHARED_DATA') or HERE.parents[2].parent / 'shared' / 'data'
     facts = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(shared) / 'catalog'
+    into = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else HERE
     models = json.loads((facts / 'models.json').read_text())
     for p in json.loads((facts / 'providers.json').read_text()):
         mine = sorted((m for m in models if m['provider'] == p['id']), key=lambda m: m['id'])
-        (HERE / f'{p["id"]}.toml').write_text(host(p, mine, {m['id'] for m in models}))
+        (into / f'{p["id"]}.toml').write_text(host(p, mine, {m['id'] for m in models}))
         print(f'{p["id"]}: {len(mine)} models')
 
 

@@ -1,7 +1,9 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use headworks_core::{Batch, Cause, ChatRequest, DialectName, EmbedRequest, Fault, MessageRole, PartKind, Reason, Target, Tool, Work};
+use headworks_core::{
+    Batch, Capability, Cause, ChatRequest, DialectName, Effort, EmbedRequest, Fault, LossKind, MessageRole, PartKind, Reason, Target, Tool, Violation, Work,
+};
 
 /// A request ready for the wire, without credentials.
 #[derive(Debug)]
@@ -28,25 +30,45 @@ pub struct Note {
     /// In words.
     pub text: Arc<str>,
     /// Something that was asked for is not in what was sent, or not as asked.
-    pub lost: bool,
+    pub lost: Option<Lost>,
+}
+
+/// What of a request is not in what was sent, or not as asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// What it is.
+    pub kind: LossKind,
+    /// Parameters by OpenAI's names, keywords of a schema, or where a part stands.
+    pub names: Vec<Arc<str>>,
+    /// What the target does not take, in words.
+    pub cause: Arc<str>,
 }
 
 impl Note {
     /// Something was filled in; nothing was lost.
     pub fn aside(text: String) -> Self {
-        Self { text: text.into(), lost: false }
+        Self { text: text.into(), lost: None }
     }
-}
 
-impl From<String> for Note {
-    fn from(text: String) -> Self {
-        Self { text: text.into(), lost: true }
+    /// Something was lost: what the target does not take, and what was done instead.
+    pub(crate) fn lost<'a>(kind: LossKind, names: impl IntoIterator<Item = &'a str>, cause: String, deed: &str) -> Self {
+        let names = names.into_iter().map(Arc::from).collect();
+        Self { text: format!("{cause}; {deed}").into(), lost: Some(Lost { kind, names, cause: cause.into() }) }
     }
-}
 
-impl From<&str> for Note {
-    fn from(text: &str) -> Self {
-        Self { text: text.into(), lost: true }
+    /// A parameter is not in what was sent, or not as asked.
+    pub(crate) fn parameter(name: &str, cause: String, deed: &str) -> Self {
+        Self::lost(LossKind::Parameter, [name], cause, deed)
+    }
+
+    /// A parameter that the target does not take was left out.
+    pub(crate) fn not_taken(target: &Target, name: &str) -> Self {
+        Self::parameter(name, format!("{} does not take {name}", target.id), "it was left out")
+    }
+
+    /// A parameter that the target's dialect has no word for was left out.
+    pub(crate) fn unknown(target: &Target, name: &str) -> Self {
+        Self::parameter(name, format!("{} has no parameter {name}", target.id), "it was left out")
     }
 }
 
@@ -117,14 +139,10 @@ pub(crate) fn foreign(target: &Target, request: &ChatRequest, own: DialectName, 
     let wanted = |json: &headworks_core::Json| !matches!(json.as_str(), "null" | "[]" | "{}");
     for name in request.extra.iter().filter(|(_, json)| wanted(json)).map(|(name, _)| &**name) {
         match name {
-            "mcp_servers" => {
-                return Err(
-                    Fault::new(Reason::CapabilityMissing, format!("{}: MCP servers that a provider calls cannot be used here", target.id)).at(&target.id)
-                );
-            }
+            "mcp_servers" => return Err(missing(target, name, "MCP servers that a provider calls cannot be used here")),
             "cache_control" => {}
             "extra_body" if own == DialectName::Gemini && crate::gemini::cached_content(request).is_some() => {}
-            _ => notes.push(format!("{} has no parameter {name}; it was left out", target.id).into()),
+            _ => notes.push(Note::unknown(target, name)),
         }
     }
     Ok(())
@@ -133,18 +151,69 @@ pub(crate) fn foreign(target: &Target, request: &ChatRequest, own: DialectName, 
 /// Fails where a user's or the application's message holds a part that only another dialect understands: left out, it would
 /// be missed without a word. (In an assistant's message such parts are notes to its own maker, and go nowhere else: T3.)
 pub(crate) fn all_understood(target: &Target, request: &ChatRequest, name: DialectName) -> Result<(), Fault> {
-    for message in request.messages.iter().filter(|m| m.role != MessageRole::Assistant) {
-        for part in &message.parts {
+    for (at, message) in request.messages.iter().enumerate().filter(|(_, m)| m.role != MessageRole::Assistant) {
+        for (i, part) in message.parts.iter().enumerate() {
             if let PartKind::Opaque(opaque) = &part.kind
                 && opaque.dialect != name
             {
                 let kind = opaque.json.read::<serde_json::Value>().ok().and_then(|v| v.get("type")?.as_str().map(str::to_owned)).unwrap_or_default();
-                let message = format!("{}: a part \"{kind}\" of the dialect \"{}\" cannot be used here", target.id, opaque.dialect.as_str());
-                return Err(Fault::new(Reason::CapabilityMissing, message).because(Cause::Unfit).at(&target.id));
+                let what = format!("a part \"{kind}\" of the dialect \"{}\" cannot be used here", opaque.dialect.as_str());
+                return Err(missing(target, &format!("messages[{at}].content[{i}]"), &what));
             }
         }
     }
     Ok(())
+}
+
+/// The fault of a target that cannot take what `field` says, where leaving it out would change what the request means:
+/// nothing is sent to it, and another target's turn comes.
+pub(crate) fn missing(target: &Target, field: &str, what: &str) -> Fault {
+    let mut fault = Fault::new(Reason::CapabilityMissing, format!("{}: {what}", target.id)).because(Cause::Unfit).at(&target.id);
+    fault.violations = Box::new([Violation { field: field.to_owned(), description: what.to_owned() }]);
+    fault
+}
+
+/// What is sampled by was left out: `names` in words, `why` after them.
+/// Nothing where they say what holds without them: 1 is every such model's own temperature.
+pub(crate) fn unsampled(target: &Target, request: &ChatRequest, names: &str, why: &str) -> Option<Note> {
+    let s = &request.sampling;
+    let other = |value: Option<f64>| value.is_some_and(|value| value != 1.0);
+    let set = [("temperature", other(s.temperature)), ("top_p", other(s.top_p)), ("top_k", s.top_k.is_some() && names.contains("top_k"))];
+    let set: Vec<&str> = set.into_iter().filter(|(_, set)| *set).map(|(name, _)| name).collect();
+    let cause = || format!("{} does not take {names}{why}", target.id);
+    (!set.is_empty()).then(|| Note::lost(LossKind::Parameter, set, cause(), "they were left out"))
+}
+
+/// The model draws text as it will. Newer ones of OpenAI's can be told how where they are told not to think.
+pub(crate) fn fixed(target: &Target, request: &ChatRequest) -> bool {
+    let told = target.model.as_ref().is_some_and(|model| model.capabilities.sampling == Capability::No);
+    told && request.reasoning.effort != Some(Effort::None)
+}
+
+/// A member of the client's own body that this model is known to refuse: how text is drawn where it is not asked, how hard to
+/// think where it does not. It is left out, with a note where it says something. A temperature of 1 every model takes.
+pub(crate) fn refused(target: &Target, request: &ChatRequest, name: &str, value: &[u8], notes: &mut Vec<Note>) -> bool {
+    let Some(can) = target.model.as_ref().map(|model| model.capabilities) else { return false };
+    let plain = || value == b"null" || std::str::from_utf8(value).is_ok_and(|v| v.parse() == Ok(1.0_f64));
+    let unsaid = match name {
+        "temperature" | "top_p" | "top_k" if fixed(target, request) && !plain() => false,
+        "reasoning_effort" | "reasoning" if can.reasoning == Capability::No => matches!(value, b"null" | b"\"none\""),
+        _ => return false,
+    };
+    if !unsaid {
+        notes.push(Note::not_taken(target, name));
+    }
+    true
+}
+
+/// `max_tokens` was lowered to what the model writes.
+pub(crate) fn shortened(target: &Target, most: i64) -> Note {
+    Note::parameter("max_tokens", format!("{} writes at most {most} tokens", target.id), "max_tokens was lowered to that")
+}
+
+/// Only the last of the client's cache marks were kept.
+pub(crate) fn overmarked(target: &Target) -> Note {
+    Note::parameter("cache_control", format!("{} takes {} cache marks", target.id, crate::cache::MOST), "the last ones were kept")
 }
 
 fn lacks(target: &Target, dialect: DialectName, what: &str) -> Fault {

@@ -10,7 +10,7 @@ use crate::{Dialect, Encoded, spell::string};
 pub(crate) fn inside(target: &Target, name: DialectName) -> Result<&'static dyn Dialect, Fault> {
     crate::dialect(name).filter(|codec| !codec.name().is_envelope()).ok_or_else(|| {
         let message = format!("{} is spoken to in the dialect \"{}\", which this build does not speak; choose another target", target.id, name.as_str());
-        Fault::new(Reason::CapabilityMissing, message).at(&target.id)
+        Fault::new(Reason::CapabilityMissing, message).because(headworks_core::Cause::Unfit).at(&target.id)
     })
 }
 

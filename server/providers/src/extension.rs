@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use headworks_core::{CacheMark, ChatRequest, Fault, Json, NanoUsd, Sort};
+use headworks_core::{CacheMark, ChatRequest, Fault, Json, NanoUsd, OnLoss, Sort};
 use serde::Deserialize;
 
 /// Top-level members that are for the gateway and never sent on.
@@ -20,6 +20,7 @@ pub(crate) struct Headworks {
     request_id: Option<Arc<str>>,
     extra: Option<std::collections::BTreeMap<Arc<str>, Json>>,
     route: Option<Route>,
+    on_loss: Option<String>,
     resume_window: Option<f64>,
     timeout_ms: Option<u64>,
 }
@@ -61,6 +62,11 @@ enum SortBy {
 
 fn sort(word: &str, field: &str) -> Result<Sort, Fault> {
     Sort::from_name(word).ok_or_else(|| Fault::invalid(field, format!("\"{word}\" is none of price, latency and throughput")))
+}
+
+/// What becomes of a request that a target cannot express, by its word.
+pub fn on_loss(word: &str, field: &str) -> Result<OnLoss, Fault> {
+    OnLoss::from_name(word).ok_or_else(|| Fault::invalid(field, format!("\"{word}\" is none of drop, refuse and skip")))
 }
 
 /// US dollars per million tokens, as number or string.
@@ -106,6 +112,9 @@ fn headworks(request: &mut ChatRequest, said: Headworks, name: &str) -> Result<(
         let window =
             Duration::try_from_secs_f64(seconds).map_err(|_| Fault::invalid(format!("{name}.resume_window"), "must be a number of seconds, 0 or more"))?;
         routing.resume_window = Some(window);
+    }
+    if let Some(word) = said.on_loss {
+        routing.on_loss = Some(on_loss(&word, &format!("{name}.on_loss"))?);
     }
     routing.timeout = said.timeout_ms.map(Duration::from_millis);
     for (key, value) in said.extra.unwrap_or_default() {

@@ -26,10 +26,13 @@ mod envelope;
 mod estimate;
 mod extension;
 mod facts;
+mod loss;
 mod scan;
 #[cfg(test)]
 mod testing;
 
-pub use dialect::{Decoder, Dialect, Door, Encoded, ErrorFace, Head, Note, Writer, codec, dialect};
+pub use dialect::{Decoder, Dialect, Door, Encoded, ErrorFace, Head, Lost, Note, Writer, codec, dialect};
 pub use estimate::input_tokens as estimated_input_tokens;
+pub use extension::on_loss;
+pub use loss::{losses, parameters};
 pub use scan::{ScanError, members};

@@ -42,6 +42,7 @@ pub(crate) fn target(provider: &str, model: &str, change: impl FnOnce(&mut Model
         canonical: None,
         dimensions: None,
         unit_prices: Default::default(),
+        origin: Default::default(),
     };
     change(&mut facts);
     let catalog = Catalog::new([Arc::new(host)], [Arc::new(facts)]);

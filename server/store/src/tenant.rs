@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use headworks_api::storage::{BudgetRecord, GroupRecord, KeyRecord, RateLimitRecord};
-use headworks_core::{ALERTS, Budget, BudgetWindow, Fit, Key, Markup, NanoUsd, Payer, RateLimit, Role, Unit};
+use headworks_core::{ALERTS, Budget, BudgetWindow, Fit, Key, Markup, NanoUsd, OnLoss, Payer, RateLimit, Role, Unit};
 
 /// Groups above a key: no more than this.
 pub(crate) const DEPTH: usize = 8;
@@ -18,6 +18,16 @@ pub fn role(number: i32) -> Option<Role> {
         2 => Some(Role::Caller),
         3 => Some(Role::KeyManager),
         4 => Some(Role::Reader),
+        _ => None,
+    }
+}
+
+/// What becomes of calls that a target cannot express, by its number in the public schema.
+fn on_loss(number: i32) -> Option<OnLoss> {
+    match number {
+        1 => Some(OnLoss::Drop),
+        2 => Some(OnLoss::Refuse),
+        3 => Some(OnLoss::Skip),
         _ => None,
     }
 }
@@ -149,6 +159,7 @@ pub(crate) fn view(record: &KeyRecord, groups: &Groups) -> Arc<Key> {
         allowed_providers: providers.map(|list| texts(list)).filter(|list| !list.is_empty()).collect(),
         default_policy: named(&record.default_policy).or_else(|| chain.iter().find_map(|group| named(&group.default_policy))),
         auto_cache: record.auto_cache.or_else(|| chain.iter().find_map(|group| group.auto_cache)).unwrap_or(false),
+        on_loss: on_loss(record.on_loss).or_else(|| chain.iter().find_map(|group| on_loss(group.on_loss))),
         regions: regions(std::iter::once(&record.regions).chain(chain.iter().map(|group| &group.regions))),
         guardrail_profile: named(&record.guardrail_profile).or_else(|| chain.iter().find_map(|group| named(&group.guardrail_profile))),
         markup: Markup(record.markup_basis_points.or_else(|| chain.iter().find_map(|group| group.markup_basis_points)).unwrap_or(0).into()),

@@ -9,8 +9,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use headworks_core::{
-    Attempt, Batch, Begun, Cause, ChatRequest, EmbedRequest, EventKind, Fault, FinishReason, Host, Limit, Reason, Routing, Target, UpstreamError, Work,
-    WorkKind,
+    Attempt, Batch, Begun, Cause, ChatRequest, EmbedRequest, EventKind, Fault, FinishReason, Host, Limit, Reason, Target, UpstreamError, Work, WorkKind,
 };
 use headworks_providers::{Dialect, Encoded, Head, Note, codec, estimated_input_tokens};
 use http::{
@@ -253,23 +252,10 @@ fn guessed(target: &Target, request: &ChatRequest) -> Begun {
 
 /// The request on the wire.
 fn spell(codec: &dyn Dialect, target: &Target, work: &Work) -> Result<Encoded, Fault> {
-    let encoded = match work {
+    match work {
         Work::Chat(request) => codec.encode(target, request),
         Work::Embed(request) => codec.encode_embed(target, request),
         Work::CountTokens(request) => codec.encode_count(target, request),
-    }?;
-    whole(target, work.routing(), &encoded.notes)?;
-    Ok(encoded)
-}
-
-/// Where the caller wants every parameter obeyed, a target that would lose one is passed over.
-fn whole(target: &Target, routing: &Routing, notes: &[Note]) -> Result<(), Fault> {
-    match notes.iter().find(|note| note.lost) {
-        Some(lost) if routing.require_parameters => {
-            let message = format!("{}: require_parameters is set, but {lost}", target.id);
-            Err(Fault::new(Reason::CapabilityMissing, message).because(Cause::Unfit))
-        }
-        _ => Ok(()),
     }
 }
 

@@ -403,7 +403,7 @@ class AsyncKeys:
 
 
 class AsyncModels:
-    """Tells which models and providers there are."""
+    """Tells which models and providers there are, and what they would make of a request. Admins add models and change them."""
 
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
@@ -417,6 +417,7 @@ class AsyncModels:
         capability: str | None = None,
         include_unavailable: bool | None = None,
         include_hidden: bool | None = None,
+        origin: v1.ModelOrigin.ValueType | None = None,
         options: CallOptions | None = None,
     ) -> AsyncPager[v1.Model, v1.ListModelsResponse]:
         """Lists models that the key may use, by id.
@@ -430,6 +431,7 @@ class AsyncModels:
                 "capability": capability,
                 "include_unavailable": include_unavailable,
                 "include_hidden": include_hidden,
+                "origin": origin,
             },
         )
 
@@ -477,6 +479,79 @@ class AsyncModels:
             return await self._transport.unary("/headworks.v1.ModelService/ListProviders", request_, v1.ListProvidersResponse, True, options)
 
         return AsyncPager(fetch, lambda page: page.providers, request_.page_token)
+
+    async def check_chat(
+        self,
+        *,
+        chat: v1.Chat | None = None,
+        models: Sequence[str] | None = None,
+        options: CallOptions | None = None,
+    ) -> v1.CheckChatResponse:
+        """Tells what each target would lose of a chat, and what would become of it; calls nobody. The judgement is that of a real call.
+        Errors: INVALID_REQUEST, with the field."""
+        request_ = build(
+            v1.CheckChatRequest,
+            {
+                "chat": chat,
+                "models": models,
+            },
+        )
+        return await self._transport.unary("/headworks.v1.ModelService/CheckChat", request_, v1.CheckChatResponse, False, options)
+
+    async def create_model(
+        self,
+        *,
+        model: v1.Model | None = None,
+        options: CallOptions | None = None,
+    ) -> v1.CreateModelResponse:
+        """Adds a model, or says something else of one that the catalogue or the configuration has: what is said here stands
+        above both, field by field. Its provider must be known. Effective for the next call, and kept. Needs the role ADMIN.
+        Errors: ALREADY_EXISTS if the API says something of it already, INVALID_REQUEST with the field, for a price that
+        seems to be in another unit too."""
+        request_ = build(
+            v1.CreateModelRequest,
+            {
+                "model": model,
+            },
+        )
+        return await self._transport.unary("/headworks.v1.ModelService/CreateModel", request_, v1.CreateModelResponse, False, options)
+
+    async def update_model(
+        self,
+        *,
+        model: v1.Model | None = None,
+        update_mask: Sequence[str] | None = None,
+        options: CallOptions | None = None,
+    ) -> v1.UpdateModelResponse:
+        """Changes what the API says of a model. Needs the role ADMIN.
+        Errors: NOT_FOUND, CONFLICT if the etag is old, INVALID_REQUEST with the field or for an unknown path."""
+        request_ = build(
+            v1.UpdateModelRequest,
+            {
+                "model": model,
+                "update_mask": update_mask,
+            },
+        )
+        return await self._transport.unary("/headworks.v1.ModelService/UpdateModel", request_, v1.UpdateModelResponse, False, options)
+
+    async def delete_model(
+        self,
+        *,
+        id: str | None = None,
+        etag: str | None = None,
+        options: CallOptions | None = None,
+    ) -> v1.DeleteModelResponse:
+        """Takes back what the API says of a model: what the configuration and the catalogue say stands again, or it is gone.
+        Needs the role ADMIN.
+        Errors: NOT_FOUND, CONFLICT if the etag is old."""
+        request_ = build(
+            v1.DeleteModelRequest,
+            {
+                "id": id,
+                "etag": etag,
+            },
+        )
+        return await self._transport.unary("/headworks.v1.ModelService/DeleteModel", request_, v1.DeleteModelResponse, False, options)
 
 
 class AsyncPolicies:

@@ -450,6 +450,10 @@ pub struct Routing {
     /// Regions allowed, such as `eu`. Empty: all.
     #[prost(string, repeated, tag = "10")]
     pub regions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What becomes of the call where a target cannot express all of it. Unspecified: as the key says, or DROP.
+    /// `ModelService.CheckChat` tells in advance.
+    #[prost(enumeration = "OnLoss", tag = "11")]
+    pub on_loss: i32,
 }
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -619,6 +623,44 @@ impl ReasoningEffort {
             "REASONING_EFFORT_HIGH" => Some(Self::High),
             "REASONING_EFFORT_XHIGH" => Some(Self::Xhigh),
             "REASONING_EFFORT_MAX" => Some(Self::Max),
+            _ => None,
+        }
+    }
+}
+/// What becomes of a call where a target cannot express all of it. Tools, parts of messages and the JSON Schema of an answer
+/// are never left out: a target that cannot take them is skipped, whatever is said here, or with REFUSE the call is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum OnLoss {
+    /// As the key says, or its group, or DROP.
+    Unspecified = 0,
+    /// Parameters and keywords of schemas are left out, and the answer's route notes it.
+    Drop = 1,
+    /// The call is refused before anybody is called, with CAPABILITY_MISSING, if any of its targets would lose something.
+    Refuse = 2,
+    /// The target is skipped, and the route says why. Where none is left the call is refused.
+    Skip = 3,
+}
+impl OnLoss {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ON_LOSS_UNSPECIFIED",
+            Self::Drop => "ON_LOSS_DROP",
+            Self::Refuse => "ON_LOSS_REFUSE",
+            Self::Skip => "ON_LOSS_SKIP",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ON_LOSS_UNSPECIFIED" => Some(Self::Unspecified),
+            "ON_LOSS_DROP" => Some(Self::Drop),
+            "ON_LOSS_REFUSE" => Some(Self::Refuse),
+            "ON_LOSS_SKIP" => Some(Self::Skip),
             _ => None,
         }
     }
@@ -1655,6 +1697,10 @@ pub struct Key {
     /// Until when the secret before the last rotation works on. Absent: it does not.
     #[prost(message, optional, tag = "25")]
     pub previous_secret_expire_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// What becomes of its calls where a target cannot express all of one and the call does not say. Unspecified: as its
+    /// group says, or DROP.
+    #[prost(enumeration = "OnLoss", tag = "26")]
+    pub on_loss: i32,
 }
 /// How much may be asked for in some time.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1764,7 +1810,7 @@ pub struct UpdateKeyRequest {
     pub key: ::core::option::Option<Key>,
     /// The fields to change: `name`, `labels`, `roles`, `allowed_models`, `default_policy`, `auto_cache`, `regions`,
     /// `budget`, `expire_time`, `group`, `requests_per_minute`, `tokens_per_minute`, `concurrent_calls`, `rate_limits`,
-    /// `allowed_providers`, `guardrail_profile`, `markup_basis_points`. Needed; an unknown path is INVALID_ARGUMENT.
+    /// `allowed_providers`, `guardrail_profile`, `markup_basis_points`, `on_loss`. Needed; an unknown path is INVALID_ARGUMENT.
     #[prost(message, optional, tag = "2")]
     pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
 }
@@ -1869,6 +1915,9 @@ pub struct Group {
     /// What is added to costs of keys in it that do not say, in hundredths of a percent.
     #[prost(int32, optional, tag = "19")]
     pub markup_basis_points: ::core::option::Option<i32>,
+    /// What becomes of calls that a target cannot express, for keys in it that do not say. Unspecified: as its parent says.
+    #[prost(enumeration = "OnLoss", tag = "20")]
+    pub on_loss: i32,
 }
 /// Asks for a new group.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1929,7 +1978,7 @@ pub struct UpdateGroupRequest {
     pub group: ::core::option::Option<Group>,
     /// The fields to change: `name`, `parent`, `budget`, `labels`, `allowed_models`, `regions`, `allowed_providers`,
     /// `default_policy`, `auto_cache`, `guardrail_profile`, `requests_per_minute`, `tokens_per_minute`,
-    /// `concurrent_calls`, `rate_limits`, `markup_basis_points`. Needed; an unknown path is INVALID_ARGUMENT.
+    /// `concurrent_calls`, `rate_limits`, `markup_basis_points`, `on_loss`. Needed; an unknown path is INVALID_ARGUMENT.
     #[prost(message, optional, tag = "2")]
     pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
 }
@@ -2645,6 +2694,37 @@ pub struct Model {
     /// Where it runs. Empty: where its provider does, or unknown.
     #[prost(string, repeated, tag = "16")]
     pub regions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Date of its release: `YYYY-MM-DD`, or `YYYY-MM` where the day is not known. Empty: unknown.
+    #[prost(string, tag = "17")]
+    pub release_date: ::prost::alloc::string::String,
+    /// Full id of the model that this is a copy of, where its provider sells another maker's. Empty: none.
+    #[prost(string, tag = "18")]
+    pub canonical: ::prost::alloc::string::String,
+    /// Length of its vectors, where it makes some. Absent: unknown, or none.
+    #[prost(int64, optional, tag = "19")]
+    pub dimensions: ::core::option::Option<i64>,
+    /// Given by the gateway: where what is said here comes from.
+    #[prost(enumeration = "ModelOrigin", tag = "20")]
+    pub origin: i32,
+    /// Given by the gateway where the API says something of it. Changes with every change; give it back with an update to
+    /// be sure of what is changed.
+    #[prost(string, tag = "21")]
+    pub etag: ::prost::alloc::string::String,
+    /// Given by the gateway: the parameters it takes, by OpenAI's names; the same judgement as of a call.
+    #[prost(string, repeated, tag = "22")]
+    pub supported_parameters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Given by the gateway: prices by units other than tokens, US dollars a unit, such as `per_image_input`.
+    #[prost(map = "string, string", tag = "23")]
+    pub unit_prices: ::std::collections::HashMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
+    /// Given by the gateway: what a call to it is warned of, today. Empty: nothing.
+    #[prost(string, tag = "24")]
+    pub warning: ::prost::alloc::string::String,
+    /// Words of effort it takes, where it can think. Empty: none, or unknown.
+    #[prost(enumeration = "ReasoningEffort", repeated, tag = "25")]
+    pub reasoning_efforts: ::prost::alloc::vec::Vec<i32>,
+    /// Fewest tokens worth a cache breakpoint. Absent: unknown.
+    #[prost(int64, optional, tag = "26")]
+    pub cache_min_tokens: ::core::option::Option<i64>,
 }
 /// What a model costs.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2777,6 +2857,43 @@ pub struct Provider {
     #[prost(string, tag = "10")]
     pub missing: ::prost::alloc::string::String,
 }
+/// Where what is said of a model comes from. What stands further down wins, field by field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ModelOrigin {
+    /// Unknown.
+    Unspecified = 0,
+    /// The catalogue that is built in, alone.
+    BuiltIn = 1,
+    /// The configuration says something of it.
+    Config = 2,
+    /// An admin said something of it by `CreateModel`.
+    Api = 3,
+}
+impl ModelOrigin {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "MODEL_ORIGIN_UNSPECIFIED",
+            Self::BuiltIn => "MODEL_ORIGIN_BUILT_IN",
+            Self::Config => "MODEL_ORIGIN_CONFIG",
+            Self::Api => "MODEL_ORIGIN_API",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "MODEL_ORIGIN_UNSPECIFIED" => Some(Self::Unspecified),
+            "MODEL_ORIGIN_BUILT_IN" => Some(Self::BuiltIn),
+            "MODEL_ORIGIN_CONFIG" => Some(Self::Config),
+            "MODEL_ORIGIN_API" => Some(Self::Api),
+            _ => None,
+        }
+    }
+}
 /// A model's standing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -2851,6 +2968,115 @@ impl Capability {
         }
     }
 }
+/// Asks what would become of a chat.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CheckChatRequest {
+    /// The chat. Its messages are read for what they hold and sent nowhere.
+    #[prost(message, optional, tag = "1")]
+    pub chat: ::core::option::Option<Chat>,
+    /// Models or policies to look at in place of the one that the chat names. Empty: that one, and `routing.models`.
+    #[prost(string, repeated, tag = "2")]
+    pub models: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// What would become of a chat.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CheckChatResponse {
+    /// Every target, in the order in which they would be tried for each model asked about, then those left out.
+    #[prost(message, repeated, tag = "1")]
+    pub targets: ::prost::alloc::vec::Vec<CheckedTarget>,
+}
+/// What would become of a chat at one target.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CheckedTarget {
+    /// The model or policy that was asked about.
+    #[prost(string, tag = "1")]
+    pub asked: ::prost::alloc::string::String,
+    /// `provider/model`.
+    #[prost(string, tag = "2")]
+    pub target: ::prost::alloc::string::String,
+    /// Whether it can express all of the chat and may be tried.
+    #[prost(bool, tag = "3")]
+    pub ok: bool,
+    /// What would happen.
+    #[prost(enumeration = "CheckOutcome", tag = "4")]
+    pub outcome: i32,
+    /// What it would lose.
+    #[prost(message, repeated, tag = "5")]
+    pub losses: ::prost::alloc::vec::Vec<Loss>,
+    /// Why it is left out, or why the chat is refused. UNSPECIFIED: it is not.
+    #[prost(enumeration = "Reason", tag = "6")]
+    pub reason: i32,
+    /// The same, for people.
+    #[prost(string, tag = "7")]
+    pub message: ::prost::alloc::string::String,
+    /// What a caller would be warned of, such as a near retirement. Empty: nothing.
+    #[prost(string, tag = "8")]
+    pub warning: ::prost::alloc::string::String,
+}
+/// Something that a target cannot express.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Loss {
+    /// What it is.
+    #[prost(enumeration = "LossKind", tag = "1")]
+    pub kind: i32,
+    /// The parameter by OpenAI's name, the keyword of a schema, or where the part stands: `messages\[0\].content\[1\]`.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// What the target does not take, for people.
+    #[prost(string, tag = "3")]
+    pub message: ::prost::alloc::string::String,
+    /// It cannot be left out without changing what is asked: the target is skipped whatever `on_loss` says.
+    #[prost(bool, tag = "4")]
+    pub essential: bool,
+}
+/// Asks for a model.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateModelRequest {
+    /// What is said of it. Needed: `id`. What is left out is as the configuration or the catalogue says; a price replaces
+    /// the other price as a whole. Prices are nano-USD per million tokens: $3 is 3000000000.
+    #[prost(message, optional, tag = "1")]
+    pub model: ::core::option::Option<Model>,
+}
+/// The model.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateModelResponse {
+    /// As callers see it now.
+    #[prost(message, optional, tag = "1")]
+    pub model: ::core::option::Option<Model>,
+}
+/// Asks for a change of a model.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateModelRequest {
+    /// Its id, the new values, and its etag if it must not have changed since it was read.
+    #[prost(message, optional, tag = "1")]
+    pub model: ::core::option::Option<Model>,
+    /// The fields to change: `upstream_name`, `aliases`, `mode`, `dialect`, `context_window`, `max_input_tokens`,
+    /// `max_output_tokens`, `price`, `capabilities`, `status`, `deprecation_date`, `regions`, `release_date`, `canonical`,
+    /// `dimensions`, `reasoning_efforts`, `cache_min_tokens`. A field named here and empty is as the configuration or the
+    /// catalogue says. Needed; an unknown path is INVALID_ARGUMENT.
+    #[prost(message, optional, tag = "2")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+}
+/// The changed model.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateModelResponse {
+    /// As callers see it now.
+    #[prost(message, optional, tag = "1")]
+    pub model: ::core::option::Option<Model>,
+}
+/// Asks to take back what the API says of a model.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteModelRequest {
+    /// `provider/model`.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// Its etag, if it must not have changed since it was read.
+    #[prost(string, tag = "2")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// It is taken back.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteModelResponse {}
 /// Asks for models.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListModelsRequest {
@@ -2873,6 +3099,9 @@ pub struct ListModelsRequest {
     /// Include models withdrawn or never confirmed.
     #[prost(bool, tag = "6")]
     pub include_hidden: bool,
+    /// Only models of which something is said there. UNSPECIFIED: all.
+    #[prost(enumeration = "ModelOrigin", tag = "7")]
+    pub origin: i32,
 }
 /// A page of models.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2883,6 +3112,9 @@ pub struct ListModelsResponse {
     /// Where the next page begins. Empty: this is the last.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+    /// Policies that the key may ask for, as `policy/NAME`; on the first page.
+    #[prost(string, repeated, tag = "3")]
+    pub policies: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Asks for a model.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2918,12 +3150,98 @@ pub struct ListProvidersResponse {
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
 }
+/// What would happen at a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CheckOutcome {
+    /// Unknown.
+    Unspecified = 0,
+    /// All of the chat would be sent.
+    Sent = 1,
+    /// It would be sent without what is lost, and the route would note it.
+    SentWithLoss = 2,
+    /// The target would be left out.
+    Skipped = 3,
+    /// The chat would be refused.
+    Refused = 4,
+}
+impl CheckOutcome {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CHECK_OUTCOME_UNSPECIFIED",
+            Self::Sent => "CHECK_OUTCOME_SENT",
+            Self::SentWithLoss => "CHECK_OUTCOME_SENT_WITH_LOSS",
+            Self::Skipped => "CHECK_OUTCOME_SKIPPED",
+            Self::Refused => "CHECK_OUTCOME_REFUSED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CHECK_OUTCOME_UNSPECIFIED" => Some(Self::Unspecified),
+            "CHECK_OUTCOME_SENT" => Some(Self::Sent),
+            "CHECK_OUTCOME_SENT_WITH_LOSS" => Some(Self::SentWithLoss),
+            "CHECK_OUTCOME_SKIPPED" => Some(Self::Skipped),
+            "CHECK_OUTCOME_REFUSED" => Some(Self::Refused),
+            _ => None,
+        }
+    }
+}
+/// What is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum LossKind {
+    /// Unknown.
+    Unspecified = 0,
+    /// A parameter, or its value as asked.
+    Parameter = 1,
+    /// A keyword of a JSON Schema, of an answer or of a tool's arguments.
+    SchemaKeyword = 2,
+    /// A part of a message, or a kind of part.
+    Part = 3,
+    /// A tool, or which of them must be called.
+    Tool = 4,
+    /// The form of the answer.
+    OutputFormat = 5,
+}
+impl LossKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "LOSS_KIND_UNSPECIFIED",
+            Self::Parameter => "LOSS_KIND_PARAMETER",
+            Self::SchemaKeyword => "LOSS_KIND_SCHEMA_KEYWORD",
+            Self::Part => "LOSS_KIND_PART",
+            Self::Tool => "LOSS_KIND_TOOL",
+            Self::OutputFormat => "LOSS_KIND_OUTPUT_FORMAT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "LOSS_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "LOSS_KIND_PARAMETER" => Some(Self::Parameter),
+            "LOSS_KIND_SCHEMA_KEYWORD" => Some(Self::SchemaKeyword),
+            "LOSS_KIND_PART" => Some(Self::Part),
+            "LOSS_KIND_TOOL" => Some(Self::Tool),
+            "LOSS_KIND_OUTPUT_FORMAT" => Some(Self::OutputFormat),
+            _ => None,
+        }
+    }
+}
 /// Generated client implementations.
 pub mod model_service_client {
     #![allow(unused_variables, dead_code, missing_docs, clippy::wildcard_imports, clippy::let_unit_value)]
     use tonic::codegen::http::Uri;
     use tonic::codegen::*;
-    /// Tells which models and providers there are.
+    /// Tells which models and providers there are, and what they would make of a request. Admins add models and change them.
     #[derive(Debug, Clone)]
     pub struct ModelServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -3023,6 +3341,61 @@ pub mod model_service_client {
             let path = http::uri::PathAndQuery::from_static("/headworks.v1.ModelService/ListProviders");
             let mut req = request.into_request();
             req.extensions_mut().insert(GrpcMethod::new("headworks.v1.ModelService", "ListProviders"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Tells what each target would lose of a chat, and what would become of it; calls nobody. The judgement is that of a real call.
+        /// Errors: INVALID_REQUEST, with the field.
+        pub async fn check_chat(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CheckChatRequest>,
+        ) -> std::result::Result<tonic::Response<super::CheckChatResponse>, tonic::Status> {
+            self.inner.ready().await.map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/headworks.v1.ModelService/CheckChat");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("headworks.v1.ModelService", "CheckChat"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Adds a model, or says something else of one that the catalogue or the configuration has: what is said here stands
+        /// above both, field by field. Its provider must be known. Effective for the next call, and kept. Needs the role ADMIN.
+        /// Errors: ALREADY_EXISTS if the API says something of it already, INVALID_REQUEST with the field, for a price that
+        /// seems to be in another unit too.
+        pub async fn create_model(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateModelRequest>,
+        ) -> std::result::Result<tonic::Response<super::CreateModelResponse>, tonic::Status> {
+            self.inner.ready().await.map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/headworks.v1.ModelService/CreateModel");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("headworks.v1.ModelService", "CreateModel"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes what the API says of a model. Needs the role ADMIN.
+        /// Errors: NOT_FOUND, CONFLICT if the etag is old, INVALID_REQUEST with the field or for an unknown path.
+        pub async fn update_model(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateModelRequest>,
+        ) -> std::result::Result<tonic::Response<super::UpdateModelResponse>, tonic::Status> {
+            self.inner.ready().await.map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/headworks.v1.ModelService/UpdateModel");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("headworks.v1.ModelService", "UpdateModel"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes back what the API says of a model: what the configuration and the catalogue say stands again, or it is gone.
+        /// Needs the role ADMIN.
+        /// Errors: NOT_FOUND, CONFLICT if the etag is old.
+        pub async fn delete_model(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteModelRequest>,
+        ) -> std::result::Result<tonic::Response<super::DeleteModelResponse>, tonic::Status> {
+            self.inner.ready().await.map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/headworks.v1.ModelService/DeleteModel");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("headworks.v1.ModelService", "DeleteModel"));
             self.inner.unary(req, path, codec).await
         }
     }

@@ -8,7 +8,7 @@ use crate::{
     v1::{self, model_service_client::ModelServiceClient},
 };
 
-/// Tells which models and providers there are.
+/// Tells which models and providers there are, and what they would make of a request. Admins add models and change them.
 #[derive(Clone, Debug)]
 pub struct Models {
     core: Core,
@@ -80,5 +80,52 @@ impl Models {
             |page: v1::ListProvidersResponse| (page.providers, page.next_page_token),
             |request, token| request.page_token = token,
         )
+    }
+
+    /// Tells what each target would lose of a chat, and what would become of it; calls nobody. The judgement is that of a real call.
+    /// Errors: INVALID_REQUEST, with the field.
+    pub async fn check_chat(&self, request: v1::CheckChatRequest) -> Result<v1::CheckChatResponse, Error> {
+        let again = false;
+        let call = |request| {
+            let mut stub = self.stub.clone();
+            async move { stub.check_chat(request).await }
+        };
+        self.core.unary(request, again, call).await
+    }
+
+    /// Adds a model, or says something else of one that the catalogue or the configuration has: what is said here stands
+    /// above both, field by field. Its provider must be known. Effective for the next call, and kept. Needs the role ADMIN.
+    /// Errors: ALREADY_EXISTS if the API says something of it already, INVALID_REQUEST with the field, for a price that
+    /// seems to be in another unit too.
+    pub async fn create_model(&self, request: v1::CreateModelRequest) -> Result<v1::CreateModelResponse, Error> {
+        let again = false;
+        let call = |request| {
+            let mut stub = self.stub.clone();
+            async move { stub.create_model(request).await }
+        };
+        self.core.unary(request, again, call).await
+    }
+
+    /// Changes what the API says of a model. Needs the role ADMIN.
+    /// Errors: NOT_FOUND, CONFLICT if the etag is old, INVALID_REQUEST with the field or for an unknown path.
+    pub async fn update_model(&self, request: v1::UpdateModelRequest) -> Result<v1::UpdateModelResponse, Error> {
+        let again = false;
+        let call = |request| {
+            let mut stub = self.stub.clone();
+            async move { stub.update_model(request).await }
+        };
+        self.core.unary(request, again, call).await
+    }
+
+    /// Takes back what the API says of a model: what the configuration and the catalogue say stands again, or it is gone.
+    /// Needs the role ADMIN.
+    /// Errors: NOT_FOUND, CONFLICT if the etag is old.
+    pub async fn delete_model(&self, request: v1::DeleteModelRequest) -> Result<v1::DeleteModelResponse, Error> {
+        let again = false;
+        let call = |request| {
+            let mut stub = self.stub.clone();
+            async move { stub.delete_model(request).await }
+        };
+        self.core.unary(request, again, call).await
     }
 }

@@ -44,8 +44,10 @@ pub(super) async fn call<T>(doors: &Doors, request: &Request<T>, work: impl Into
 /// Names the call and, where it is one, its stream; tells its payers what they should know.
 pub(super) fn name<T>(response: &mut Response<T>, id: &Arc<str>, facts: &Facts) {
     let headers = response.metadata_mut().as_mut();
-    if let Some(adjusted) = facts.adjusted.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
-        headers.insert("headworks-adjusted", adjusted);
+    for (name, text) in [("headworks-adjusted", &facts.adjusted), ("headworks-warning", &facts.warning)] {
+        if let Some(text) = text.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
+            headers.insert(name, text);
+        }
     }
     if let Some(rates) = &facts.rates {
         crate::rest::rate_headers(headers, rates);

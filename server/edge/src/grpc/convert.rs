@@ -6,8 +6,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use headworks_api::v1;
 use headworks_core::{
-    CacheMark, ChatRequest, DialectName, Effort, Fault, Json, Message, MessageRole, NanoUsd, Opaque, Output, Part, PartKind, Reasoning, Routing, Sampling,
-    Sort, Source, Str, Tool, ToolChoice,
+    CacheMark, ChatRequest, DialectName, Effort, Fault, Json, Message, MessageRole, NanoUsd, OnLoss, Opaque, Output, Part, PartKind, Reasoning, Routing,
+    Sampling, Sort, Source, Str, Tool, ToolChoice,
 };
 
 type Read<T> = Result<T, Fault>;
@@ -97,6 +97,7 @@ pub(super) fn routing(chat: &v1::Chat) -> Read<Routing> {
         order: arcs(r.order),
         allow_fallbacks: r.allow_fallbacks,
         require_parameters: r.require_parameters,
+        on_loss: on_loss(r.on_loss, "chat.routing.on_loss")?,
         regions: arcs(r.regions),
         sort,
         max_price,
@@ -108,6 +109,17 @@ pub(super) fn routing(chat: &v1::Chat) -> Read<Routing> {
         resume_window: duration(chat.resume_window, "chat.resume_window")?,
         timeout: duration(chat.timeout, "chat.timeout")?,
     })
+}
+
+/// What the schema's number says; `None`: nothing.
+pub(crate) fn on_loss(number: i32, field: &str) -> Read<Option<OnLoss>> {
+    match v1::OnLoss::try_from(number) {
+        Ok(v1::OnLoss::Unspecified) => Ok(None),
+        Ok(v1::OnLoss::Drop) => Ok(Some(OnLoss::Drop)),
+        Ok(v1::OnLoss::Refuse) => Ok(Some(OnLoss::Refuse)),
+        Ok(v1::OnLoss::Skip) => Ok(Some(OnLoss::Skip)),
+        Err(_) => Err(Fault::invalid(field, format!("{number} is no OnLoss; DROP, REFUSE and SKIP are"))),
+    }
 }
 
 fn draw(s: v1::Sampling) -> Read<Sampling> {

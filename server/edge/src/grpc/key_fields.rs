@@ -60,6 +60,7 @@ pub(super) fn shown(record: &KeyRecord, version: u64) -> v1::Key {
         allowed_providers: record.allowed_providers.clone(),
         guardrail_profile: record.guardrail_profile.clone(),
         markup_basis_points: record.markup_basis_points,
+        on_loss: record.on_loss,
         previous_secret_expire_time: records::timestamp(record.previous_expire_unix_nanos).filter(|_| record.previous_expire_unix_nanos > now),
     }
 }
@@ -85,6 +86,7 @@ pub(super) fn shown_group(record: &GroupRecord, version: u64) -> v1::Group {
         concurrent_calls: record.concurrent_calls,
         rate_limits: record.rate_limits.iter().map(shown_limit).collect(),
         markup_basis_points: record.markup_basis_points,
+        on_loss: record.on_loss,
     }
 }
 
@@ -181,6 +183,10 @@ fn markup(value: Option<i32>, at: &str) -> Result<Option<i32>, Fault> {
     }
 }
 
+fn on_loss(number: i32, field: &str) -> Result<i32, Fault> {
+    super::convert::on_loss(number, field).map(|_| number)
+}
+
 fn few(count: usize, field: &str) -> Result<(), Fault> {
     if count > LIST { Err(Fault::invalid(field, format!("has more than {LIST} entries"))) } else { Ok(()) }
 }
@@ -239,6 +245,7 @@ pub(super) fn change_key(record: &mut KeyRecord, key: &v1::Key, paths: &[&str], 
             "rate_limits" => record.rate_limits = limits(&key.rate_limits, "key")?,
             "guardrail_profile" => record.guardrail_profile = name(&key.guardrail_profile, "key.guardrail_profile")?,
             "markup_basis_points" => record.markup_basis_points = markup(key.markup_basis_points, "key")?,
+            "on_loss" => record.on_loss = on_loss(key.on_loss, "key.on_loss")?,
             other => return Err(unknown(other, &KEY)),
         }
     }
@@ -267,6 +274,7 @@ pub(super) fn change_group(record: &mut GroupRecord, group: &v1::Group, paths: &
             "concurrent_calls" => record.concurrent_calls = positive(group.concurrent_calls, "group.concurrent_calls")?,
             "rate_limits" => record.rate_limits = limits(&group.rate_limits, "group")?,
             "markup_basis_points" => record.markup_basis_points = markup(group.markup_basis_points, "group")?,
+            "on_loss" => record.on_loss = on_loss(group.on_loss, "group.on_loss")?,
             other => return Err(unknown(other, &GROUP)),
         }
     }
@@ -274,7 +282,7 @@ pub(super) fn change_group(record: &mut GroupRecord, group: &v1::Group, paths: &
 }
 
 /// What can be set of a key.
-pub(super) const KEY: [&str; 17] = [
+pub(super) const KEY: [&str; 18] = [
     "name",
     "labels",
     "roles",
@@ -292,10 +300,11 @@ pub(super) const KEY: [&str; 17] = [
     "rate_limits",
     "guardrail_profile",
     "markup_basis_points",
+    "on_loss",
 ];
 
 /// What can be set of a group.
-pub(super) const GROUP: [&str; 15] = [
+pub(super) const GROUP: [&str; 16] = [
     "name",
     "parent",
     "labels",
@@ -311,6 +320,7 @@ pub(super) const GROUP: [&str; 15] = [
     "concurrent_calls",
     "rate_limits",
     "markup_basis_points",
+    "on_loss",
 ];
 
 /// The paths of a mask, of which there must be some.

@@ -9,7 +9,7 @@ pub(crate) mod embed;
 mod groups;
 mod key_fields;
 mod keys;
-mod models;
+pub(crate) mod models;
 pub(crate) mod policies;
 mod reach;
 mod records;
@@ -28,6 +28,7 @@ use tonic::{Request, Status, service::Routes};
 use tonic_web::GrpcWebLayer;
 
 use crate::{App, app::bearer};
+pub(crate) use models::supported;
 pub(crate) use status::status;
 
 /// A server's stream of messages.

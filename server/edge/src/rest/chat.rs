@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tower::ServiceExt;
 
 use super::{
-    ADJUSTED, ATTEMPTS, CACHE, COST, MODEL, PROVIDER, REQUEST_ID, RESUME_WINDOW, STREAM_ID, body, json, rate_headers, refuse_at,
+    ADJUSTED, ATTEMPTS, CACHE, COST, MODEL, PROVIDER, REQUEST_ID, RESUME_WINDOW, STREAM_ID, WARNING, body, json, rate_headers, refuse_at,
     responses::{Keep, Keeper},
     sse::Sse,
     streams::Written,
@@ -152,6 +152,9 @@ pub(super) fn route_headers(headers: &mut HeaderMap, reply: &Reply) {
     if let Some(adjusted) = &reply.facts.adjusted {
         headers.insert(ADJUSTED, value(adjusted));
     }
+    if let Some(warning) = &reply.facts.warning {
+        headers.insert(WARNING, value(warning));
+    }
     if let Some(rates) = &reply.facts.rates {
         rate_headers(headers, rates);
     }
@@ -168,6 +171,9 @@ pub(super) fn deadline(headers: &HeaderMap) -> Result<Option<Instant>, Fault> {
     Ok(Instant::now().checked_add(Duration::from_millis(millis)))
 }
 
+/// What becomes of a call that a target cannot express, for clients that cannot add to their bodies; the body stands above it.
+const ON_LOSS: &str = "x-headworks-on-loss";
+
 /// What clients say in headers rather than in the body.
 pub(super) fn from_headers(headers: &HeaderMap, routing: &mut Routing) -> Result<(), Fault> {
     if let Some(id) = text(headers, "idempotency-key") {
@@ -175,6 +181,10 @@ pub(super) fn from_headers(headers: &HeaderMap, routing: &mut Routing) -> Result
             return Err(Fault::invalid("Idempotency-Key", "longer than 255 characters"));
         }
         routing.request_id.get_or_insert_with(|| id.into());
+    }
+    if let Some(word) = text(headers, ON_LOSS) {
+        let said = headworks_providers::on_loss(word, ON_LOSS)?;
+        routing.on_loss.get_or_insert(said);
     }
     for (header, name) in [("http-referer", "referer"), ("x-title", "title")] {
         if let Some(said) = text(headers, header) {
@@ -184,7 +194,7 @@ pub(super) fn from_headers(headers: &HeaderMap, routing: &mut Routing) -> Result
     for (name, value) in headers {
         let own = name.as_str().strip_prefix("x-headworks-").or_else(|| name.as_str().strip_prefix("x-requesty-"));
         if let (Some(own), Ok(said)) = (own, value.to_str())
-            && own != "timeout-ms"
+            && !matches!(own, "timeout-ms" | "on-loss")
         {
             routing.label(own, said);
         }

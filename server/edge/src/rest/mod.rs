@@ -61,6 +61,9 @@ pub(crate) const COST: HeaderName = HeaderName::from_static("x-headworks-cost-us
 /// How the answer differs from what was asked so that it fits a budget.
 pub(crate) const ADJUSTED: HeaderName = HeaderName::from_static("x-headworks-adjusted");
 
+/// What the caller should be warned of: the model that serves is about to be retired.
+pub(crate) const WARNING: HeaderName = HeaderName::from_static("x-headworks-warning");
+
 /// How far rate limits are, in the names and forms of OpenAI's.
 pub(crate) fn rate_headers(headers: &mut HeaderMap, rates: &Rated) {
     let mut put = |left: Option<Left>, names: [&'static str; 3]| {

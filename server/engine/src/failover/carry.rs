@@ -197,7 +197,7 @@ async fn search(way: Arc<Way>, broken: Arc<Target>, fault: Fault, said: String, 
                 call.work = Work::Chat(Arc::new(continuation::ask(chat, form, &said, written)));
             }
             let next = Booked {
-                planned: Planned { call, targets: vec![target.clone()], skipped: Vec::new(), policy: policy.clone(), notes: Vec::new() },
+                planned: Planned { call, targets: vec![target.clone()], skipped: Vec::new(), policy: policy.clone(), notes: Vec::new(), warnings: Vec::new() },
                 book: booked.book.clone(),
                 max_attempts: booked.max_attempts,
                 timeouts: vec![*timeouts],

@@ -48,6 +48,7 @@ fn catalog() -> Catalog {
             canonical: None,
             dimensions: None,
             unit_prices: Default::default(),
+            origin: Default::default(),
         })
     };
     Catalog::new(["a", "b", "c"].map(host), [("a", 1), ("b", 2), ("c", 3)].map(model))

@@ -1,7 +1,7 @@
 //! Spells a request as Anthropic's messages.
 
 use bytes::Bytes;
-use headworks_core::{CacheMark, Capability, ChatRequest, DialectName, Effort, Fault, Json, Output, Reason, Target, Tool, ToolChoice};
+use headworks_core::{CacheMark, Capability, ChatRequest, DialectName, Effort, Fault, Json, Output, Target, Tool, ToolChoice};
 use http::{Method, Request, header};
 
 use super::{
@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     Encoded, Note,
+    dialect::{foreign, missing},
     openai::{effort_of, effort_word},
     spell::{Object, object},
 };
@@ -73,7 +74,7 @@ pub(super) fn max_tokens(target: &Target, request: &ChatRequest, notes: &mut Vec
     let most = target.model.as_deref().and_then(|m| m.max_output_tokens);
     match (request.sampling.max_tokens, most) {
         (Some(asked), Some(most)) if asked > most => {
-            notes.push(format!("{id} writes at most {most} tokens; max_tokens was lowered to that").into());
+            notes.push(crate::dialect::shortened(target, most));
             most
         }
         (Some(asked), _) => asked,
@@ -88,15 +89,17 @@ pub(super) fn max_tokens(target: &Target, request: &ChatRequest, notes: &mut Vec
 /// The body spelled out from our own words.
 fn spell(target: &Target, request: &ChatRequest, counting: bool, notes: &mut Vec<Note>) -> Result<Vec<u8>, Fault> {
     let mut note = |note: Note| notes.push(note);
-    let missing = |what: String| Fault::new(Reason::CapabilityMissing, format!("{}: {what}", target.id)).at(&target.id);
     let id = &target.id;
     let s = &request.sampling;
     if s.n.is_some_and(|n| n > 1) {
-        return Err(missing("n above 1 is not offered by this provider".to_owned()));
+        return Err(missing(target, "n", "n above 1 is not offered by this provider"));
     }
-    if request.output == Output::Json && !request.tools.is_empty() {
-        note(format!("{id} has no JSON mode; the model was told in words").into());
+    if request.output == Output::Json {
+        note(Note::parameter("response_format", format!("{id} has no JSON mode"), "the model was told in words"));
     }
+    let mut unknown = Vec::new();
+    foreign(target, request, DialectName::Anthropic, &mut unknown)?;
+    unknown.into_iter().for_each(&mut note);
     let Conversation { mut system, roles, mut turns } = conversation(target, request)?;
     if request.output == Output::Json {
         // Without a schema there is no mode for it: an instruction is what remains.
@@ -106,14 +109,14 @@ fn spell(target: &Target, request: &ChatRequest, counting: bool, notes: &mut Vec
     let mut tool_marks: Vec<CacheMark> = Vec::new();
     let mut tools: Vec<Vec<u8>> = Vec::new();
     for tool in &request.tools {
-        let (mark, json) = spell_tool(tool).ok_or_else(|| missing("a tool that another provider runs cannot be used here".to_owned()))?;
+        let (mark, json) = spell_tool(tool).ok_or_else(|| missing(target, "tools", "a tool that another provider runs cannot be used here"))?;
         tool_marks.push(mark);
         tools.push(json);
     }
     let mut prompt = Prompt { tools: tools.iter().map(Vec::len).collect(), system: &mut system, turns: &mut turns };
     if cache::marked(&prompt, &tool_marks) {
         if cache::clamp(&mut prompt, &mut tool_marks) {
-            note(format!("{id} takes {} cache marks; the last ones were kept", crate::cache::MOST).into());
+            note(crate::dialect::overmarked(target));
         }
     } else if request.auto_cache == Some(true) {
         cache::place(target, &mut prompt, &mut tool_marks, request.cache_ttl);
@@ -122,12 +125,12 @@ fn spell(target: &Target, request: &ChatRequest, counting: bool, notes: &mut Vec
     let max_tokens = max_tokens(target, request, notes);
     let mut note = |note: Note| notes.push(note);
     let thinking = thinking(target, request, max_tokens);
-    if thinking.is_none() && signature::round_without_reasoning(request) && wants_thinking(request) {
-        note(format!("{id} does not think in the middle of a tool round that another provider began; thinking was left out").into());
+    if thinking.is_none() && wants_thinking(request) {
+        note(unthinking(target, request));
     }
     let capabilities = target.model.as_deref().map(|m| m.capabilities).unwrap_or_default();
     if request.tools.is_empty() && request.tool_choice.is_some() && request.tool_choice != Some(ToolChoice::None) {
-        note("tool_choice without tools was left out".to_owned().into());
+        note(Note::aside("tool_choice without tools was left out".to_owned()));
     }
 
     let mut out = Vec::with_capacity(2048);
@@ -157,8 +160,11 @@ fn spell(target: &Target, request: &ChatRequest, counting: bool, notes: &mut Vec
         let fixed = capabilities.sampling == Capability::No || thinking.is_some();
         if fixed && (s.temperature.is_some() || s.top_p.is_some() || s.top_k.is_some()) {
             let why = if thinking.is_some() { " while it thinks" } else { "" };
-            note(format!("{id} does not take temperature, top_p and top_k{why}; they were left out").into());
+            crate::dialect::unsampled(target, request, "temperature, top_p and top_k", why).into_iter().for_each(&mut note);
         } else if !fixed {
+            if let Some(high) = s.temperature.filter(|t| *t > 1.0) {
+                note(Note::parameter("temperature", format!("{id} takes a temperature of 1 at most"), &format!("{high} was lowered to that")));
+            }
             o.opt("temperature", s.temperature.map(|t| t.min(1.0)));
             o.opt("top_p", s.top_p);
             o.opt("top_k", s.top_k);
@@ -204,15 +210,11 @@ fn spell(target: &Target, request: &ChatRequest, counting: bool, notes: &mut Vec
         match request.service_tier.as_deref() {
             Some("auto") => o.str("service_tier", "auto"),
             Some("default" | "standard_only") => o.str("service_tier", "standard_only"),
-            Some(other) => note(format!("{id} has no service tier \"{other}\"; it was left out").into()),
+            Some(other) => note(Note::parameter("service_tier", format!("{id} has no service tier \"{other}\""), "it was left out")),
             None => {}
         }
         if request.extra_dialect == Some(DialectName::Anthropic) {
             request.extra.iter().for_each(|(name, value)| o.raw(name, value.as_str()));
-        } else {
-            for name in request.extra.keys() {
-                note(format!("{id} has no parameter {name}; it was left out").into());
-            }
         }
         for (name, set) in [
             ("frequency_penalty", s.frequency_penalty.is_some()),
@@ -221,10 +223,11 @@ fn spell(target: &Target, request: &ChatRequest, counting: bool, notes: &mut Vec
             ("min_p", s.min_p.is_some()),
             ("seed", s.seed.is_some()),
             ("logprobs", s.logprobs == Some(true)),
+            ("top_logprobs", s.top_logprobs.is_some_and(|n| n > 0)),
             ("logit_bias", !s.logit_bias.is_empty()),
         ] {
             if set {
-                note(format!("{id} does not take {name}; it was left out").into());
+                note(Note::not_taken(target, name));
             }
         }
     });
@@ -280,6 +283,28 @@ enum Thinking {
 /// Whether thinking is asked for at all.
 fn wants_thinking(request: &ChatRequest) -> bool {
     request.reasoning.budget_tokens.is_some_and(|n| n > 0) || request.reasoning.effort.is_some_and(|e| e != Effort::None)
+}
+
+/// Why thinking that was asked for is not.
+fn unthinking(target: &Target, request: &ChatRequest) -> Note {
+    let id = &target.id;
+    let forced = matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
+    let cause = if target.model.as_ref().is_some_and(|m| m.capabilities.reasoning == Capability::No) {
+        format!("{id} does not think")
+    } else if forced {
+        format!("{id} does not think where a tool is forced")
+    } else if signature::round_without_reasoning(request) {
+        return unfinished_round(target);
+    } else {
+        format!("{id} thinks with {LEAST_THINKING} tokens or more, which max_tokens leaves no room for")
+    };
+    Note::parameter("reasoning", cause, "thinking was left out")
+}
+
+/// A tool round that another maker's model began goes on without thinking.
+pub(super) fn unfinished_round(target: &Target) -> Note {
+    let cause = format!("{} does not think in the middle of a tool round that another provider began", target.id);
+    Note::parameter("reasoning", cause, "thinking was left out")
 }
 
 /// How thinking that was asked for is said to this model. Models that take words think as they see fit, as hard as

@@ -4,7 +4,7 @@ use headworks_core::{CacheMark, ChatRequest, Original, Target};
 use serde_json::value::RawValue;
 
 use super::{
-    encode::max_tokens,
+    encode::{max_tokens, unfinished_round},
     incoming::{BlockIn, Kind},
     request::control,
     signature,
@@ -12,6 +12,7 @@ use super::{
 use crate::{
     Note,
     cache::{self, Places},
+    dialect::refused,
     extension::GATEWAY_MEMBERS,
     spell::string,
 };
@@ -26,7 +27,6 @@ pub(super) fn relay(target: &Target, request: &ChatRequest, original: &Original,
     let parts = Parts { tools: value("tools"), system: value("system"), messages: value("messages").unwrap_or("[]") };
     let edits = Edits::of(target, request, &parts, value("cache_control").is_some_and(|v| v != "null"), notes);
     let pauses = signature::round_without_reasoning(request);
-    let id = &target.id;
     let limit = if counting { None } else { Some(max_tokens(target, request, notes)) };
     let mut out = Vec::with_capacity(body.len() + 256);
     out.push(b'{');
@@ -56,10 +56,11 @@ pub(super) fn relay(target: &Target, request: &ChatRequest, original: &Original,
             "max_tokens" => {}
             "stream" if counting => {}
             "thinking" if pauses && request.reasoning.budget_tokens.is_some() => {
-                notes.push(format!("{id} does not think in the middle of a tool round that another provider began; thinking was left out").into());
+                notes.push(unfinished_round(target));
             }
+            name if matches!(name, "temperature" | "top_p" | "top_k") && refused(target, request, name, said.as_bytes(), notes) => {}
             name if target.host.quirks.rejects.iter().any(|rejected| &**rejected == name) => {
-                notes.push(format!("{id} does not take {name}; it was left out").into());
+                notes.push(Note::not_taken(target, name));
             }
             "tools" => put(&edits.tools(said)),
             "system" => put(&edits.system(said)),
@@ -122,7 +123,7 @@ impl Edits {
         let given = counts.iter().sum::<usize>() + usize::from(whole);
         let mut over = given.saturating_sub(cache::MOST);
         if over > 0 {
-            notes.push(format!("{} takes {} cache marks; the last ones were kept", target.id, cache::MOST).into());
+            notes.push(crate::dialect::overmarked(target));
         }
         let drop = counts.map(|count| {
             let here = over.min(count);

@@ -1,9 +1,12 @@
 //! Turns and blocks as Anthropic wants them.
 
-use headworks_core::{CacheMark, ChatRequest, DialectName, Fault, MessageRole, Opaque, Part, PartKind, Reason, Source, Target};
+use headworks_core::{CacheMark, ChatRequest, DialectName, Fault, MessageRole, Opaque, Part, PartKind, Source, Target};
 
 use super::signature;
-use crate::spell::{Object, array, object};
+use crate::{
+    dialect::missing,
+    spell::{Object, array, object},
+};
 
 /// One content block, spelled but for its cache mark.
 #[derive(Clone, Debug)]
@@ -45,7 +48,7 @@ fn block(part: &Part, bytes: usize, fill: impl FnOnce(&mut Object<'_>)) -> Block
 /// Gemini's signatures are bare base64 of another kind; Anthropic's are long and come with reasoning. One that
 /// rides on a tool call is never Anthropic's.
 fn spell(part: &Part, target: &Target, path: &str) -> Result<Option<Block>, Fault> {
-    let missing = |what: &str| Fault::new(Reason::CapabilityMissing, format!("{}: {path}: {what}", target.id)).at(&target.id);
+    let missing = |what: &str| missing(target, path, &format!("{path}: {what}"));
     Ok(Some(match &part.kind {
         // Empty text is refused upstream.
         PartKind::Text(text) | PartKind::Refusal(text) if text.is_empty() => return Ok(None),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use headworks_core::{Capability, ChatRequest, DialectName, Fault, Json, Output, Reason, Target};
+use headworks_core::{Capability, ChatRequest, DialectName, Fault, Json, Output, Target};
 use http::{Method, Request, header};
 
 use super::{
@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     Encoded, Note,
+    dialect::missing,
     spell::{Array, Object, object},
 };
 
@@ -92,24 +93,24 @@ pub(super) fn count(target: &Target, request: &ChatRequest) -> Result<Encoded, F
 fn spell(target: &Target, request: &ChatRequest, notes: &mut Vec<Note>) -> Result<Spelled, Fault> {
     let id = &target.id;
     if request.sampling.n.is_some_and(|n| n > 1) {
-        return Err(Fault::new(Reason::CapabilityMissing, format!("{id}: n above 1 is not offered by this provider")).at(id));
+        return Err(missing(target, "n", "n above 1 is not offered by this provider"));
     }
     let Conversation { mut system, turns } = conversation(target, request, notes)?;
     let mut fields = extras(target, request, notes);
     let mut tools = tools(target, request, &turns, &mut fields, notes)?;
     if request.output == Output::Json {
         // Without a schema there is no mode for it: an instruction is what remains.
-        notes.push(format!("{id} has no JSON mode; the model was told in words").into());
+        notes.push(Note::parameter("response_format", format!("{id} has no JSON mode"), "the model was told in words"));
         system.push(Block::text("Answer with one JSON object and nothing else.", headworks_core::CacheMark::None));
     }
     let (roles, mut turns): (Vec<_>, Vec<_>) = turns.into_iter().map(|turn| (turn.role, turn.blocks)).unzip();
     let caching = caching(target);
     let auto = (request.auto_cache == Some(true)).then_some(request.cache_ttl);
     if caching.settle(target, auto, &mut tools.specs, &mut system, &mut turns) {
-        notes.push(format!("{id} takes {} cache marks; the last ones were kept", crate::cache::MOST).into());
+        notes.push(crate::dialect::overmarked(target));
     }
     if tools.specs.iter().chain(&system).chain(turns.iter().flatten()).any(|block| caching.loses(block.cache)) {
-        notes.push(format!("{id} has one lifetime for what it caches; the hour asked for was left out").into());
+        notes.push(Note::parameter("cache_control", format!("{id} has one lifetime for what it caches"), "the hour asked for was left out"));
     }
     let thinking = think(target, request, request.sampling.max_tokens, &mut fields, notes);
     top_k(target, request, thinking, &mut fields, notes);
@@ -156,7 +157,10 @@ fn extras(target: &Target, request: &ChatRequest, notes: &mut Vec<Note>) -> Addi
     if let Some(given) = request.extra.get("additionalModelRequestFields") {
         match given.read::<std::collections::BTreeMap<String, Json>>() {
             Ok(members) => members.into_iter().for_each(|(name, value)| fields.put(&name, value.as_str().to_owned())),
-            Err(_) => notes.push("additionalModelRequestFields is no object; it was left out".into()),
+            Err(_) => {
+                let name = "additionalModelRequestFields";
+                notes.push(Note::parameter(name, format!("{}: {name} is no object", target.id), "it was left out"));
+            }
         }
     }
     let native = request.extra_dialect == Some(DialectName::Anthropic) && family(&target.upstream_name) == Family::Claude;
@@ -167,7 +171,7 @@ fn extras(target: &Target, request: &ChatRequest, notes: &mut Vec<Note>) -> Addi
         if native {
             fields.put(name, value.as_str().to_owned());
         } else {
-            notes.push(format!("{} has no parameter {name}; it was left out", target.id).into());
+            notes.push(Note::unknown(target, name));
         }
     }
     fields
@@ -189,7 +193,7 @@ fn top_k(target: &Target, request: &ChatRequest, thinking: Thinking, fields: &mu
         Family::Claude | Family::Mistral => fields.put("top_k", top_k.to_string()),
         Family::Nova => fields.put("inferenceConfig", format!("{{\"topK\":{top_k}}}")),
         Family::Cohere => fields.put("k", top_k.to_string()),
-        Family::Gpt | Family::Other | Family::Unnamed => notes.push(format!("{} does not take top_k; it was left out", target.id).into()),
+        Family::Gpt | Family::Other | Family::Unnamed => notes.push(Note::not_taken(target, "top_k")),
     }
 }
 
@@ -204,7 +208,7 @@ fn inference(o: &mut Object<'_>, target: &Target, request: &ChatRequest, thinkin
     let most = target.model.as_ref().and_then(|m| m.max_output_tokens);
     let max_tokens = match (s.max_tokens, most) {
         (Some(asked), Some(most)) if asked > most => {
-            notes.push(format!("{id} writes at most {most} tokens; max_tokens was lowered to that").into());
+            notes.push(crate::dialect::shortened(target, most));
             Some(most)
         }
         (Some(asked), _) => Some(asked),
@@ -216,20 +220,20 @@ fn inference(o: &mut Object<'_>, target: &Target, request: &ChatRequest, thinkin
     if fixed(target, thinking) {
         if temperature.is_some() || top_p.is_some() || s.top_k.is_some() {
             let why = if thinking.on { " while it thinks" } else { "" };
-            notes.push(format!("{id} does not take temperature, top_p and top_k{why}; they were left out").into());
+            notes.extend(crate::dialect::unsampled(target, request, "temperature, top_p and top_k", why));
         }
         (temperature, top_p) = (None, None);
     } else if temperature.is_some() && top_p.is_some() && one_of_temperature_and_top_p(&target.upstream_name) {
-        notes.push(format!("{id} takes temperature or top_p, not both; top_p was left out").into());
+        notes.push(Note::parameter("top_p", format!("{id} takes temperature or top_p, not both"), "top_p was left out"));
         top_p = None;
     }
     if let Some(high) = temperature.filter(|t| *t > 1.0) {
-        notes.push(format!("{id} takes a temperature of 1 at most; {high} was lowered to that").into());
+        notes.push(Note::parameter("temperature", format!("{id} takes a temperature of 1 at most"), &format!("{high} was lowered to that")));
         temperature = Some(1.0);
     }
     let stop: Vec<&str> = s.stop.iter().map(|text| text.as_str()).filter(|text| !text.trim().is_empty()).collect();
     if stop.len() < s.stop.len() {
-        notes.push(format!("{id} takes no blank stop text; it was left out").into());
+        notes.push(Note::parameter("stop", format!("{id} takes no blank stop text"), "it was left out"));
     }
     if max_tokens.is_some() || temperature.is_some() || top_p.is_some() || !stop.is_empty() {
         o.obj("inferenceConfig", |i| {
@@ -248,10 +252,11 @@ fn inference(o: &mut Object<'_>, target: &Target, request: &ChatRequest, thinkin
         ("min_p", s.min_p.is_some()),
         ("seed", s.seed.is_some()),
         ("logprobs", s.logprobs == Some(true)),
+        ("top_logprobs", s.top_logprobs.is_some_and(|n| n > 0)),
         ("logit_bias", !s.logit_bias.is_empty()),
     ] {
         if set {
-            notes.push(format!("{id} does not take {name}; it was left out").into());
+            notes.push(Note::not_taken(target, name));
         }
     }
 }
@@ -279,7 +284,7 @@ fn tier(o: &mut Object<'_>, target: &Target, request: &ChatRequest, notes: &mut 
         Some(word @ ("default" | "flex" | "priority" | "reserved")) => word,
         Some("standard" | "standard_only") => "default",
         Some(other) => {
-            notes.push(format!("{} has no service tier \"{other}\"; it was left out", target.id).into());
+            notes.push(Note::parameter("service_tier", format!("{} has no service tier \"{other}\"", target.id), "it was left out"));
             return;
         }
     };
@@ -295,7 +300,7 @@ fn labels(o: &mut Object<'_>, target: &Target, request: &ChatRequest, notes: &mu
     let all = || request.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str())).chain(user);
     let kept: Vec<_> = all().filter(|(name, value)| legal(name, 1) && legal(value, 0)).take(MOST_LABELS).collect();
     if kept.len() < all().count() {
-        notes.push(format!("{} takes {MOST_LABELS} labels of plain characters; the others were left out", target.id).into());
+        notes.push(Note::parameter("metadata", format!("{} takes {MOST_LABELS} labels of plain characters", target.id), "the others were left out"));
     }
     if !kept.is_empty() {
         o.obj("requestMetadata", |m| kept.iter().for_each(|(name, value)| m.str(name, value)));

@@ -90,7 +90,7 @@ pub(super) fn think(target: &Target, request: &ChatRequest, max_tokens: Option<i
     let id = &target.id;
     let facts = target.model.as_deref();
     if facts.is_some_and(|m| m.capabilities.reasoning == Capability::No) {
-        notes.push(format!("{id} does not think; the request to was left out").into());
+        notes.push(Note::parameter("reasoning", format!("{id} does not think"), "the request to was left out"));
         return Thinking::default();
     }
     let efforts = facts.map(|m| m.reasoning.efforts.as_slice()).unwrap_or_default();
@@ -98,7 +98,7 @@ pub(super) fn think(target: &Target, request: &ChatRequest, max_tokens: Option<i
     match family(&target.upstream_name) {
         Family::Claude => {
             if matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_))) && !request.tools.is_empty() {
-                notes.push(format!("{id} does not think where a tool is forced; thinking was left out").into());
+                notes.push(Note::parameter("reasoning", format!("{id} does not think where a tool is forced"), "thinking was left out"));
                 return Thinking::default();
             }
             // Newer ones decide for themselves and take an effort; the others take a budget.
@@ -112,7 +112,8 @@ pub(super) fn think(target: &Target, request: &ChatRequest, max_tokens: Option<i
             let below = [max_tokens, facts.and_then(|m| m.max_output_tokens)].into_iter().flatten().min().unwrap_or(i64::MAX);
             let budget = tokens(request).min(most).min(below.saturating_sub(1)).max(0);
             if budget < LEAST_THINKING {
-                notes.push(format!("{id} thinks with {LEAST_THINKING} tokens or more, which max_tokens leaves no room for; thinking was left out").into());
+                let cause = format!("{id} thinks with {LEAST_THINKING} tokens or more, which max_tokens leaves no room for");
+                notes.push(Note::parameter("reasoning", cause, "thinking was left out"));
                 return Thinking::default();
             }
             fields.put("thinking", format!(r#"{{"type":"enabled","budget_tokens":{budget}}}"#));
@@ -123,7 +124,7 @@ pub(super) fn think(target: &Target, request: &ChatRequest, max_tokens: Option<i
             let mut level = nearest(effort(request), if efforts.is_empty() { &known } else { efforts });
             if level == Effort::High && max_tokens.is_some() {
                 // At high effort Nova refuses maxTokens, and a limit that was asked for is worth more.
-                notes.push(format!("{id} takes no max_tokens at high effort; medium was asked for").into());
+                notes.push(Note::parameter("reasoning", format!("{id} takes no max_tokens at high effort"), "medium was asked for"));
                 level = Effort::Medium;
             }
             fields.put("reasoningConfig", format!(r#"{{"type":"enabled","maxReasoningEffort":"{}"}}"#, word(level)));
@@ -135,7 +136,7 @@ pub(super) fn think(target: &Target, request: &ChatRequest, max_tokens: Option<i
             Thinking::default()
         }
         _ => {
-            notes.push(format!("{id} cannot be told how hard to think; reasoning was left to it").into());
+            notes.push(Note::parameter("reasoning", format!("{id} cannot be told how hard to think"), "reasoning was left to it"));
             Thinking::default()
         }
     }

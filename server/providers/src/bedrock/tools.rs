@@ -1,13 +1,13 @@
 //! Tools and their choice in Converse's words.
 
-use headworks_core::{CacheMark, ChatRequest, DialectName, Fault, Json, Reason, Target, Tool, ToolChoice};
+use headworks_core::{CacheMark, ChatRequest, DialectName, Fault, Json, Target, Tool, ToolChoice};
 
 use super::{
     encode::Additional,
     model::{Family, family},
     turns::{Block, Kind, Turn, legal},
 };
-use crate::{Note, spell::object};
+use crate::{Note, dialect::missing, spell::object};
 
 /// Tools that Claude knows by Anthropic's definition and the client runs: they pass through Converse as the maker's own.
 const ANTHROPIC_CLIENT_TOOLS: &[&str] = &["bash_", "text_editor_", "computer_", "memory_"];
@@ -44,9 +44,7 @@ pub(super) fn tools(target: &Target, request: &ChatRequest, turns: &[Turn], fiel
                 anthropic.push(json.clone());
             }
             Tool::Hosted { .. } => {
-                return Err(
-                    Fault::new(Reason::CapabilityMissing, format!("{}: a tool that another provider runs cannot be used here", target.id)).at(&target.id)
-                );
+                return Err(missing(target, "tools", "a tool that another provider runs cannot be used here"));
             }
         }
     }
@@ -64,7 +62,7 @@ pub(super) fn tools(target: &Target, request: &ChatRequest, turns: &[Turn], fiel
     }
     if out.specs.is_empty() && anthropic.is_empty() {
         if matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_))) {
-            notes.push("tool_choice without tools was left out".into());
+            notes.push(Note::aside("tool_choice without tools was left out".to_owned()));
         }
         return Ok(out);
     }
@@ -96,7 +94,7 @@ fn choose(target: &Target, request: &ChatRequest, claude: bool, fields: &mut Add
         return;
     }
     if single {
-        notes.push(format!("{id} cannot be told to call one tool at a time; parallel_tool_calls was left out").into());
+        notes.push(Note::parameter("parallel_tool_calls", format!("{id} cannot be told to call one tool at a time"), "parallel_tool_calls was left out"));
     }
     out.choice = match choice {
         None => None,
@@ -105,7 +103,11 @@ fn choose(target: &Target, request: &ChatRequest, claude: bool, fields: &mut Add
         Some(ToolChoice::Named(name)) => Some(format!(r#"{{"tool":{{"name":"{}"}}}}"#, legal(name))),
         Some(ToolChoice::None) => {
             if !request.tools.is_empty() {
-                notes.push(format!("{id} cannot be told to call no tool while its history holds calls; tool_choice was left out").into());
+                notes.push(Note::parameter(
+                    "tool_choice",
+                    format!("{id} cannot be told to call no tool while its history holds calls"),
+                    "tool_choice was left out",
+                ));
             }
             None
         }

@@ -1,7 +1,7 @@
 //! Turns and blocks as Converse wants them.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use headworks_core::{CacheMark, ChatRequest, DialectName, Fault, MessageRole, Opaque, Part, PartKind, Reason, Target};
+use headworks_core::{CacheMark, ChatRequest, DialectName, Fault, LossKind, MessageRole, Opaque, Part, PartKind, Target};
 
 use super::{
     media::{Media, Names, sound},
@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     Note,
+    dialect::missing,
     spell::{Object, object},
 };
 
@@ -100,7 +101,7 @@ const MEDIA_BYTES: usize = 6_000;
 impl Speller<'_> {
     fn part(&mut self, part: &Part, path: &str) -> Result<Option<Block>, Fault> {
         let id = &self.target.id;
-        let missing = |what: String| Fault::new(Reason::CapabilityMissing, format!("{id}: {path}: {what}")).at(id);
+        let missing = |what: String| missing(self.target, path, &format!("{path}: {what}"));
         Ok(Some(match &part.kind {
             // Blank text is refused upstream.
             PartKind::Text(text) | PartKind::Refusal(text) if text.trim().is_empty() => return Ok(None),
@@ -168,7 +169,8 @@ impl Speller<'_> {
                 Block { json: json.as_str().to_owned(), bytes: json.as_str().len(), cache: part.cache, markable: true, kind: Kind::Other }
             }
             PartKind::Opaque(Opaque { dialect, .. }) => {
-                self.notes.push(format!("{id} does not know a block at {path} that only the dialect \"{}\" has; it was left out", dialect.as_str()).into());
+                let cause = format!("{id} does not know a block at {path} that only the dialect \"{}\" has", dialect.as_str());
+                self.notes.push(Note::lost(LossKind::Part, [path], cause, "it was left out"));
                 return Ok(None);
             }
         }))
@@ -212,8 +214,8 @@ pub(super) fn conversation(target: &Target, request: &ChatRequest, notes: &mut V
         }
         if matches!(message.role, MessageRole::System | MessageRole::Developer) {
             if let Some(bad) = blocks.iter().find(|b| b.kind != Kind::Text) {
-                let what = format!("{}: {path}: instructions can only be text, and this is {}", target.id, bad.json.get(..40).unwrap_or(&bad.json));
-                return Err(Fault::new(Reason::CapabilityMissing, what).at(&target.id));
+                let what = format!("{path}: instructions can only be text, and this is {}", bad.json.get(..40).unwrap_or(&bad.json));
+                return Err(missing(target, &path, &what));
             }
             // Wherever they stand, instructions go to the top: Converse takes none in between.
             out.system.extend(blocks);

@@ -1,15 +1,10 @@
 //! What `[providers.NAME]` can say.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
-use headworks_core::Model;
 use serde::Deserialize;
 
-use super::{
-    CatalogError,
-    file::{self, RawModel},
-    quirks::RawQuirks,
-};
+use super::{file::RawModel, quirks::RawQuirks};
 
 /// Changes to a provider of the catalogue, or a new one.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -31,7 +26,7 @@ pub struct HostOverride {
     pub headers: BTreeMap<String, String>,
     /// In what it differs from its dialect's standard.
     pub quirks: Option<RawQuirks>,
-    /// Models and prices to add or replace.
+    /// Models and prices to add, or to lay over those of the catalogue, field by field.
     pub models: Vec<RawModel>,
     /// Azure: API version; absent: the v1 path.
     pub api_version: Option<String>,
@@ -45,14 +40,4 @@ pub struct HostOverride {
     pub residency: Option<String>,
     /// Bedrock: region.
     pub region: Option<String>,
-}
-
-/// The models that the configuration adds.
-pub(super) fn models(id: &str, over: &HostOverride) -> Result<Vec<Model>, CatalogError> {
-    let provider: Arc<str> = id.into();
-    let mut prices = Vec::new();
-    over.models
-        .iter()
-        .map(|raw| file::model(&provider, raw.clone(), &mut prices).map_err(|error| CatalogError(format!("providers.{id}.models: {error}"))))
-        .collect()
 }

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use headworks_core::{
-    AuthScheme, CacheKind, Capabilities, Capability, DialectName, Effort, EffortRange, FACTOR_ONE, Factor, Model, ModelId, NanoUsd, OffPeak, Price, Quirks,
-    Rates, Status, Tier, Window,
+    AuthScheme, CacheKind, Capabilities, Capability, DialectName, Effort, EffortRange, FACTOR_ONE, Factor, Model, ModelId, ModelOrigin, NanoUsd, OffPeak,
+    Price, Quirks, Rates, Status, Tier, Window, date_seconds, month_seconds,
 };
 use serde::Deserialize;
 
@@ -51,6 +51,9 @@ struct Raw {
     models: Vec<RawModel>,
 }
 
+/// What models are for.
+const MODES: [&str; 5] = ["chat", "embedding", "image", "audio", "rerank"];
+
 /// A model as files and configuration write it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -93,7 +96,7 @@ pub struct RawModel {
     pub status: Option<String>,
     /// `YYYY-MM-DD`.
     pub deprecation: Option<String>,
-    /// `YYYY-MM-DD`.
+    /// `YYYY-MM-DD`, or `YYYY-MM`.
     pub release: Option<String>,
     /// Other full ids.
     pub aliases: Vec<String>,
@@ -109,24 +112,42 @@ pub struct RawModel {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawPrice {
-    input: Option<String>,
-    output: Option<String>,
-    cache_read: Option<String>,
-    cache_write_5m: Option<String>,
-    cache_write_1h: Option<String>,
-    cache_write_12h: Option<String>,
-    reasoning: Option<String>,
-    input_audio: Option<String>,
-    output_audio: Option<String>,
-    cache_read_audio: Option<String>,
-    input_image: Option<String>,
-    output_image: Option<String>,
-    above: Option<i64>,
-    tiers: Vec<RawPrice>,
-    service_tiers: BTreeMap<String, RawPrice>,
-    off_peak: Option<Box<RawPrice>>,
-    windows: Vec<RawWindow>,
-    residency: BTreeMap<String, String>,
+    /// Plain input.
+    pub input: Option<String>,
+    /// Output.
+    pub output: Option<String>,
+    /// Input read from a cache.
+    pub cache_read: Option<String>,
+    /// Input written to a cache for 5 minutes.
+    pub cache_write_5m: Option<String>,
+    /// Input written to a cache for one hour.
+    pub cache_write_1h: Option<String>,
+    /// Input written to a cache for 12 hours.
+    pub cache_write_12h: Option<String>,
+    /// Reasoning, where it is not billed as output.
+    pub reasoning: Option<String>,
+    /// Sound heard.
+    pub input_audio: Option<String>,
+    /// Sound written.
+    pub output_audio: Option<String>,
+    /// Sound read from a cache.
+    pub cache_read_audio: Option<String>,
+    /// Pictures seen.
+    pub input_image: Option<String>,
+    /// Pictures written.
+    pub output_image: Option<String>,
+    /// In a tier: it applies when all input tokens exceed this.
+    pub above: Option<i64>,
+    /// Rates for long inputs.
+    pub tiers: Vec<RawPrice>,
+    /// Rates by service tier.
+    pub service_tiers: BTreeMap<String, RawPrice>,
+    /// Rates of quiet hours.
+    pub off_peak: Option<Box<RawPrice>>,
+    /// Those hours.
+    pub windows: Vec<RawWindow>,
+    /// Factors by where it is made to process.
+    pub residency: BTreeMap<String, String>,
 }
 
 /// Hours of the week, UTC.
@@ -139,10 +160,33 @@ pub struct RawWindow {
     hours: Vec<String>,
 }
 
+/// Reads a file's models one by one: those that can be used, and what is wrong with the others. Fails where the file itself
+/// cannot be read.
+pub(super) fn look(id: &str, text: &str) -> Result<(Vec<Model>, Vec<CatalogError>), CatalogError> {
+    let mut raw: Raw = toml::from_str(text).map_err(|error| CatalogError(error.to_string()))?;
+    let (provider, mut prices): (Arc<str>, _) = (id.into(), Vec::new());
+    let (mut models, mut wrong) = (Vec::new(), Vec::new());
+    for model_of in std::mem::take(&mut raw.models) {
+        let ordered = model_of.price.as_ref().is_none_or(|price| price.tiers.is_sorted_by_key(|tier| tier.above));
+        match model(&provider, model_of, &mut prices) {
+            Ok(model) if ordered => models.push(model),
+            Ok(model) => wrong.push(CatalogError(format!("{}: price.tiers: are not in the order of their tokens", model.id))),
+            Err(error) => wrong.push(error),
+        }
+    }
+    // What it says of the host is read as it is at start.
+    wrong.extend(made(id, raw).err());
+    Ok((models, wrong))
+}
+
 /// Reads a file.
 pub(super) fn read(id: &str, text: &str) -> Result<File, CatalogError> {
     let wrong = |what: String| CatalogError(format!("catalogue file {id}.toml: {what}"));
-    let raw: Raw = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
+    made(id, toml::from_str(text).map_err(|error| wrong(error.to_string()))?)
+}
+
+fn made(id: &str, raw: Raw) -> Result<File, CatalogError> {
+    let wrong = |what: String| CatalogError(format!("catalogue file {id}.toml: {what}"));
     let dialect = match raw.dialect.as_deref() {
         Some(name) => Some(DialectName::from_name(name).ok_or_else(|| wrong(format!("dialect \"{name}\" is not known")))?),
         None => None,
@@ -196,6 +240,20 @@ pub(super) fn model(provider: &Arc<str>, raw: RawModel, prices: &mut Vec<Arc<Pri
         if value.is_some_and(|n| !(1..=1_000_000_000).contains(&n)) {
             return Err(wrong(field, "must be a number above 0".to_owned()));
         }
+    }
+    if let Some(date) = raw.deprecation.as_deref().filter(|date| date_seconds(date).is_none()) {
+        return Err(wrong("deprecation", format!("\"{date}\" is no date; write YYYY-MM-DD")));
+    }
+    if let Some(date) = raw.release.as_deref().filter(|date| month_seconds(date).is_none()) {
+        return Err(wrong("release", format!("\"{date}\" is no date; write YYYY-MM-DD, or YYYY-MM where the day is not known")));
+    }
+    for region in &raw.regions {
+        if region.is_empty() || !region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+            return Err(wrong("regions", format!("\"{region}\" is no region; they look like eu or eu-west-1")));
+        }
+    }
+    if let Some(mode) = raw.mode.as_deref().filter(|mode| !MODES.contains(mode)) {
+        return Err(wrong("mode", format!("\"{mode}\" is none of {}", MODES.join(", "))));
     }
     let dialect = match raw.dialect.as_deref() {
         Some(name) => Some(DialectName::from_name(name).ok_or_else(|| wrong("dialect", format!("\"{name}\" is no dialect")))?),
@@ -260,6 +318,7 @@ pub(super) fn model(provider: &Arc<str>, raw: RawModel, prices: &mut Vec<Arc<Pri
         canonical: raw.canonical.map(Arc::from),
         dimensions: raw.dimensions,
         unit_prices,
+        origin: ModelOrigin::BuiltIn,
     })
 }
 
@@ -286,6 +345,9 @@ fn price(place: &str, raw: &RawPrice) -> Result<Price, CatalogError> {
         })
         .collect::<Result<Vec<_>, CatalogError>>()?;
     tiers.sort_by_key(|tier| tier.above_input_tokens);
+    if tiers.windows(2).any(|pair| matches!(pair, [a, b] if a.above_input_tokens == b.above_input_tokens)) {
+        return Err(CatalogError(format!("{place}: price.tiers: two begin at the same number of tokens")));
+    }
     let service_tiers = raw.service_tiers.iter().map(|(name, tier)| Ok((name.as_str().into(), rates(place, tier)?))).collect::<Result<_, CatalogError>>()?;
     let off_peak = match &raw.off_peak {
         Some(quiet) => Some(OffPeak { rates: rates(&format!("{place}: price.off_peak"), quiet)?, windows: windows(place, &quiet.windows)? }),

@@ -1,14 +1,20 @@
 //! The catalogue of hosts and models: facts in files, range-checked on load.
 
+mod check;
 mod cloud;
 mod config;
 mod file;
+mod layer;
 mod quirks;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+pub use check::{Report, aliases_lead, check};
 pub use config::HostOverride;
-use headworks_core::{AuthScheme, Catalog, DialectName, Host, NanoUsd, Price};
+pub use file::{RawModel, RawPrice};
+use headworks_core::{AuthScheme, Catalog, DialectName, Host, ModelOrigin, NanoUsd, Price};
+pub use layer::Said;
+use layer::lay;
 pub use quirks::RawQuirks;
 
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/catalog.rs"));
@@ -34,31 +40,38 @@ pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// The catalogue with what the configuration changes. `env` says what an
 /// environment variable holds: only whether a key is there is looked at.
 pub fn load(overrides: &BTreeMap<String, HostOverride>, env: Env<'_>) -> Result<Catalog, CatalogError> {
-    let mut hosts = Vec::new();
-    let mut models = Vec::new();
-    for (id, text) in FILES {
-        let over = overrides.get(*id);
+    layered(overrides, &[], env).map(|(catalog, _)| catalog)
+}
+
+/// The same with what the API says of models over both, field by field. What of that cannot be used is left out and told:
+/// a provider that is gone from the configuration is no reason not to start.
+pub fn layered(overrides: &BTreeMap<String, HostOverride>, said: &[Said], env: Env<'_>) -> Result<(Catalog, Vec<CatalogError>), CatalogError> {
+    let (mut hosts, mut models, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
+    let ids = FILES.iter().map(|(id, text)| (*id, Some(*text)));
+    let added = overrides.keys().map(String::as_str).filter(|id| !FILES.iter().any(|(known, _)| known == id)).map(|id| (id, None));
+    for (id, text) in ids.chain(added) {
+        let over = overrides.get(id);
         if over.is_some_and(|over| over.enabled == Some(false)) {
             continue;
         }
-        let mut file = file::read(id, text)?;
-        let host = host(id, Some(&file.host), over, env)?;
-        cloud::settle(&host, &mut file.models);
+        let file = text.map(|text| file::read(id, text)).transpose()?;
+        let host = host(id, file.as_ref().map(|file| &file.host), over, env)?;
+        let mut here = file.map(|file| file.models).unwrap_or_default();
+        cloud::settle(&host, &mut here);
+        let (provider, mut prices): (Arc<str>, _) = (host.id.clone(), Vec::new());
+        for raw in over.into_iter().flat_map(|over| &over.models) {
+            lay(&provider, raw, ModelOrigin::Config, &mut here, &mut prices).map_err(|error| CatalogError(format!("providers.{id}.models: {error}")))?;
+        }
+        for one in said.iter().filter(|one| *one.provider == *id) {
+            wrong.extend(lay(&provider, &one.model, ModelOrigin::Api, &mut here, &mut prices).err());
+        }
         hosts.push(host);
-        models.extend(file.models);
-        if let Some(over) = over {
-            models.extend(config::models(id, over)?);
-        }
+        models.extend(here);
     }
-    for (id, over) in overrides {
-        if FILES.iter().any(|(known, _)| known == id) || over.enabled == Some(false) {
-            continue;
-        }
-        hosts.push(host(id, None, Some(over), env)?);
-        models.extend(config::models(id, over)?);
-    }
+    let unknown = said.iter().filter(|one| !hosts.iter().any(|host| host.id == one.provider));
+    wrong.extend(unknown.map(|one| CatalogError(format!("{}/{}: there is no provider \"{}\"", one.provider, one.model.name, one.provider))));
     let hosts = hosts.into_iter().map(Arc::new);
-    Ok(Catalog::new(hosts, models.into_iter().map(Arc::new)))
+    Ok((Catalog::new(hosts, models.into_iter().map(Arc::new)), wrong))
 }
 
 /// The environment variable that holds a host's key now, if one does.
@@ -164,8 +177,8 @@ fn residency(host: &Host) -> Option<Arc<str>> {
 pub(crate) fn rate(place: &str, text: &str) -> Result<i64, CatalogError> {
     /// $20,000 per million tokens: above any model's.
     const MOST: i64 = 20_000_000_000_000;
-    /// A ten-thousandth of a cent per million tokens: below any model's.
-    const LEAST: i64 = 1_000;
+    /// A hundredth of a cent per million tokens: below any model's, and above what any but the dearest costs per token.
+    const LEAST: i64 = 100_000;
     let wrong = |what: String| CatalogError(format!("{place}: {what}"));
     let NanoUsd(nanos) = NanoUsd::from_decimal(text).map_err(|error| wrong(error.to_string()))?;
     if nanos != 0 && !(LEAST..=MOST).contains(&nanos) {

@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 use headworks_core::{
-    Capability, ChatRequest, DialectName, Effort, Fault, Json, Message, MessageRole, Output, Part, PartKind, Reason, Source, Target, Tool, ToolChoice,
+    Capability, ChatRequest, DialectName, Effort, Fault, Json, Message, MessageRole, Output, Part, PartKind, Source, Target, Tool, ToolChoice,
 };
 use http::{Method, Request, header};
 
 use crate::{
     Encoded, Note,
+    dialect::missing,
     spell::{Array, Object, object},
 };
 
@@ -38,7 +39,7 @@ pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, 
             }),
         }
         sampling(o, target, request, &mut notes);
-        thinking(o, target, request);
+        thinking(o, target, request, &mut notes);
         if request.extra_dialect == Some(DialectName::Cohere) {
             request.extra.iter().for_each(|(name, value)| o.raw(name, value.as_str()));
         } else {
@@ -47,7 +48,8 @@ pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, 
                 match &**name {
                     "documents" | "citation_options" | "safety_mode" | "priority" => o.raw(name, value.as_str()),
                     "cache_control" => {}
-                    _ => notes.push(format!("{} has no parameter {name}; it was left out", target.id).into()),
+                    _ if value.as_str() == "null" => {}
+                    _ => notes.push(Note::unknown(target, name)),
                 }
             }
         }
@@ -62,22 +64,23 @@ pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, 
 
 /// What cannot be left out without changing what the request means.
 fn refuse_impossible(target: &Target, request: &ChatRequest) -> Result<(), Fault> {
-    let missing = |what: &str| Err(Fault::new(Reason::CapabilityMissing, format!("{}: {what}", target.id)).at(&target.id));
+    let missing = |field: &str, what: &str| Err(missing(target, field, what));
     if request.sampling.n.is_some_and(|n| n > 1) {
-        return missing("n above 1 is not offered by this provider");
+        return missing("n", "n above 1 is not offered by this provider");
     }
     if request.tools.iter().any(|t| matches!(t, Tool::Hosted { .. })) {
-        return missing("a tool that another provider runs cannot be used here");
+        return missing("tools", "a tool that another provider runs cannot be used here");
     }
     if !request.tools.is_empty() && request.output != Output::Text {
-        return missing("takes either tools or response_format, not both");
+        return missing("response_format", "takes either tools or response_format, not both");
     }
-    let parts = request.messages.iter().flat_map(|m| &m.parts);
-    for part in parts {
+    let parts = request.messages.iter().enumerate().flat_map(|(at, m)| m.parts.iter().enumerate().map(move |(i, part)| (at, i, part)));
+    for (at, i, part) in parts {
+        let place = || format!("messages[{at}].content[{i}]");
         match &part.kind {
-            PartKind::Audio { .. } => return missing("takes no sound"),
-            PartKind::File { .. } => return missing("takes no files; send their text, or documents"),
-            PartKind::Image { source: Source::FileId(_), .. } => return missing("takes pictures by URL or inline, not by a file's id"),
+            PartKind::Audio { .. } => return missing(&place(), "takes no sound"),
+            PartKind::File { .. } => return missing(&place(), "takes no files; send their text, or documents"),
+            PartKind::Image { source: Source::FileId(_), .. } => return missing(&place(), "takes pictures by URL or inline, not by a file's id"),
             _ => {}
         }
     }
@@ -210,7 +213,8 @@ fn tools(o: &mut Object<'_>, target: &Target, request: &ChatRequest, notes: &mut
         None | Some(ToolChoice::Auto) => {}
     }
     if request.parallel_tool_calls == Some(false) {
-        notes.push(format!("{} cannot be kept from calling several tools at once; parallel_tool_calls was left out", target.id).into());
+        let cause = format!("{} cannot be kept from calling several tools at once", target.id);
+        notes.push(Note::parameter("parallel_tool_calls", cause, "parallel_tool_calls was left out"));
     }
 }
 
@@ -226,7 +230,7 @@ fn sampling(o: &mut Object<'_>, target: &Target, request: &ChatRequest, notes: &
         if let Some(value) = value {
             o.val(name, value.clamp(0.0, 1.0));
             if !(0.0..=1.0).contains(&value) {
-                notes.push(format!("{id} takes {name} from 0 to 1; {value} was moved into that").into());
+                notes.push(Note::parameter(name, format!("{id} takes {name} from 0 to 1"), &format!("{value} was moved into that")));
             }
         }
     };
@@ -235,13 +239,13 @@ fn sampling(o: &mut Object<'_>, target: &Target, request: &ChatRequest, notes: &
     let most = target.model.as_ref().and_then(|m| m.max_output_tokens);
     match (s.max_tokens, most) {
         (Some(asked), Some(most)) if asked > most => {
-            notes.push(format!("{id} writes at most {most} tokens; max_tokens was lowered to that").into());
+            notes.push(crate::dialect::shortened(target, most));
             o.val("max_tokens", most);
         }
         (asked, _) => o.opt("max_tokens", asked),
     }
     if s.stop.len() > MOST_STOPS {
-        notes.push(format!("{id} takes {MOST_STOPS} stop texts; the first ones were sent").into());
+        notes.push(Note::parameter("stop", format!("{id} takes {MOST_STOPS} stop texts"), "the first ones were sent"));
     }
     if !s.stop.is_empty() {
         o.val("stop_sequences", s.stop.iter().take(MOST_STOPS).map(|t| t.as_str()).collect::<Vec<_>>());
@@ -256,15 +260,22 @@ fn sampling(o: &mut Object<'_>, target: &Target, request: &ChatRequest, notes: &
         ("seed", s.seed.is_some_and(|seed| seed < 0)),
     ] {
         if set {
-            notes.push(format!("{id} does not take {name}; it was left out").into());
+            notes.push(Note::not_taken(target, name));
         }
     }
 }
 
-fn thinking(o: &mut Object<'_>, target: &Target, request: &ChatRequest) {
+fn thinking(o: &mut Object<'_>, target: &Target, request: &ChatRequest, notes: &mut Vec<Note>) {
     let reasoning = &request.reasoning;
     let facts = target.model.as_ref();
-    if facts.is_some_and(|m| m.capabilities.reasoning == Capability::No) || (reasoning.effort.is_none() && reasoning.budget_tokens.is_none()) {
+    if reasoning.effort.is_none() && reasoning.budget_tokens.is_none() {
+        return;
+    }
+    let off = reasoning.effort == Some(Effort::None) || reasoning.budget_tokens == Some(0);
+    if facts.is_some_and(|m| m.capabilities.reasoning == Capability::No) {
+        if !off {
+            notes.push(Note::parameter("reasoning", format!("{} does not think", target.id), "what was said about reasoning was left out"));
+        }
         return;
     }
     let efforts = facts.map_or(&[][..], |m| &m.reasoning.efforts);
@@ -272,7 +283,6 @@ fn thinking(o: &mut Object<'_>, target: &Target, request: &ChatRequest) {
         o.str("reasoning_effort", crate::openai::effort_word(effort));
         return;
     }
-    let off = reasoning.effort == Some(Effort::None) || reasoning.budget_tokens == Some(0);
     o.obj("thinking", |t| {
         t.str("type", if off { "disabled" } else { "enabled" });
         t.opt("token_budget", reasoning.budget_tokens.filter(|n| *n > 0));

@@ -14,16 +14,16 @@ mod voyage;
 mod whole;
 
 pub use door::EmbedDoor;
-use headworks_core::{Cause, EmbedInput, EmbedRequest, Fault, Reason, Target};
+use headworks_core::{EmbedInput, EmbedRequest, Fault, Target};
 pub(crate) use purpose::Purpose;
 pub use voyage::Voyage;
 pub(crate) use whole::{Answer, Whole};
 
-use crate::Note;
+use crate::{Note, dialect::missing};
 
 /// The target has no way to say something that cannot be left out.
 fn lacks(target: &Target, what: &str) -> Fault {
-    Fault::new(Reason::CapabilityMissing, format!("{}: {what}", target.id)).because(Cause::Unfit).at(&target.id)
+    missing(target, "input", what)
 }
 
 /// The inputs as texts, for hosts that take no tokens.
@@ -39,10 +39,10 @@ fn texts<'a>(target: &Target, request: &'a EmbedRequest) -> Result<Vec<&'a str>,
 fn left_out(target: &Target, request: &EmbedRequest, names: &[(&str, bool)], notes: &mut Vec<Note>) {
     for (name, set) in names {
         if *set {
-            notes.push(format!("{} does not take {name}; it was left out", target.id).into());
+            notes.push(Note::not_taken(target, name));
         }
     }
     for name in request.extra.keys() {
-        notes.push(format!("{} has no parameter {name}; it was left out", target.id).into());
+        notes.push(Note::unknown(target, name));
     }
 }

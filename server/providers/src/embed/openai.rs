@@ -40,19 +40,19 @@ pub(crate) fn encode(target: &Target, request: &EmbedRequest, url: &str) -> Resu
             };
             match said {
                 Some((field, said)) => o.str(field, said),
-                None => notes.push(format!("{} does not take input_type {word}; it was left out", target.id).into()),
+                None => notes.push(Note::parameter("input_type", format!("{} does not take input_type {word}", target.id), "it was left out")),
             }
         }
         if let Some(user) = request.user.as_deref() {
             if rejects("user") {
-                notes.push(format!("{} does not take user; it was left out", target.id).into());
+                notes.push(Note::not_taken(target, "user"));
             } else {
                 o.str("user", user);
             }
         }
         for (name, value) in &request.extra {
             if request.extra_dialect != Some(DialectName::OpenAi) || rejects(name) {
-                notes.push(format!("{} does not take {name}; it was left out", target.id).into());
+                notes.push(Note::not_taken(target, name));
             } else {
                 o.raw(name, value.as_str());
             }

@@ -1,7 +1,7 @@
 //! Spells a request as Gemini's generateContent.
 
 use bytes::Bytes;
-use headworks_core::{Capability, ChatRequest, DialectName, Fault, Output, Reason, Target, Tool, ToolChoice};
+use headworks_core::{Capability, ChatRequest, DialectName, Fault, Output, Target, Tool, ToolChoice};
 use http::{Method, Request, header};
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Encoded, Note,
-    dialect::foreign,
+    dialect::{foreign, missing},
     envelope,
     spell::{Object, object},
 };
@@ -43,13 +43,13 @@ pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, 
                 });
             }
         });
-        tools(o, request, &mut notes);
+        tools(o, target, request, &mut notes);
         o.obj("generationConfig", |g| config(g, target, request, &mut notes));
         match request.service_tier.as_deref() {
             None | Some("auto" | "default") => {}
             // Documented under "Flex inference" and "Priority inference".
             Some(tier @ ("flex" | "priority" | "standard")) => o.str("service_tier", tier),
-            Some(tier) => notes.push(format!("{id} has no service tier {tier}; it was left out").into()),
+            Some(tier) => notes.push(Note::parameter("service_tier", format!("{id} has no service tier {tier}"), "it was left out")),
         }
         if let Some(name) = cached_content(request) {
             o.str("cachedContent", &name);
@@ -97,17 +97,16 @@ pub(super) fn encode_count(target: &Target, request: &ChatRequest) -> Result<Enc
 
 /// What cannot be left out without changing what the request means.
 fn refuse_impossible(target: &Target, request: &ChatRequest) -> Result<(), Fault> {
-    let missing = |what: String| Err(Fault::new(Reason::CapabilityMissing, format!("{}: {what}", target.id)).at(&target.id));
     for tool in &request.tools {
         if let Tool::Hosted { dialect, .. } = tool
             && *dialect != DialectName::Gemini
         {
-            return missing(format!("a tool that {} runs cannot be used here", dialect.as_str()));
+            return Err(missing(target, "tools", &format!("a tool that {} runs cannot be used here", dialect.as_str())));
         }
     }
     let functions = request.tools.iter().any(|t| matches!(t, Tool::Function { .. }));
     if functions && request.output != Output::Text && signature::generation(target).is_some_and(|n| n < 3) {
-        return missing("tools together with JSON output need Gemini 3 or later".to_owned());
+        return Err(missing(target, "response_format", "tools together with JSON output need Gemini 3 or later"));
     }
     if let Some(ToolChoice::Named(name)) = &request.tool_choice {
         let known = |tool: &Tool| matches!(tool, Tool::Function { name: known, .. } if known == name);
@@ -125,7 +124,7 @@ pub(crate) fn resource(name: &str) -> String {
     if escaped.starts_with("models/") || escaped.starts_with("tunedModels/") { escaped } else { format!("models/{escaped}") }
 }
 
-fn tools(o: &mut Object<'_>, request: &ChatRequest, notes: &mut Vec<Note>) {
+fn tools(o: &mut Object<'_>, target: &Target, request: &ChatRequest, notes: &mut Vec<Note>) {
     if request.tools.is_empty() {
         return;
     }
@@ -156,7 +155,8 @@ fn tools(o: &mut Object<'_>, request: &ChatRequest, notes: &mut Vec<Note>) {
         }
     });
     if request.parallel_tool_calls == Some(false) {
-        notes.push("Gemini cannot be kept from calling several tools at once; parallel_tool_calls was left out".into());
+        let cause = format!("{} cannot be kept from calling several tools at once", target.id);
+        notes.push(Note::parameter("parallel_tool_calls", cause, "parallel_tool_calls was left out"));
     }
     let (mode, only) = match &request.tool_choice {
         None => return,
@@ -181,7 +181,7 @@ fn config(g: &mut Object<'_>, target: &Target, request: &ChatRequest, notes: &mu
     let id = &target.id;
     let model = target.model.as_deref();
     if model.is_some_and(|m| m.capabilities.sampling == Capability::No) && (s.temperature.is_some() || s.top_p.is_some()) {
-        notes.push(format!("{id} does not take temperature and top_p; they were left out").into());
+        notes.extend(crate::dialect::unsampled(target, request, "temperature and top_p", ""));
     } else {
         g.opt("temperature", s.temperature);
         g.opt("topP", s.top_p);
@@ -189,14 +189,14 @@ fn config(g: &mut Object<'_>, target: &Target, request: &ChatRequest, notes: &mu
     g.opt("topK", s.top_k);
     match (s.max_tokens, model.and_then(|m| m.max_output_tokens)) {
         (Some(asked), Some(most)) if asked > most => {
-            notes.push(format!("{id} writes at most {most} tokens; max_tokens was lowered to that").into());
+            notes.push(crate::dialect::shortened(target, most));
             g.val("maxOutputTokens", most);
         }
         (asked, _) => g.opt("maxOutputTokens", asked),
     }
     let stops: Vec<&str> = s.stop.iter().map(|text| text.as_str()).filter(|text| !text.is_empty()).collect();
     if stops.len() > MOST_STOPS {
-        notes.push(format!("{id} takes {MOST_STOPS} stop texts; the first ones were sent").into());
+        notes.push(Note::parameter("stop", format!("{id} takes {MOST_STOPS} stop texts"), "the first ones were sent"));
     }
     if !stops.is_empty() {
         g.val("stopSequences", stops.iter().take(MOST_STOPS).collect::<Vec<_>>());
@@ -205,20 +205,21 @@ fn config(g: &mut Object<'_>, target: &Target, request: &ChatRequest, notes: &mu
     if let Some(seed) = s.seed {
         // 32 bits there. Folded, equal seeds stay equal.
         let folded = i32::try_from(seed).unwrap_or_else(|_| {
-            notes.push(format!("{id} takes seeds of 32 bits; the seed was shortened to that").into());
+            notes.push(Note::parameter("seed", format!("{id} takes seeds of 32 bits"), "the seed was shortened to that"));
             (seed & 0x7fff_ffff) as i32
         });
         g.val("seed", folded);
     }
     g.opt("frequencyPenalty", s.frequency_penalty);
     g.opt("presencePenalty", s.presence_penalty);
-    if s.logprobs == Some(true) {
+    // The number alone asks for them too, as at Responses.
+    if s.logprobs == Some(true) || s.top_logprobs.is_some_and(|n| n > 0) {
         g.val("responseLogprobs", true);
         g.opt("logprobs", s.top_logprobs.map(|n| n.clamp(0, MOST_LOGPROBS)));
     }
     for (name, set) in [("min_p", s.min_p.is_some()), ("repetition_penalty", s.repetition_penalty.is_some()), ("logit_bias", !s.logit_bias.is_empty())] {
         if set {
-            notes.push(format!("{id} does not take {name}; it was left out").into());
+            notes.push(Note::not_taken(target, name));
         }
     }
     match &request.output {

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use headworks_core::Json;
+use headworks_core::{Json, LossKind};
 
 use super::node::Node;
 use crate::Note;
@@ -102,7 +102,8 @@ pub(super) fn accepted(schema: &Json, purpose: Use, what: &str, notes: &mut Vec<
     }
     if !work.ignored.is_empty() {
         let list: Vec<&str> = work.ignored.iter().map(String::as_str).collect();
-        notes.push(format!("{what}: Gemini does not promise to enforce {}", list.join(", ")).into());
+        let cause = format!("{what}: Gemini does not promise to enforce {}", list.join(", "));
+        notes.push(Note::lost(LossKind::SchemaKeyword, list, cause, "the schema was sent all the same"));
     }
     let mut bytes = Vec::new();
     out.write(&mut bytes);

@@ -128,5 +128,5 @@ fn t7_what_google_does_not_enforce_is_said_and_sent() {
     let schema = json!({"type": "object", "properties": {"a": {"type": "string", "pattern": "^x", "minLength": 2}, "b": {"$ref": "https://elsewhere/x"}}});
     let (got, notes) = sent(&schema, Use::Arguments);
     assert_eq!(got["properties"]["a"], schema["properties"]["a"]);
-    assert_eq!(notes, ["tool f: Gemini does not promise to enforce minLength, pattern, the reference https://elsewhere/x"]);
+    assert_eq!(notes, ["tool f: Gemini does not promise to enforce minLength, pattern, the reference https://elsewhere/x; the schema was sent all the same"]);
 }

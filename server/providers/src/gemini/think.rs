@@ -28,7 +28,7 @@ pub(super) fn config(g: &mut Object<'_>, target: &Target, request: &ChatRequest,
     if target.model.as_ref().is_some_and(|m| m.capabilities.reasoning == Capability::No) {
         // The field alone is an error where a model cannot think.
         if asked && !off {
-            notes.push(format!("{id} does not think; what was said about reasoning was left out").into());
+            notes.push(Note::parameter("reasoning", format!("{id} does not think"), "what was said about reasoning was left out"));
         }
         return;
     }
@@ -72,9 +72,9 @@ fn level(wanted: Effort, words: &[Effort], id: &ModelId, notes: &mut Vec<Note>) 
     match taken {
         Some(level) => {
             if wanted == Effort::None {
-                notes.push(format!("{id} always thinks; reasoning was set to {}", word(level)).into());
+                notes.push(Note::parameter("reasoning", format!("{id} always thinks"), &format!("reasoning was set to {}", word(level))));
             } else if level != wanted {
-                notes.push(format!("{id} has no reasoning effort {}; {} was sent", word(wanted), word(level)).into());
+                notes.push(Note::parameter("reasoning", format!("{id} has no reasoning effort {}", word(wanted)), &format!("{} was sent", word(level))));
             }
             Told::Level(level)
         }
@@ -125,7 +125,7 @@ fn within(budget: i64, bounds: Option<(i64, i64)>, toggle: bool, id: &ModelId, n
         tokens => tokens.max(least),
     };
     if budget >= 0 && fits != budget {
-        notes.push(format!("{id} thinks with {least} to {most} tokens; {fits} was sent for {budget}").into());
+        notes.push(Note::parameter("reasoning", format!("{id} thinks with {least} to {most} tokens"), &format!("{fits} was sent for {budget}")));
     }
     fits
 }

@@ -1,6 +1,6 @@
 //! The conversation as Gemini's `contents`: roles user and model in turn, a tool round in one piece each.
 
-use headworks_core::{ChatRequest, DialectName, Fault, MessageRole, Opaque, Part, PartKind, Reason, Target};
+use headworks_core::{ChatRequest, DialectName, Fault, MessageRole, Opaque, Part, PartKind, Target};
 use serde_json::value::RawValue;
 
 use super::{
@@ -99,7 +99,7 @@ pub(super) fn turns(target: &Target, request: &ChatRequest, notes: &mut Vec<Note
 }
 
 fn missing(target: &Target, path: &str, what: &str) -> Fault {
-    Fault::new(Reason::CapabilityMissing, format!("{}: {path}: {what}", target.id)).at(&target.id)
+    crate::dialect::missing(target, path, &format!("{path}: {what}"))
 }
 
 fn joined(items: Vec<Vec<u8>>) -> Vec<u8> {

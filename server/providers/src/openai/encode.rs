@@ -1,13 +1,13 @@
 //! Spells a request as OpenAI's chat completions.
 
 use bytes::Bytes;
-use headworks_core::{Capability, ChatRequest, DialectName, Effort, Fault, Json, Original, Output, Reason, Target, Tool, ToolChoice};
+use headworks_core::{Capability, ChatRequest, DialectName, Effort, Fault, Json, Original, Output, Target, Tool, ToolChoice};
 use http::{Method, Request, header};
 
 use super::{turns, ways};
 use crate::{
     Encoded, Note,
-    dialect::foreign,
+    dialect::{self, foreign, missing},
     extension,
     spell::{Array, Object, object, string},
 };
@@ -75,8 +75,9 @@ fn relay(target: &Target, request: &ChatRequest, original: &Original, notes: &mu
                 }
             }
             "seed" if value != b"null" && !ways::rejects(target, "seed") => put(&quirks.seed_field, value),
+            name if dialect::refused(target, request, name, value, notes) => {}
             name if ways::rejects(target, name) => {
-                notes.push(format!("{} does not take {name}; it was left out", target.id).into());
+                notes.push(Note::not_taken(target, name));
             }
             name => put(name, value),
         }
@@ -113,13 +114,12 @@ fn with_usage(value: &[u8]) -> Vec<u8> {
 /// The request spelled out from our own words.
 fn spell(target: &Target, request: &ChatRequest, notes: &mut Vec<Note>) -> Result<Vec<u8>, Fault> {
     let quirks = &target.host.quirks;
-    let capabilities = target.model.as_ref().map(|m| m.capabilities).unwrap_or_default();
     let rejects = |name: &str| ways::rejects(target, name);
     let mut out = Vec::with_capacity(1024);
     object(&mut out, |o| {
         o.str("model", &target.upstream_name);
         o.arr("messages", |messages| turns::messages(messages, target, request, notes));
-        let mut note = |text: String| notes.push(text.into());
+        let mut note = |note: Note| notes.push(note);
         if request.stream || ways::stream_only(target) {
             o.val("stream", true);
             if quirks.stream_usage_option {
@@ -127,15 +127,15 @@ fn spell(target: &Target, request: &ChatRequest, notes: &mut Vec<Note>) -> Resul
             }
         }
         let s = &request.sampling;
-        if capabilities.sampling == Capability::No && (s.temperature.is_some() || s.top_p.is_some()) {
-            note(format!("{} does not take temperature and top_p; they were left out", target.id));
+        if crate::dialect::fixed(target, request) && (s.temperature.is_some() || s.top_p.is_some()) {
+            crate::dialect::unsampled(target, request, "temperature and top_p", "").into_iter().for_each(&mut note);
         } else {
             o.opt("temperature", s.temperature);
             o.opt("top_p", s.top_p);
         }
         let mut number = |o: &mut Object<'_>, name: &str, value: Option<f64>| {
             if value.is_some() && rejects(name) {
-                note(format!("{} does not take {name}; it was left out", target.id));
+                note(Note::not_taken(target, name));
             } else {
                 o.opt(name, value);
             }
@@ -144,19 +144,27 @@ fn spell(target: &Target, request: &ChatRequest, notes: &mut Vec<Note>) -> Resul
         number(o, "presence_penalty", s.presence_penalty);
         number(o, "repetition_penalty", s.repetition_penalty);
         number(o, "min_p", s.min_p);
-        o.opt("top_k", s.top_k);
+        for (name, value) in [("top_k", s.top_k), ("n", s.n.filter(|n| *n != 1)), ("top_logprobs", s.top_logprobs)] {
+            if value.is_some() && rejects(name) {
+                note(Note::not_taken(target, name));
+            } else {
+                o.opt(name, value);
+            }
+        }
         o.opt(&quirks.seed_field, s.seed.filter(|_| !rejects("seed")));
         o.opt(&quirks.max_tokens_field, s.max_tokens);
         if !s.stop.is_empty() && rejects("stop") {
-            note(format!("{} does not take stop; it was left out", target.id));
+            note(Note::not_taken(target, "stop"));
         } else if !s.stop.is_empty() {
             o.val("stop", s.stop.iter().map(|t| t.as_str()).collect::<Vec<_>>());
         }
-        o.opt("n", s.n.filter(|n| *n != 1));
-        o.opt("logprobs", s.logprobs);
-        o.opt("top_logprobs", s.top_logprobs);
+        if s.logprobs == Some(true) && rejects("logprobs") {
+            note(Note::not_taken(target, "logprobs"));
+        } else {
+            o.opt("logprobs", s.logprobs);
+        }
         if !s.logit_bias.is_empty() && rejects("logit_bias") {
-            note(format!("{} does not take logit_bias; it was left out", target.id));
+            note(Note::not_taken(target, "logit_bias"));
         } else if !s.logit_bias.is_empty() {
             o.val("logit_bias", &s.logit_bias);
         }
@@ -194,7 +202,9 @@ fn spell(target: &Target, request: &ChatRequest, notes: &mut Vec<Note>) -> Resul
                 });
             }),
         }
-        ways::reasoning(o, target, request);
+        if ways::reasoning(o, target, request) {
+            note(Note::parameter("reasoning", format!("{} does not think", target.id), "what was said about reasoning was left out"));
+        }
         if !request.metadata.is_empty() && &*target.id.provider == "openai" {
             o.val("metadata", &request.metadata);
         }
@@ -202,11 +212,15 @@ fn spell(target: &Target, request: &ChatRequest, notes: &mut Vec<Note>) -> Resul
         o.opt_str("user", request.user.as_deref().filter(|_| !rejects("user")));
         let left = [("user", request.user.is_some()), ("seed", s.seed.is_some()), ("parallel_tool_calls", request.parallel_tool_calls.is_some())];
         for (name, _) in left.into_iter().filter(|(name, set)| *set && rejects(name)) {
-            note(format!("{} does not take {name}; it was left out", target.id));
+            note(Note::not_taken(target, name));
         }
         if request.extra_dialect == Some(DialectName::OpenAi) {
-            for (name, value) in request.extra.iter().filter(|(name, _)| !rejects(name)) {
-                o.raw(name, value.as_str());
+            for (name, value) in &request.extra {
+                if rejects(name) {
+                    note(Note::not_taken(target, name));
+                } else {
+                    o.raw(name, value.as_str());
+                }
             }
         }
         for (name, json) in quirks.always.iter().filter(|(name, _)| !request.extra.contains_key(name)) {
@@ -218,28 +232,27 @@ fn spell(target: &Target, request: &ChatRequest, notes: &mut Vec<Note>) -> Resul
 
 /// What cannot be left out without changing what the request means.
 fn refuse_impossible(target: &Target, request: &ChatRequest) -> Result<(), Fault> {
-    let missing = |what: String| Fault::new(Reason::CapabilityMissing, format!("{}: {what}", target.id)).at(&target.id);
     for tool in &request.tools {
         if let Tool::Hosted { dialect, .. } = tool
             && *dialect != DialectName::OpenAi
         {
-            return Err(missing(format!("a tool that {} runs cannot be used here", dialect.as_str())));
+            return Err(missing(target, "tools", &format!("a tool that {} runs cannot be used here", dialect.as_str())));
         }
     }
     let quirks = &target.host.quirks;
     let can = target.model.as_ref().map(|m| m.capabilities.tools).unwrap_or_default();
     if !request.tools.is_empty() && can != Capability::Yes && ways::rejects(target, "tools") {
-        return Err(missing("takes no tools".to_owned()));
+        return Err(missing(target, "tools", "takes no tools"));
     }
     if !request.tools.is_empty() && request.output != Output::Text && quirks.tools_or_format {
-        return Err(missing("takes either tools or response_format, not both".to_owned()));
+        return Err(missing(target, "response_format", "takes either tools or response_format, not both"));
     }
     match &request.tool_choice {
         Some(ToolChoice::Required) if quirks.required_word.is_none() => {
-            Err(missing("cannot be made to call a tool; tool_choice can be auto or none".to_owned()))
+            Err(missing(target, "tool_choice", "cannot be made to call a tool; tool_choice can be auto or none"))
         }
         Some(ToolChoice::Named(_)) if quirks.required_word.is_none() && !quirks.named_tool_choice => {
-            Err(missing("cannot be made to call a certain tool; tool_choice can be auto or none".to_owned()))
+            Err(missing(target, "tool_choice", "cannot be made to call a certain tool; tool_choice can be auto or none"))
         }
         _ => Ok(()),
     }

@@ -72,16 +72,16 @@ fn can(target: &Target) -> headworks_core::Capabilities {
     target.model.as_ref().map(|m| m.capabilities).unwrap_or_default()
 }
 
-/// How hard to think, in the host's words.
-pub(super) fn reasoning(o: &mut Object<'_>, target: &Target, request: &ChatRequest) {
-    if can(target).reasoning == Capability::No {
-        return;
-    }
+/// How hard to think, in the host's words. True: the model cannot, and what was asked is lost.
+pub(super) fn reasoning(o: &mut Object<'_>, target: &Target, request: &ChatRequest) -> bool {
     let (effort, budget) = (request.reasoning.effort, request.reasoning.budget_tokens);
     if effort.is_none() && budget.is_none() {
-        return;
+        return false;
     }
     let on = effort != Some(Effort::None) && budget != Some(0);
+    if can(target).reasoning == Capability::No {
+        return on;
+    }
     match target.host.quirks.reasoning_option {
         ReasoningOption::Effort => o.str("reasoning_effort", effort_word(effort.unwrap_or_else(|| effort_of(budget.unwrap_or(0))))),
         ReasoningOption::Object => o.obj("reasoning", |r| {
@@ -97,6 +97,7 @@ pub(super) fn reasoning(o: &mut Object<'_>, target: &Target, request: &ChatReque
         }
         ReasoningOption::Thinking => o.obj("thinking", |t| t.str("type", if on { "enabled" } else { "disabled" })),
     }
+    false
 }
 
 /// The nearest word for a budget of tokens: a quarter, half and all of what large models commonly take.

@@ -1,14 +1,13 @@
 //! Spells a request as OpenAI's Responses.
 
 use bytes::Bytes;
-use headworks_core::{
-    Capability, ChatRequest, DialectName, Fault, Json, Message, MessageRole, Output, Part, PartKind, Reason, Source, Target, Tool, ToolChoice,
-};
+use headworks_core::{Capability, ChatRequest, DialectName, Fault, Json, Message, MessageRole, Output, Part, PartKind, Source, Target, Tool, ToolChoice};
 use http::{Method, Request, header};
 
 use super::{item, relay};
 use crate::{
     Encoded, Note, azure,
+    dialect::missing,
     openai::{effort_of, effort_word},
     spell::{Array, Object, object},
 };
@@ -62,7 +61,7 @@ fn spell(target: &Target, request: &ChatRequest, notes: &mut Vec<Note>) -> Resul
     let thinks = capabilities.reasoning != Capability::No;
     let s = &request.sampling;
     lost(id, request, notes);
-    let mut note = |text: String| notes.push(text.into());
+    let mut note = |note: Note| notes.push(note);
     let rejects = |name: &str| quirks.rejects.iter().any(|rejected| &**rejected == name);
     let theirs = |name: &str| request.extra.get(name).filter(|_| matches!(request.extra_dialect, Some(DialectName::OpenAi | DialectName::OpenAiResponses)));
     let mut out = Vec::with_capacity(1024);
@@ -85,15 +84,15 @@ fn spell(target: &Target, request: &ChatRequest, notes: &mut Vec<Note>) -> Resul
             o.arr("include", |a| include.iter().for_each(|word| a.str(word)));
         }
         o.opt("top_logprobs", s.top_logprobs);
-        if capabilities.sampling == Capability::No && (s.temperature.is_some() || s.top_p.is_some()) {
-            note(format!("{id} does not take temperature and top_p; they were left out"));
+        if crate::dialect::fixed(target, request) && (s.temperature.is_some() || s.top_p.is_some()) {
+            crate::dialect::unsampled(target, request, "temperature and top_p", "").into_iter().for_each(&mut note);
         } else {
             o.opt("temperature", s.temperature);
             o.opt("top_p", s.top_p);
         }
         // OpenAI refuses less than 16 ("Responses: max_output_tokens").
         if s.max_tokens.is_some_and(|most| most < 16) {
-            note(format!("{id} writes at least 16 tokens where a limit is set; max_tokens was raised to that"));
+            note(Note::parameter("max_tokens", format!("{id} writes at least 16 tokens where a limit is set"), "max_tokens was raised to that"));
         }
         o.opt("max_output_tokens", s.max_tokens.map(|most| most.max(16)));
         if !request.tools.is_empty() {
@@ -171,31 +170,35 @@ fn lost(id: &headworks_core::ModelId, request: &ChatRequest, notes: &mut Vec<Not
         ("logit_bias", !s.logit_bias.is_empty()),
     ];
     for (name, _) in wanted.iter().filter(|(_, asked)| *asked) {
-        notes.push(format!("{id} is spoken to in Responses, which have no {name}; it was left out").into());
+        notes.push(unspeakable(id, name));
     }
     if request.extra_dialect == Some(DialectName::OpenAi) {
-        let known = |name: &str| SHARED.contains(&name) || matches!(name, "verbosity" | "store" | "prediction" | "modalities");
-        for name in request.extra.keys().filter(|name| !known(name)) {
-            notes.push(format!("{id} is spoken to in Responses, which have no {name}; it was left out").into());
+        let plain = |name: &str, json: &Json| name == "modalities" && json.read::<Vec<String>>().is_ok_and(|list| list == ["text"]);
+        let known = |name: &str, json: &Json| SHARED.contains(&name) || matches!(name, "verbosity" | "store") || plain(name, json) || json.as_str() == "null";
+        for (name, _) in request.extra.iter().filter(|(name, json)| !known(name, json)) {
+            notes.push(unspeakable(id, name));
         }
     }
     if request.tools.is_empty() && matches!(request.tool_choice, Some(ToolChoice::Auto | ToolChoice::Required | ToolChoice::Named(_))) {
-        notes.push("tool_choice without tools was left out".into());
+        notes.push(Note::aside("tool_choice without tools was left out".to_owned()));
     }
+}
+
+fn unspeakable(id: &headworks_core::ModelId, name: &str) -> Note {
+    Note::parameter(name, format!("{id} is spoken to in Responses, which have no {name}"), "it was left out")
 }
 
 /// What cannot be left out without changing what the request means.
 fn refuse_impossible(target: &Target, request: &ChatRequest) -> Result<(), Fault> {
-    let missing = |what: String| Fault::new(Reason::CapabilityMissing, format!("{}: {what}", target.id)).because(headworks_core::Cause::Unfit).at(&target.id);
     for tool in &request.tools {
         if let Tool::Hosted { dialect, .. } = tool
             && *dialect != DialectName::OpenAiResponses
         {
-            return Err(missing(format!("a tool that {} runs cannot be used here", dialect.as_str())));
+            return Err(missing(target, "tools", &format!("a tool that {} runs cannot be used here", dialect.as_str())));
         }
     }
     if request.sampling.n.is_some_and(|n| n > 1) {
-        return Err(missing("Responses give one answer; n must be 1".to_owned()));
+        return Err(missing(target, "n", "Responses give one answer; n must be 1"));
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use super::item;
 use crate::{
     Note,
+    dialect::refused,
     extension::GATEWAY_MEMBERS,
     spell::{Array, array, string},
     text::Text,
@@ -52,8 +53,9 @@ pub(super) fn relay(target: &Target, request: &ChatRequest, original: &Original,
                 asked = true;
                 put(&with_sealed(value));
             }
+            name if refused(target, request, name, value, notes) => {}
             name if quirks.rejects.iter().any(|rejected| &**rejected == name) => {
-                notes.push(format!("{} does not take {name}; it was left out", target.id).into());
+                notes.push(Note::not_taken(target, name));
             }
             _ => put(value),
         }

@@ -156,6 +156,36 @@ REASONING_EFFORT_MAX: ReasoningEffort.ValueType  # 7
 """As hard as the model can."""
 Global___ReasoningEffort: _TypeAlias = ReasoningEffort  # noqa: Y015
 
+class _OnLoss:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OnLossEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OnLoss.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ON_LOSS_UNSPECIFIED: _OnLoss.ValueType  # 0
+    """As the key says, or its group, or DROP."""
+    ON_LOSS_DROP: _OnLoss.ValueType  # 1
+    """Parameters and keywords of schemas are left out, and the answer's route notes it."""
+    ON_LOSS_REFUSE: _OnLoss.ValueType  # 2
+    """The call is refused before anybody is called, with CAPABILITY_MISSING, if any of its targets would lose something."""
+    ON_LOSS_SKIP: _OnLoss.ValueType  # 3
+    """The target is skipped, and the route says why. Where none is left the call is refused."""
+
+class OnLoss(_OnLoss, metaclass=_OnLossEnumTypeWrapper):
+    """What becomes of a call where a target cannot express all of it. Tools, parts of messages and the JSON Schema of an answer
+    are never left out: a target that cannot take them is skipped, whatever is said here, or with REFUSE the call is refused.
+    """
+
+ON_LOSS_UNSPECIFIED: OnLoss.ValueType  # 0
+"""As the key says, or its group, or DROP."""
+ON_LOSS_DROP: OnLoss.ValueType  # 1
+"""Parameters and keywords of schemas are left out, and the answer's route notes it."""
+ON_LOSS_REFUSE: OnLoss.ValueType  # 2
+"""The call is refused before anybody is called, with CAPABILITY_MISSING, if any of its targets would lose something."""
+ON_LOSS_SKIP: OnLoss.ValueType  # 3
+"""The target is skipped, and the route says why. Where none is left the call is refused."""
+Global___OnLoss: _TypeAlias = OnLoss  # noqa: Y015
+
 class _RoutingSort:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -1154,6 +1184,7 @@ class Routing(_message.Message):
     MAX_INPUT_PRICE_NANO_USD_FIELD_NUMBER: _builtins.int
     MAX_OUTPUT_PRICE_NANO_USD_FIELD_NUMBER: _builtins.int
     REGIONS_FIELD_NUMBER: _builtins.int
+    ON_LOSS_FIELD_NUMBER: _builtins.int
     allow_fallbacks: _builtins.bool
     """Whether targets after the first may be tried. Absent: yes."""
     require_parameters: _builtins.bool
@@ -1164,6 +1195,10 @@ class Routing(_message.Message):
     """Most that plain input may cost, nano-USD per million tokens. Absent: any."""
     max_output_price_nano_usd: _builtins.int
     """Most that output may cost, nano-USD per million tokens. Absent: any."""
+    on_loss: Global___OnLoss.ValueType
+    """What becomes of the call where a target cannot express all of it. Unspecified: as the key says, or DROP.
+    `ModelService.CheckChat` tells in advance.
+    """
     @_builtins.property
     def models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Models to try in order, after `Chat.model`."""
@@ -1197,10 +1232,11 @@ class Routing(_message.Message):
         max_input_price_nano_usd: _builtins.int | None = ...,
         max_output_price_nano_usd: _builtins.int | None = ...,
         regions: _abc.Iterable[_builtins.str] | None = ...,
+        on_loss: Global___OnLoss.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_allow_fallbacks", b"_allow_fallbacks", "_max_input_price_nano_usd", b"_max_input_price_nano_usd", "_max_output_price_nano_usd", b"_max_output_price_nano_usd", "allow_fallbacks", b"allow_fallbacks", "max_input_price_nano_usd", b"max_input_price_nano_usd", "max_output_price_nano_usd", b"max_output_price_nano_usd"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_allow_fallbacks", b"_allow_fallbacks", "_max_input_price_nano_usd", b"_max_input_price_nano_usd", "_max_output_price_nano_usd", b"_max_output_price_nano_usd", "allow_fallbacks", b"allow_fallbacks", "ignore", b"ignore", "max_input_price_nano_usd", b"max_input_price_nano_usd", "max_output_price_nano_usd", b"max_output_price_nano_usd", "models", b"models", "only", b"only", "order", b"order", "regions", b"regions", "require_parameters", b"require_parameters", "sort", b"sort"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_allow_fallbacks", b"_allow_fallbacks", "_max_input_price_nano_usd", b"_max_input_price_nano_usd", "_max_output_price_nano_usd", b"_max_output_price_nano_usd", "allow_fallbacks", b"allow_fallbacks", "ignore", b"ignore", "max_input_price_nano_usd", b"max_input_price_nano_usd", "max_output_price_nano_usd", b"max_output_price_nano_usd", "models", b"models", "on_loss", b"on_loss", "only", b"only", "order", b"order", "regions", b"regions", "require_parameters", b"require_parameters", "sort", b"sort"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__allow_fallbacks: _TypeAlias = _typing.Literal["allow_fallbacks"]  # noqa: Y015
     _WhichOneofArgType__allow_fallbacks: _TypeAlias = _typing.Literal["_allow_fallbacks", b"_allow_fallbacks"]  # noqa: Y015

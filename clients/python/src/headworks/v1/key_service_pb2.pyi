@@ -11,6 +11,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from headworks.v1 import chat_pb2 as _chat_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -293,6 +294,7 @@ class Key(_message.Message):
     GUARDRAIL_PROFILE_FIELD_NUMBER: _builtins.int
     MARKUP_BASIS_POINTS_FIELD_NUMBER: _builtins.int
     PREVIOUS_SECRET_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    ON_LOSS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Its id, given by the gateway. Never secret."""
     name: _builtins.str
@@ -319,6 +321,10 @@ class Key(_message.Message):
     """The guardrail profile that its calls pass. Empty: that of its group, or none."""
     markup_basis_points: _builtins.int
     """What is added to the cost of its calls, in hundredths of a percent; 500 is 5 %. Absent: as its group says, or nothing."""
+    on_loss: _chat_pb2.OnLoss.ValueType
+    """What becomes of its calls where a target cannot express all of one and the call does not say. Unspecified: as its
+    group says, or DROP.
+    """
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Labels, for people and analytics."""
@@ -395,10 +401,11 @@ class Key(_message.Message):
         guardrail_profile: _builtins.str = ...,
         markup_basis_points: _builtins.int | None = ...,
         previous_secret_expire_time: _timestamp_pb2.Timestamp | None = ...,
+        on_loss: _chat_pb2.OnLoss.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_auto_cache", b"_auto_cache", "_concurrent_calls", b"_concurrent_calls", "_markup_basis_points", b"_markup_basis_points", "_requests_per_minute", b"_requests_per_minute", "_tokens_per_minute", b"_tokens_per_minute", "auto_cache", b"auto_cache", "budget", b"budget", "concurrent_calls", b"concurrent_calls", "create_time", b"create_time", "expire_time", b"expire_time", "markup_basis_points", b"markup_basis_points", "previous_secret_expire_time", b"previous_secret_expire_time", "requests_per_minute", b"requests_per_minute", "revoke_time", b"revoke_time", "tokens_per_minute", b"tokens_per_minute", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_auto_cache", b"_auto_cache", "_concurrent_calls", b"_concurrent_calls", "_markup_basis_points", b"_markup_basis_points", "_requests_per_minute", b"_requests_per_minute", "_tokens_per_minute", b"_tokens_per_minute", "allowed_models", b"allowed_models", "allowed_providers", b"allowed_providers", "auto_cache", b"auto_cache", "budget", b"budget", "concurrent_calls", b"concurrent_calls", "create_time", b"create_time", "default_policy", b"default_policy", "etag", b"etag", "expire_time", b"expire_time", "group", b"group", "guardrail_profile", b"guardrail_profile", "id", b"id", "labels", b"labels", "markup_basis_points", b"markup_basis_points", "name", b"name", "previous_secret_expire_time", b"previous_secret_expire_time", "rate_limits", b"rate_limits", "regions", b"regions", "requests_per_minute", b"requests_per_minute", "revoke_time", b"revoke_time", "roles", b"roles", "secret_hint", b"secret_hint", "state", b"state", "tokens_per_minute", b"tokens_per_minute", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_auto_cache", b"_auto_cache", "_concurrent_calls", b"_concurrent_calls", "_markup_basis_points", b"_markup_basis_points", "_requests_per_minute", b"_requests_per_minute", "_tokens_per_minute", b"_tokens_per_minute", "allowed_models", b"allowed_models", "allowed_providers", b"allowed_providers", "auto_cache", b"auto_cache", "budget", b"budget", "concurrent_calls", b"concurrent_calls", "create_time", b"create_time", "default_policy", b"default_policy", "etag", b"etag", "expire_time", b"expire_time", "group", b"group", "guardrail_profile", b"guardrail_profile", "id", b"id", "labels", b"labels", "markup_basis_points", b"markup_basis_points", "name", b"name", "on_loss", b"on_loss", "previous_secret_expire_time", b"previous_secret_expire_time", "rate_limits", b"rate_limits", "regions", b"regions", "requests_per_minute", b"requests_per_minute", "revoke_time", b"revoke_time", "roles", b"roles", "secret_hint", b"secret_hint", "state", b"state", "tokens_per_minute", b"tokens_per_minute", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__auto_cache: _TypeAlias = _typing.Literal["auto_cache"]  # noqa: Y015
     _WhichOneofArgType__auto_cache: _TypeAlias = _typing.Literal["_auto_cache", b"_auto_cache"]  # noqa: Y015
@@ -685,7 +692,7 @@ class UpdateKeyRequest(_message.Message):
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """The fields to change: `name`, `labels`, `roles`, `allowed_models`, `default_policy`, `auto_cache`, `regions`,
         `budget`, `expire_time`, `group`, `requests_per_minute`, `tokens_per_minute`, `concurrent_calls`, `rate_limits`,
-        `allowed_providers`, `guardrail_profile`, `markup_basis_points`. Needed; an unknown path is INVALID_ARGUMENT.
+        `allowed_providers`, `guardrail_profile`, `markup_basis_points`, `on_loss`. Needed; an unknown path is INVALID_ARGUMENT.
         """
 
     def __init__(
@@ -873,6 +880,7 @@ class Group(_message.Message):
     CONCURRENT_CALLS_FIELD_NUMBER: _builtins.int
     RATE_LIMITS_FIELD_NUMBER: _builtins.int
     MARKUP_BASIS_POINTS_FIELD_NUMBER: _builtins.int
+    ON_LOSS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Its id."""
     name: _builtins.str
@@ -895,6 +903,8 @@ class Group(_message.Message):
     """Most calls at once of all in it together. Absent: no limit."""
     markup_basis_points: _builtins.int
     """What is added to costs of keys in it that do not say, in hundredths of a percent."""
+    on_loss: _chat_pb2.OnLoss.ValueType
+    """What becomes of calls that a target cannot express, for keys in it that do not say. Unspecified: as its parent says."""
     @_builtins.property
     def budget(self) -> Global___Budget:
         """What all in it may spend together. Absent: no limit."""
@@ -949,10 +959,11 @@ class Group(_message.Message):
         concurrent_calls: _builtins.int | None = ...,
         rate_limits: _abc.Iterable[Global___RateLimit] | None = ...,
         markup_basis_points: _builtins.int | None = ...,
+        on_loss: _chat_pb2.OnLoss.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_auto_cache", b"_auto_cache", "_concurrent_calls", b"_concurrent_calls", "_markup_basis_points", b"_markup_basis_points", "_requests_per_minute", b"_requests_per_minute", "_tokens_per_minute", b"_tokens_per_minute", "auto_cache", b"auto_cache", "budget", b"budget", "concurrent_calls", b"concurrent_calls", "create_time", b"create_time", "markup_basis_points", b"markup_basis_points", "requests_per_minute", b"requests_per_minute", "tokens_per_minute", b"tokens_per_minute", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_auto_cache", b"_auto_cache", "_concurrent_calls", b"_concurrent_calls", "_markup_basis_points", b"_markup_basis_points", "_requests_per_minute", b"_requests_per_minute", "_tokens_per_minute", b"_tokens_per_minute", "allowed_models", b"allowed_models", "allowed_providers", b"allowed_providers", "auto_cache", b"auto_cache", "budget", b"budget", "concurrent_calls", b"concurrent_calls", "create_time", b"create_time", "default_policy", b"default_policy", "etag", b"etag", "guardrail_profile", b"guardrail_profile", "id", b"id", "labels", b"labels", "markup_basis_points", b"markup_basis_points", "name", b"name", "parent", b"parent", "rate_limits", b"rate_limits", "regions", b"regions", "requests_per_minute", b"requests_per_minute", "tokens_per_minute", b"tokens_per_minute", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_auto_cache", b"_auto_cache", "_concurrent_calls", b"_concurrent_calls", "_markup_basis_points", b"_markup_basis_points", "_requests_per_minute", b"_requests_per_minute", "_tokens_per_minute", b"_tokens_per_minute", "allowed_models", b"allowed_models", "allowed_providers", b"allowed_providers", "auto_cache", b"auto_cache", "budget", b"budget", "concurrent_calls", b"concurrent_calls", "create_time", b"create_time", "default_policy", b"default_policy", "etag", b"etag", "guardrail_profile", b"guardrail_profile", "id", b"id", "labels", b"labels", "markup_basis_points", b"markup_basis_points", "name", b"name", "on_loss", b"on_loss", "parent", b"parent", "rate_limits", b"rate_limits", "regions", b"regions", "requests_per_minute", b"requests_per_minute", "tokens_per_minute", b"tokens_per_minute", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__auto_cache: _TypeAlias = _typing.Literal["auto_cache"]  # noqa: Y015
     _WhichOneofArgType__auto_cache: _TypeAlias = _typing.Literal["_auto_cache", b"_auto_cache"]  # noqa: Y015
@@ -1145,7 +1156,7 @@ class UpdateGroupRequest(_message.Message):
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """The fields to change: `name`, `parent`, `budget`, `labels`, `allowed_models`, `regions`, `allowed_providers`,
         `default_policy`, `auto_cache`, `guardrail_profile`, `requests_per_minute`, `tokens_per_minute`,
-        `concurrent_calls`, `rate_limits`, `markup_basis_points`. Needed; an unknown path is INVALID_ARGUMENT.
+        `concurrent_calls`, `rate_limits`, `markup_basis_points`, `on_loss`. Needed; an unknown path is INVALID_ARGUMENT.
         """
 
     def __init__(

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from headworks.v1 import chat_pb2 as _chat_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,6 +19,34 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ModelOrigin:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ModelOriginEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ModelOrigin.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MODEL_ORIGIN_UNSPECIFIED: _ModelOrigin.ValueType  # 0
+    """Unknown."""
+    MODEL_ORIGIN_BUILT_IN: _ModelOrigin.ValueType  # 1
+    """The catalogue that is built in, alone."""
+    MODEL_ORIGIN_CONFIG: _ModelOrigin.ValueType  # 2
+    """The configuration says something of it."""
+    MODEL_ORIGIN_API: _ModelOrigin.ValueType  # 3
+    """An admin said something of it by `CreateModel`."""
+
+class ModelOrigin(_ModelOrigin, metaclass=_ModelOriginEnumTypeWrapper):
+    """Where what is said of a model comes from. What stands further down wins, field by field."""
+
+MODEL_ORIGIN_UNSPECIFIED: ModelOrigin.ValueType  # 0
+"""Unknown."""
+MODEL_ORIGIN_BUILT_IN: ModelOrigin.ValueType  # 1
+"""The catalogue that is built in, alone."""
+MODEL_ORIGIN_CONFIG: ModelOrigin.ValueType  # 2
+"""The configuration says something of it."""
+MODEL_ORIGIN_API: ModelOrigin.ValueType  # 3
+"""An admin said something of it by `CreateModel`."""
+Global___ModelOrigin: _TypeAlias = ModelOrigin  # noqa: Y015
 
 class _ModelStatus:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -81,6 +110,26 @@ class Model(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class UnitPricesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ID_FIELD_NUMBER: _builtins.int
     PROVIDER_FIELD_NUMBER: _builtins.int
     UPSTREAM_NAME_FIELD_NUMBER: _builtins.int
@@ -97,6 +146,16 @@ class Model(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     DEPRECATION_DATE_FIELD_NUMBER: _builtins.int
     REGIONS_FIELD_NUMBER: _builtins.int
+    RELEASE_DATE_FIELD_NUMBER: _builtins.int
+    CANONICAL_FIELD_NUMBER: _builtins.int
+    DIMENSIONS_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    SUPPORTED_PARAMETERS_FIELD_NUMBER: _builtins.int
+    UNIT_PRICES_FIELD_NUMBER: _builtins.int
+    WARNING_FIELD_NUMBER: _builtins.int
+    REASONING_EFFORTS_FIELD_NUMBER: _builtins.int
+    CACHE_MIN_TOKENS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """`provider/model`."""
     provider: _builtins.str
@@ -121,6 +180,22 @@ class Model(_message.Message):
     """Its standing."""
     deprecation_date: _builtins.str
     """Date (`YYYY-MM-DD`) after which it may be gone. Empty: unknown."""
+    release_date: _builtins.str
+    """Date of its release: `YYYY-MM-DD`, or `YYYY-MM` where the day is not known. Empty: unknown."""
+    canonical: _builtins.str
+    """Full id of the model that this is a copy of, where its provider sells another maker's. Empty: none."""
+    dimensions: _builtins.int
+    """Length of its vectors, where it makes some. Absent: unknown, or none."""
+    origin: Global___ModelOrigin.ValueType
+    """Given by the gateway: where what is said here comes from."""
+    etag: _builtins.str
+    """Given by the gateway where the API says something of it. Changes with every change; give it back with an update to
+    be sure of what is changed.
+    """
+    warning: _builtins.str
+    """Given by the gateway: what a call to it is warned of, today. Empty: nothing."""
+    cache_min_tokens: _builtins.int
+    """Fewest tokens worth a cache breakpoint. Absent: unknown."""
     @_builtins.property
     def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Other ids that mean the same."""
@@ -136,6 +211,18 @@ class Model(_message.Message):
     @_builtins.property
     def regions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Where it runs. Empty: where its provider does, or unknown."""
+
+    @_builtins.property
+    def supported_parameters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Given by the gateway: the parameters it takes, by OpenAI's names; the same judgement as of a call."""
+
+    @_builtins.property
+    def unit_prices(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Given by the gateway: prices by units other than tokens, US dollars a unit, such as `per_image_input`."""
+
+    @_builtins.property
+    def reasoning_efforts(self) -> _containers.RepeatedScalarFieldContainer[_chat_pb2.ReasoningEffort.ValueType]:
+        """Words of effort it takes, where it can think. Empty: none, or unknown."""
 
     def __init__(
         self,
@@ -156,19 +243,37 @@ class Model(_message.Message):
         status: Global___ModelStatus.ValueType = ...,
         deprecation_date: _builtins.str = ...,
         regions: _abc.Iterable[_builtins.str] | None = ...,
+        release_date: _builtins.str = ...,
+        canonical: _builtins.str = ...,
+        dimensions: _builtins.int | None = ...,
+        origin: Global___ModelOrigin.ValueType = ...,
+        etag: _builtins.str = ...,
+        supported_parameters: _abc.Iterable[_builtins.str] | None = ...,
+        unit_prices: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        warning: _builtins.str = ...,
+        reasoning_efforts: _abc.Iterable[_chat_pb2.ReasoningEffort.ValueType] | None = ...,
+        cache_min_tokens: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_context_window", b"_context_window", "_max_input_tokens", b"_max_input_tokens", "_max_output_tokens", b"_max_output_tokens", "capabilities", b"capabilities", "context_window", b"context_window", "max_input_tokens", b"max_input_tokens", "max_output_tokens", b"max_output_tokens", "price", b"price"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cache_min_tokens", b"_cache_min_tokens", "_context_window", b"_context_window", "_dimensions", b"_dimensions", "_max_input_tokens", b"_max_input_tokens", "_max_output_tokens", b"_max_output_tokens", "cache_min_tokens", b"cache_min_tokens", "capabilities", b"capabilities", "context_window", b"context_window", "dimensions", b"dimensions", "max_input_tokens", b"max_input_tokens", "max_output_tokens", b"max_output_tokens", "price", b"price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_context_window", b"_context_window", "_max_input_tokens", b"_max_input_tokens", "_max_output_tokens", b"_max_output_tokens", "aliases", b"aliases", "capabilities", b"capabilities", "configured", b"configured", "context_window", b"context_window", "deprecation_date", b"deprecation_date", "dialect", b"dialect", "id", b"id", "max_input_tokens", b"max_input_tokens", "max_output_tokens", b"max_output_tokens", "mode", b"mode", "price", b"price", "provider", b"provider", "regions", b"regions", "status", b"status", "supported", b"supported", "upstream_name", b"upstream_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cache_min_tokens", b"_cache_min_tokens", "_context_window", b"_context_window", "_dimensions", b"_dimensions", "_max_input_tokens", b"_max_input_tokens", "_max_output_tokens", b"_max_output_tokens", "aliases", b"aliases", "cache_min_tokens", b"cache_min_tokens", "canonical", b"canonical", "capabilities", b"capabilities", "configured", b"configured", "context_window", b"context_window", "deprecation_date", b"deprecation_date", "dialect", b"dialect", "dimensions", b"dimensions", "etag", b"etag", "id", b"id", "max_input_tokens", b"max_input_tokens", "max_output_tokens", b"max_output_tokens", "mode", b"mode", "origin", b"origin", "price", b"price", "provider", b"provider", "reasoning_efforts", b"reasoning_efforts", "regions", b"regions", "release_date", b"release_date", "status", b"status", "supported", b"supported", "supported_parameters", b"supported_parameters", "unit_prices", b"unit_prices", "upstream_name", b"upstream_name", "warning", b"warning"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cache_min_tokens: _TypeAlias = _typing.Literal["cache_min_tokens"]  # noqa: Y015
+    _WhichOneofArgType__cache_min_tokens: _TypeAlias = _typing.Literal["_cache_min_tokens", b"_cache_min_tokens"]  # noqa: Y015
     _WhichOneofReturnType__context_window: _TypeAlias = _typing.Literal["context_window"]  # noqa: Y015
     _WhichOneofArgType__context_window: _TypeAlias = _typing.Literal["_context_window", b"_context_window"]  # noqa: Y015
+    _WhichOneofReturnType__dimensions: _TypeAlias = _typing.Literal["dimensions"]  # noqa: Y015
+    _WhichOneofArgType__dimensions: _TypeAlias = _typing.Literal["_dimensions", b"_dimensions"]  # noqa: Y015
     _WhichOneofReturnType__max_input_tokens: _TypeAlias = _typing.Literal["max_input_tokens"]  # noqa: Y015
     _WhichOneofArgType__max_input_tokens: _TypeAlias = _typing.Literal["_max_input_tokens", b"_max_input_tokens"]  # noqa: Y015
     _WhichOneofReturnType__max_output_tokens: _TypeAlias = _typing.Literal["max_output_tokens"]  # noqa: Y015
     _WhichOneofArgType__max_output_tokens: _TypeAlias = _typing.Literal["_max_output_tokens", b"_max_output_tokens"]  # noqa: Y015
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cache_min_tokens) -> _WhichOneofReturnType__cache_min_tokens | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__context_window) -> _WhichOneofReturnType__context_window | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__dimensions) -> _WhichOneofReturnType__dimensions | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_input_tokens) -> _WhichOneofReturnType__max_input_tokens | None: ...
     @_typing.overload

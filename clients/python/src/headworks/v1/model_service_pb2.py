@@ -22,28 +22,55 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
+from headworks.v1 import chat_pb2 as headworks_dot_v1_dot_chat__pb2
 from headworks.v1 import model_pb2 as headworks_dot_v1_dot_model__pb2
+from headworks.v1 import reason_pb2 as headworks_dot_v1_dot_reason__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n headworks/v1/model_service.proto\x12\x0cheadworks.v1\x1a\x18headworks/v1/model.proto\"\xe3\x01\n\x11ListModelsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x1a\n\x08provider\x18\x03 \x01(\tR\x08provider\x12\x1e\n\ncapability\x18\x04 \x01(\tR\ncapability\x12/\n\x13include_unavailable\x18\x05 \x01(\x08R\x12includeUnavailable\x12%\n\x0einclude_hidden\x18\x06 \x01(\x08R\rincludeHidden\"i\n\x12ListModelsResponse\x12+\n\x06models\x18\x01 \x03(\x0b\x32\x13.headworks.v1.ModelR\x06models\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"!\n\x0fGetModelRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\"=\n\x10GetModelResponse\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x13.headworks.v1.ModelR\x05model\"R\n\x14ListProvidersRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"u\n\x15ListProvidersResponse\x12\x34\n\tproviders\x18\x01 \x03(\x0b\x32\x16.headworks.v1.ProviderR\tproviders\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\x84\x02\n\x0cModelService\x12O\n\nListModels\x12\x1f.headworks.v1.ListModelsRequest\x1a .headworks.v1.ListModelsResponse\x12I\n\x08GetModel\x12\x1d.headworks.v1.GetModelRequest\x1a\x1e.headworks.v1.GetModelResponse\x12X\n\rListProviders\x12\".headworks.v1.ListProvidersRequest\x1a#.headworks.v1.ListProvidersResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n headworks/v1/model_service.proto\x12\x0cheadworks.v1\x1a google/protobuf/field_mask.proto\x1a\x17headworks/v1/chat.proto\x1a\x18headworks/v1/model.proto\x1a\x19headworks/v1/reason.proto\"R\n\x10\x43heckChatRequest\x12&\n\x04\x63hat\x18\x01 \x01(\x0b\x32\x12.headworks.v1.ChatR\x04\x63hat\x12\x16\n\x06models\x18\x02 \x03(\tR\x06models\"J\n\x11\x43heckChatResponse\x12\x35\n\x07targets\x18\x01 \x03(\x0b\x32\x1b.headworks.v1.CheckedTargetR\x07targets\"\x91\x02\n\rCheckedTarget\x12\x14\n\x05\x61sked\x18\x01 \x01(\tR\x05\x61sked\x12\x16\n\x06target\x18\x02 \x01(\tR\x06target\x12\x0e\n\x02ok\x18\x03 \x01(\x08R\x02ok\x12\x34\n\x07outcome\x18\x04 \x01(\x0e\x32\x1a.headworks.v1.CheckOutcomeR\x07outcome\x12*\n\x06losses\x18\x05 \x03(\x0b\x32\x12.headworks.v1.LossR\x06losses\x12,\n\x06reason\x18\x06 \x01(\x0e\x32\x14.headworks.v1.ReasonR\x06reason\x12\x18\n\x07message\x18\x07 \x01(\tR\x07message\x12\x18\n\x07warning\x18\x08 \x01(\tR\x07warning\"~\n\x04Loss\x12*\n\x04kind\x18\x01 \x01(\x0e\x32\x16.headworks.v1.LossKindR\x04kind\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message\x12\x1c\n\tessential\x18\x04 \x01(\x08R\tessential\"?\n\x12\x43reateModelRequest\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x13.headworks.v1.ModelR\x05model\"@\n\x13\x43reateModelResponse\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x13.headworks.v1.ModelR\x05model\"|\n\x12UpdateModelRequest\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x13.headworks.v1.ModelR\x05model\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"@\n\x13UpdateModelResponse\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x13.headworks.v1.ModelR\x05model\"8\n\x12\x44\x65leteModelRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04\x65tag\x18\x02 \x01(\tR\x04\x65tag\"\x15\n\x13\x44\x65leteModelResponse\"\x96\x02\n\x11ListModelsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x1a\n\x08provider\x18\x03 \x01(\tR\x08provider\x12\x1e\n\ncapability\x18\x04 \x01(\tR\ncapability\x12/\n\x13include_unavailable\x18\x05 \x01(\x08R\x12includeUnavailable\x12%\n\x0einclude_hidden\x18\x06 \x01(\x08R\rincludeHidden\x12\x31\n\x06origin\x18\x07 \x01(\x0e\x32\x19.headworks.v1.ModelOriginR\x06origin\"\x85\x01\n\x12ListModelsResponse\x12+\n\x06models\x18\x01 \x03(\x0b\x32\x13.headworks.v1.ModelR\x06models\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1a\n\x08policies\x18\x03 \x03(\tR\x08policies\"!\n\x0fGetModelRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\"=\n\x10GetModelResponse\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x13.headworks.v1.ModelR\x05model\"R\n\x14ListProvidersRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"u\n\x15ListProvidersResponse\x12\x34\n\tproviders\x18\x01 \x03(\x0b\x32\x16.headworks.v1.ProviderR\tproviders\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\x9d\x01\n\x0c\x43heckOutcome\x12\x1d\n\x19\x43HECK_OUTCOME_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43HECK_OUTCOME_SENT\x10\x01\x12 \n\x1c\x43HECK_OUTCOME_SENT_WITH_LOSS\x10\x02\x12\x19\n\x15\x43HECK_OUTCOME_SKIPPED\x10\x03\x12\x19\n\x15\x43HECK_OUTCOME_REFUSED\x10\x04*\xa1\x01\n\x08LossKind\x12\x19\n\x15LOSS_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13LOSS_KIND_PARAMETER\x10\x01\x12\x1c\n\x18LOSS_KIND_SCHEMA_KEYWORD\x10\x02\x12\x12\n\x0eLOSS_KIND_PART\x10\x03\x12\x12\n\x0eLOSS_KIND_TOOL\x10\x04\x12\x1b\n\x17LOSS_KIND_OUTPUT_FORMAT\x10\x05\x32\xce\x04\n\x0cModelService\x12O\n\nListModels\x12\x1f.headworks.v1.ListModelsRequest\x1a .headworks.v1.ListModelsResponse\x12I\n\x08GetModel\x12\x1d.headworks.v1.GetModelRequest\x1a\x1e.headworks.v1.GetModelResponse\x12X\n\rListProviders\x12\".headworks.v1.ListProvidersRequest\x1a#.headworks.v1.ListProvidersResponse\x12L\n\tCheckChat\x12\x1e.headworks.v1.CheckChatRequest\x1a\x1f.headworks.v1.CheckChatResponse\x12R\n\x0b\x43reateModel\x12 .headworks.v1.CreateModelRequest\x1a!.headworks.v1.CreateModelResponse\x12R\n\x0bUpdateModel\x12 .headworks.v1.UpdateModelRequest\x1a!.headworks.v1.UpdateModelResponse\x12R\n\x0b\x44\x65leteModel\x12 .headworks.v1.DeleteModelRequest\x1a!.headworks.v1.DeleteModelResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headworks.v1.model_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LISTMODELSREQUEST']._serialized_start=77
-  _globals['_LISTMODELSREQUEST']._serialized_end=304
-  _globals['_LISTMODELSRESPONSE']._serialized_start=306
-  _globals['_LISTMODELSRESPONSE']._serialized_end=411
-  _globals['_GETMODELREQUEST']._serialized_start=413
-  _globals['_GETMODELREQUEST']._serialized_end=446
-  _globals['_GETMODELRESPONSE']._serialized_start=448
-  _globals['_GETMODELRESPONSE']._serialized_end=509
-  _globals['_LISTPROVIDERSREQUEST']._serialized_start=511
-  _globals['_LISTPROVIDERSREQUEST']._serialized_end=593
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=595
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=712
-  _globals['_MODELSERVICE']._serialized_start=715
-  _globals['_MODELSERVICE']._serialized_end=975
+  _globals['_CHECKOUTCOME']._serialized_start=1849
+  _globals['_CHECKOUTCOME']._serialized_end=2006
+  _globals['_LOSSKIND']._serialized_start=2009
+  _globals['_LOSSKIND']._serialized_end=2170
+  _globals['_CHECKCHATREQUEST']._serialized_start=162
+  _globals['_CHECKCHATREQUEST']._serialized_end=244
+  _globals['_CHECKCHATRESPONSE']._serialized_start=246
+  _globals['_CHECKCHATRESPONSE']._serialized_end=320
+  _globals['_CHECKEDTARGET']._serialized_start=323
+  _globals['_CHECKEDTARGET']._serialized_end=596
+  _globals['_LOSS']._serialized_start=598
+  _globals['_LOSS']._serialized_end=724
+  _globals['_CREATEMODELREQUEST']._serialized_start=726
+  _globals['_CREATEMODELREQUEST']._serialized_end=789
+  _globals['_CREATEMODELRESPONSE']._serialized_start=791
+  _globals['_CREATEMODELRESPONSE']._serialized_end=855
+  _globals['_UPDATEMODELREQUEST']._serialized_start=857
+  _globals['_UPDATEMODELREQUEST']._serialized_end=981
+  _globals['_UPDATEMODELRESPONSE']._serialized_start=983
+  _globals['_UPDATEMODELRESPONSE']._serialized_end=1047
+  _globals['_DELETEMODELREQUEST']._serialized_start=1049
+  _globals['_DELETEMODELREQUEST']._serialized_end=1105
+  _globals['_DELETEMODELRESPONSE']._serialized_start=1107
+  _globals['_DELETEMODELRESPONSE']._serialized_end=1128
+  _globals['_LISTMODELSREQUEST']._serialized_start=1131
+  _globals['_LISTMODELSREQUEST']._serialized_end=1409
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1412
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1545
+  _globals['_GETMODELREQUEST']._serialized_start=1547
+  _globals['_GETMODELREQUEST']._serialized_end=1580
+  _globals['_GETMODELRESPONSE']._serialized_start=1582
+  _globals['_GETMODELRESPONSE']._serialized_end=1643
+  _globals['_LISTPROVIDERSREQUEST']._serialized_start=1645
+  _globals['_LISTPROVIDERSREQUEST']._serialized_end=1727
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=1729
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=1846
+  _globals['_MODELSERVICE']._serialized_start=2173
+  _globals['_MODELSERVICE']._serialized_end=2763
 # @@protoc_insertion_point(module_scope)

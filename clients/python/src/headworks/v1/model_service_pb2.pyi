@@ -5,9 +5,13 @@ The public vocabulary of the gateway."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from headworks.v1 import chat_pb2 as _chat_pb2
 from headworks.v1 import model_pb2 as _model_pb2
+from headworks.v1 import reason_pb2 as _reason_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,6 +22,365 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _CheckOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CheckOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CheckOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CHECK_OUTCOME_UNSPECIFIED: _CheckOutcome.ValueType  # 0
+    """Unknown."""
+    CHECK_OUTCOME_SENT: _CheckOutcome.ValueType  # 1
+    """All of the chat would be sent."""
+    CHECK_OUTCOME_SENT_WITH_LOSS: _CheckOutcome.ValueType  # 2
+    """It would be sent without what is lost, and the route would note it."""
+    CHECK_OUTCOME_SKIPPED: _CheckOutcome.ValueType  # 3
+    """The target would be left out."""
+    CHECK_OUTCOME_REFUSED: _CheckOutcome.ValueType  # 4
+    """The chat would be refused."""
+
+class CheckOutcome(_CheckOutcome, metaclass=_CheckOutcomeEnumTypeWrapper):
+    """What would happen at a target."""
+
+CHECK_OUTCOME_UNSPECIFIED: CheckOutcome.ValueType  # 0
+"""Unknown."""
+CHECK_OUTCOME_SENT: CheckOutcome.ValueType  # 1
+"""All of the chat would be sent."""
+CHECK_OUTCOME_SENT_WITH_LOSS: CheckOutcome.ValueType  # 2
+"""It would be sent without what is lost, and the route would note it."""
+CHECK_OUTCOME_SKIPPED: CheckOutcome.ValueType  # 3
+"""The target would be left out."""
+CHECK_OUTCOME_REFUSED: CheckOutcome.ValueType  # 4
+"""The chat would be refused."""
+Global___CheckOutcome: _TypeAlias = CheckOutcome  # noqa: Y015
+
+class _LossKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LossKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LossKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LOSS_KIND_UNSPECIFIED: _LossKind.ValueType  # 0
+    """Unknown."""
+    LOSS_KIND_PARAMETER: _LossKind.ValueType  # 1
+    """A parameter, or its value as asked."""
+    LOSS_KIND_SCHEMA_KEYWORD: _LossKind.ValueType  # 2
+    """A keyword of a JSON Schema, of an answer or of a tool's arguments."""
+    LOSS_KIND_PART: _LossKind.ValueType  # 3
+    """A part of a message, or a kind of part."""
+    LOSS_KIND_TOOL: _LossKind.ValueType  # 4
+    """A tool, or which of them must be called."""
+    LOSS_KIND_OUTPUT_FORMAT: _LossKind.ValueType  # 5
+    """The form of the answer."""
+
+class LossKind(_LossKind, metaclass=_LossKindEnumTypeWrapper):
+    """What is lost."""
+
+LOSS_KIND_UNSPECIFIED: LossKind.ValueType  # 0
+"""Unknown."""
+LOSS_KIND_PARAMETER: LossKind.ValueType  # 1
+"""A parameter, or its value as asked."""
+LOSS_KIND_SCHEMA_KEYWORD: LossKind.ValueType  # 2
+"""A keyword of a JSON Schema, of an answer or of a tool's arguments."""
+LOSS_KIND_PART: LossKind.ValueType  # 3
+"""A part of a message, or a kind of part."""
+LOSS_KIND_TOOL: LossKind.ValueType  # 4
+"""A tool, or which of them must be called."""
+LOSS_KIND_OUTPUT_FORMAT: LossKind.ValueType  # 5
+"""The form of the answer."""
+Global___LossKind: _TypeAlias = LossKind  # noqa: Y015
+
+@_typing.final
+class CheckChatRequest(_message.Message):
+    """Asks what would become of a chat."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHAT_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def chat(self) -> _chat_pb2.Chat:
+        """The chat. Its messages are read for what they hold and sent nowhere."""
+
+    @_builtins.property
+    def models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Models or policies to look at in place of the one that the chat names. Empty: that one, and `routing.models`."""
+
+    def __init__(
+        self,
+        *,
+        chat: _chat_pb2.Chat | None = ...,
+        models: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat", "models", b"models"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckChatRequest: _TypeAlias = CheckChatRequest  # noqa: Y015
+
+@_typing.final
+class CheckChatResponse(_message.Message):
+    """What would become of a chat."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGETS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def targets(self) -> _containers.RepeatedCompositeFieldContainer[Global___CheckedTarget]:
+        """Every target, in the order in which they would be tried for each model asked about, then those left out."""
+
+    def __init__(
+        self,
+        *,
+        targets: _abc.Iterable[Global___CheckedTarget] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["targets", b"targets"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckChatResponse: _TypeAlias = CheckChatResponse  # noqa: Y015
+
+@_typing.final
+class CheckedTarget(_message.Message):
+    """What would become of a chat at one target."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASKED_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    OK_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    LOSSES_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    WARNING_FIELD_NUMBER: _builtins.int
+    asked: _builtins.str
+    """The model or policy that was asked about."""
+    target: _builtins.str
+    """`provider/model`."""
+    ok: _builtins.bool
+    """Whether it can express all of the chat and may be tried."""
+    outcome: Global___CheckOutcome.ValueType
+    """What would happen."""
+    reason: _reason_pb2.Reason.ValueType
+    """Why it is left out, or why the chat is refused. UNSPECIFIED: it is not."""
+    message: _builtins.str
+    """The same, for people."""
+    warning: _builtins.str
+    """What a caller would be warned of, such as a near retirement. Empty: nothing."""
+    @_builtins.property
+    def losses(self) -> _containers.RepeatedCompositeFieldContainer[Global___Loss]:
+        """What it would lose."""
+
+    def __init__(
+        self,
+        *,
+        asked: _builtins.str = ...,
+        target: _builtins.str = ...,
+        ok: _builtins.bool = ...,
+        outcome: Global___CheckOutcome.ValueType = ...,
+        losses: _abc.Iterable[Global___Loss] | None = ...,
+        reason: _reason_pb2.Reason.ValueType = ...,
+        message: _builtins.str = ...,
+        warning: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "losses", b"losses", "message", b"message", "ok", b"ok", "outcome", b"outcome", "reason", b"reason", "target", b"target", "warning", b"warning"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckedTarget: _TypeAlias = CheckedTarget  # noqa: Y015
+
+@_typing.final
+class Loss(_message.Message):
+    """Something that a target cannot express."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    ESSENTIAL_FIELD_NUMBER: _builtins.int
+    kind: Global___LossKind.ValueType
+    """What it is."""
+    name: _builtins.str
+    """The parameter by OpenAI's name, the keyword of a schema, or where the part stands: `messages[0].content[1]`."""
+    message: _builtins.str
+    """What the target does not take, for people."""
+    essential: _builtins.bool
+    """It cannot be left out without changing what is asked: the target is skipped whatever `on_loss` says."""
+    def __init__(
+        self,
+        *,
+        kind: Global___LossKind.ValueType = ...,
+        name: _builtins.str = ...,
+        message: _builtins.str = ...,
+        essential: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["essential", b"essential", "kind", b"kind", "message", b"message", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Loss: _TypeAlias = Loss  # noqa: Y015
+
+@_typing.final
+class CreateModelRequest(_message.Message):
+    """Asks for a model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def model(self) -> _model_pb2.Model:
+        """What is said of it. Needed: `id`. What is left out is as the configuration or the catalogue says; a price replaces
+        the other price as a whole. Prices are nano-USD per million tokens: $3 is 3000000000.
+        """
+
+    def __init__(
+        self,
+        *,
+        model: _model_pb2.Model | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateModelRequest: _TypeAlias = CreateModelRequest  # noqa: Y015
+
+@_typing.final
+class CreateModelResponse(_message.Message):
+    """The model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def model(self) -> _model_pb2.Model:
+        """As callers see it now."""
+
+    def __init__(
+        self,
+        *,
+        model: _model_pb2.Model | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateModelResponse: _TypeAlias = CreateModelResponse  # noqa: Y015
+
+@_typing.final
+class UpdateModelRequest(_message.Message):
+    """Asks for a change of a model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def model(self) -> _model_pb2.Model:
+        """Its id, the new values, and its etag if it must not have changed since it was read."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """The fields to change: `upstream_name`, `aliases`, `mode`, `dialect`, `context_window`, `max_input_tokens`,
+        `max_output_tokens`, `price`, `capabilities`, `status`, `deprecation_date`, `regions`, `release_date`, `canonical`,
+        `dimensions`, `reasoning_efforts`, `cache_min_tokens`. A field named here and empty is as the configuration or the
+        catalogue says. Needed; an unknown path is INVALID_ARGUMENT.
+        """
+
+    def __init__(
+        self,
+        *,
+        model: _model_pb2.Model | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateModelRequest: _TypeAlias = UpdateModelRequest  # noqa: Y015
+
+@_typing.final
+class UpdateModelResponse(_message.Message):
+    """The changed model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def model(self) -> _model_pb2.Model:
+        """As callers see it now."""
+
+    def __init__(
+        self,
+        *,
+        model: _model_pb2.Model | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateModelResponse: _TypeAlias = UpdateModelResponse  # noqa: Y015
+
+@_typing.final
+class DeleteModelRequest(_message.Message):
+    """Asks to take back what the API says of a model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """`provider/model`."""
+    etag: _builtins.str
+    """Its etag, if it must not have changed since it was read."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteModelRequest: _TypeAlias = DeleteModelRequest  # noqa: Y015
+
+@_typing.final
+class DeleteModelResponse(_message.Message):
+    """It is taken back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteModelResponse: _TypeAlias = DeleteModelResponse  # noqa: Y015
 
 @_typing.final
 class ListModelsRequest(_message.Message):
@@ -31,6 +394,7 @@ class ListModelsRequest(_message.Message):
     CAPABILITY_FIELD_NUMBER: _builtins.int
     INCLUDE_UNAVAILABLE_FIELD_NUMBER: _builtins.int
     INCLUDE_HIDDEN_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """Most models to return. 0: 100; at most 1000."""
     page_token: _builtins.str
@@ -45,6 +409,8 @@ class ListModelsRequest(_message.Message):
     """Include models of providers whose key is missing or whose dialect is not spoken."""
     include_hidden: _builtins.bool
     """Include models withdrawn or never confirmed."""
+    origin: _model_pb2.ModelOrigin.ValueType
+    """Only models of which something is said there. UNSPECIFIED: all."""
     def __init__(
         self,
         *,
@@ -54,10 +420,11 @@ class ListModelsRequest(_message.Message):
         capability: _builtins.str = ...,
         include_unavailable: _builtins.bool = ...,
         include_hidden: _builtins.bool = ...,
+        origin: _model_pb2.ModelOrigin.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capability", b"capability", "include_hidden", b"include_hidden", "include_unavailable", b"include_unavailable", "page_size", b"page_size", "page_token", b"page_token", "provider", b"provider"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capability", b"capability", "include_hidden", b"include_hidden", "include_unavailable", b"include_unavailable", "origin", b"origin", "page_size", b"page_size", "page_token", b"page_token", "provider", b"provider"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -71,21 +438,27 @@ class ListModelsResponse(_message.Message):
 
     MODELS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    POLICIES_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Where the next page begins. Empty: this is the last."""
     @_builtins.property
     def models(self) -> _containers.RepeatedCompositeFieldContainer[_model_pb2.Model]:
         """The models."""
 
+    @_builtins.property
+    def policies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Policies that the key may ask for, as `policy/NAME`; on the first page."""
+
     def __init__(
         self,
         *,
         models: _abc.Iterable[_model_pb2.Model] | None = ...,
         next_page_token: _builtins.str = ...,
+        policies: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["models", b"models", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["models", b"models", "next_page_token", b"next_page_token", "policies", b"policies"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -32,7 +32,7 @@ fn asked(mut body: Value) -> ChatRequest {
 fn sent_to(target: &Target, request: &ChatRequest) -> (Value, Vec<String>) {
     let encoded = Bedrock.encode(target, request).unwrap();
     let body = serde_json::from_slice(encoded.request.body()).unwrap();
-    (body, encoded.notes.iter().filter(|n| n.lost).map(|n| n.to_string()).collect())
+    (body, encoded.notes.iter().filter(|n| n.lost.is_some()).map(|n| n.to_string()).collect())
 }
 
 fn sent(name: &str, body: Value) -> (Value, Vec<String>) {

@@ -6,13 +6,15 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { ReasoningEffort } from "./chat_pb.js";
+import { file_headworks_v1_chat } from "./chat_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file headworks/v1/model.proto.
  */
 export const file_headworks_v1_model: GenFile = /*@__PURE__*/
-  fileDesc("ChhoZWFkd29ya3MvdjEvbW9kZWwucHJvdG8SDGhlYWR3b3Jrcy52MSLZAwoFTW9kZWwSCgoCaWQYASABKAkSEAoIcHJvdmlkZXIYAiABKAkSFQoNdXBzdHJlYW1fbmFtZRgDIAEoCRIPCgdhbGlhc2VzGAQgAygJEgwKBG1vZGUYBSABKAkSDwoHZGlhbGVjdBgGIAEoCRIRCglzdXBwb3J0ZWQYByABKAgSEgoKY29uZmlndXJlZBgIIAEoCBIbCg5jb250ZXh0X3dpbmRvdxgJIAEoA0gAiAEBEh0KEG1heF9pbnB1dF90b2tlbnMYCiABKANIAYgBARIeChFtYXhfb3V0cHV0X3Rva2VucxgLIAEoA0gCiAEBEiIKBXByaWNlGAwgASgLMhMuaGVhZHdvcmtzLnYxLlByaWNlEjAKDGNhcGFiaWxpdGllcxgNIAEoCzIaLmhlYWR3b3Jrcy52MS5DYXBhYmlsaXRpZXMSKQoGc3RhdHVzGA4gASgOMhkuaGVhZHdvcmtzLnYxLk1vZGVsU3RhdHVzEhgKEGRlcHJlY2F0aW9uX2RhdGUYDyABKAkSDwoHcmVnaW9ucxgQIAMoCUIRCg9fY29udGV4dF93aW5kb3dCEwoRX21heF9pbnB1dF90b2tlbnNCFAoSX21heF9vdXRwdXRfdG9rZW5zItoBCgVQcmljZRIhCgRiYXNlGAEgASgLMhMuaGVhZHdvcmtzLnYxLlJhdGVzEiYKBXRpZXJzGAIgAygLMhcuaGVhZHdvcmtzLnYxLlByaWNlVGllchI8Cg1zZXJ2aWNlX3RpZXJzGAMgAygLMiUuaGVhZHdvcmtzLnYxLlByaWNlLlNlcnZpY2VUaWVyc0VudHJ5GkgKEVNlcnZpY2VUaWVyc0VudHJ5EgsKA2tleRgBIAEoCRIiCgV2YWx1ZRgCIAEoCzITLmhlYWR3b3Jrcy52MS5SYXRlczoCOAEi3QUKBVJhdGVzEhsKDmlucHV0X25hbm9fdXNkGAEgASgDSACIAQESHAoPb3V0cHV0X25hbm9fdXNkGAIgASgDSAGIAQESIAoTY2FjaGVfcmVhZF9uYW5vX3VzZBgDIAEoA0gCiAEBEiQKF2NhY2hlX3dyaXRlXzVtX25hbm9fdXNkGAQgASgDSAOIAQESJAoXY2FjaGVfd3JpdGVfMWhfbmFub191c2QYBSABKANIBIgBARIlChhjYWNoZV93cml0ZV8xMmhfbmFub191c2QYBiABKANIBYgBARIfChJyZWFzb25pbmdfbmFub191c2QYByABKANIBogBARIhChRpbnB1dF9hdWRpb19uYW5vX3VzZBgIIAEoA0gHiAEBEiIKFW91dHB1dF9hdWRpb19uYW5vX3VzZBgJIAEoA0gIiAEBEiYKGWNhY2hlX3JlYWRfYXVkaW9fbmFub191c2QYCiABKANICYgBARIhChRpbnB1dF9pbWFnZV9uYW5vX3VzZBgLIAEoA0gKiAEBEiIKFW91dHB1dF9pbWFnZV9uYW5vX3VzZBgMIAEoA0gLiAEBQhEKD19pbnB1dF9uYW5vX3VzZEISChBfb3V0cHV0X25hbm9fdXNkQhYKFF9jYWNoZV9yZWFkX25hbm9fdXNkQhoKGF9jYWNoZV93cml0ZV81bV9uYW5vX3VzZEIaChhfY2FjaGVfd3JpdGVfMWhfbmFub191c2RCGwoZX2NhY2hlX3dyaXRlXzEyaF9uYW5vX3VzZEIVChNfcmVhc29uaW5nX25hbm9fdXNkQhcKFV9pbnB1dF9hdWRpb19uYW5vX3VzZEIYChZfb3V0cHV0X2F1ZGlvX25hbm9fdXNkQhwKGl9jYWNoZV9yZWFkX2F1ZGlvX25hbm9fdXNkQhcKFV9pbnB1dF9pbWFnZV9uYW5vX3VzZEIYChZfb3V0cHV0X2ltYWdlX25hbm9fdXNkIksKCVByaWNlVGllchIaChJhYm92ZV9pbnB1dF90b2tlbnMYASABKAMSIgoFcmF0ZXMYAiABKAsyEy5oZWFkd29ya3MudjEuUmF0ZXMitgMKDENhcGFiaWxpdGllcxInCgV0b29scxgBIAEoDjIYLmhlYWR3b3Jrcy52MS5DYXBhYmlsaXR5EjAKDnBhcmFsbGVsX3Rvb2xzGAIgASgOMhguaGVhZHdvcmtzLnYxLkNhcGFiaWxpdHkSKAoGdmlzaW9uGAMgASgOMhguaGVhZHdvcmtzLnYxLkNhcGFiaWxpdHkSJQoDcGRmGAQgASgOMhguaGVhZHdvcmtzLnYxLkNhcGFiaWxpdHkSJwoFYXVkaW8YBSABKA4yGC5oZWFkd29ya3MudjEuQ2FwYWJpbGl0eRIzChFzdHJ1Y3R1cmVkX291dHB1dBgGIAEoDjIYLmhlYWR3b3Jrcy52MS5DYXBhYmlsaXR5EisKCXJlYXNvbmluZxgHIAEoDjIYLmhlYWR3b3Jrcy52MS5DYXBhYmlsaXR5EisKCXN0cmVhbWluZxgIIAEoDjIYLmhlYWR3b3Jrcy52MS5DYXBhYmlsaXR5EioKCHNhbXBsaW5nGAkgASgOMhguaGVhZHdvcmtzLnYxLkNhcGFiaWxpdHkSFgoOcHJvbXB0X2NhY2hpbmcYCiABKAkivQEKCFByb3ZpZGVyEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSDwoHZGlhbGVjdBgDIAEoCRIRCglzdXBwb3J0ZWQYBCABKAgSEgoKY29uZmlndXJlZBgFIAEoCBIWCg5jcmVkZW50aWFsX2VudhgGIAEoCRIQCghiYXNlX3VybBgHIAEoCRIPCgdyZWdpb25zGAggAygJEhMKC21vZGVsX2NvdW50GAkgASgFEg8KB21pc3NpbmcYCiABKAkqlAEKC01vZGVsU3RhdHVzEhwKGE1PREVMX1NUQVRVU19VTlNQRUNJRklFRBAAEhcKE01PREVMX1NUQVRVU19BQ1RJVkUQARIYChRNT0RFTF9TVEFUVVNfUFJFVklFVxACEhsKF01PREVMX1NUQVRVU19ERVBSRUNBVEVEEAMSFwoTTU9ERUxfU1RBVFVTX0hJRERFThAEKk8KCkNhcGFiaWxpdHkSGgoWQ0FQQUJJTElUWV9VTlNQRUNJRklFRBAAEhIKDkNBUEFCSUxJVFlfWUVTEAESEQoNQ0FQQUJJTElUWV9OTxACYgZwcm90bzM");
+  fileDesc("ChhoZWFkd29ya3MvdjEvbW9kZWwucHJvdG8SDGhlYWR3b3Jrcy52MSLtBgoFTW9kZWwSCgoCaWQYASABKAkSEAoIcHJvdmlkZXIYAiABKAkSFQoNdXBzdHJlYW1fbmFtZRgDIAEoCRIPCgdhbGlhc2VzGAQgAygJEgwKBG1vZGUYBSABKAkSDwoHZGlhbGVjdBgGIAEoCRIRCglzdXBwb3J0ZWQYByABKAgSEgoKY29uZmlndXJlZBgIIAEoCBIbCg5jb250ZXh0X3dpbmRvdxgJIAEoA0gAiAEBEh0KEG1heF9pbnB1dF90b2tlbnMYCiABKANIAYgBARIeChFtYXhfb3V0cHV0X3Rva2VucxgLIAEoA0gCiAEBEiIKBXByaWNlGAwgASgLMhMuaGVhZHdvcmtzLnYxLlByaWNlEjAKDGNhcGFiaWxpdGllcxgNIAEoCzIaLmhlYWR3b3Jrcy52MS5DYXBhYmlsaXRpZXMSKQoGc3RhdHVzGA4gASgOMhkuaGVhZHdvcmtzLnYxLk1vZGVsU3RhdHVzEhgKEGRlcHJlY2F0aW9uX2RhdGUYDyABKAkSDwoHcmVnaW9ucxgQIAMoCRIUCgxyZWxlYXNlX2RhdGUYESABKAkSEQoJY2Fub25pY2FsGBIgASgJEhcKCmRpbWVuc2lvbnMYEyABKANIA4gBARIpCgZvcmlnaW4YFCABKA4yGS5oZWFkd29ya3MudjEuTW9kZWxPcmlnaW4SDAoEZXRhZxgVIAEoCRIcChRzdXBwb3J0ZWRfcGFyYW1ldGVycxgWIAMoCRI4Cgt1bml0X3ByaWNlcxgXIAMoCzIjLmhlYWR3b3Jrcy52MS5Nb2RlbC5Vbml0UHJpY2VzRW50cnkSDwoHd2FybmluZxgYIAEoCRI4ChFyZWFzb25pbmdfZWZmb3J0cxgZIAMoDjIdLmhlYWR3b3Jrcy52MS5SZWFzb25pbmdFZmZvcnQSHQoQY2FjaGVfbWluX3Rva2VucxgaIAEoA0gEiAEBGjEKD1VuaXRQcmljZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQhEKD19jb250ZXh0X3dpbmRvd0ITChFfbWF4X2lucHV0X3Rva2Vuc0IUChJfbWF4X291dHB1dF90b2tlbnNCDQoLX2RpbWVuc2lvbnNCEwoRX2NhY2hlX21pbl90b2tlbnMi2gEKBVByaWNlEiEKBGJhc2UYASABKAsyEy5oZWFkd29ya3MudjEuUmF0ZXMSJgoFdGllcnMYAiADKAsyFy5oZWFkd29ya3MudjEuUHJpY2VUaWVyEjwKDXNlcnZpY2VfdGllcnMYAyADKAsyJS5oZWFkd29ya3MudjEuUHJpY2UuU2VydmljZVRpZXJzRW50cnkaSAoRU2VydmljZVRpZXJzRW50cnkSCwoDa2V5GAEgASgJEiIKBXZhbHVlGAIgASgLMhMuaGVhZHdvcmtzLnYxLlJhdGVzOgI4ASLdBQoFUmF0ZXMSGwoOaW5wdXRfbmFub191c2QYASABKANIAIgBARIcCg9vdXRwdXRfbmFub191c2QYAiABKANIAYgBARIgChNjYWNoZV9yZWFkX25hbm9fdXNkGAMgASgDSAKIAQESJAoXY2FjaGVfd3JpdGVfNW1fbmFub191c2QYBCABKANIA4gBARIkChdjYWNoZV93cml0ZV8xaF9uYW5vX3VzZBgFIAEoA0gEiAEBEiUKGGNhY2hlX3dyaXRlXzEyaF9uYW5vX3VzZBgGIAEoA0gFiAEBEh8KEnJlYXNvbmluZ19uYW5vX3VzZBgHIAEoA0gGiAEBEiEKFGlucHV0X2F1ZGlvX25hbm9fdXNkGAggASgDSAeIAQESIgoVb3V0cHV0X2F1ZGlvX25hbm9fdXNkGAkgASgDSAiIAQESJgoZY2FjaGVfcmVhZF9hdWRpb19uYW5vX3VzZBgKIAEoA0gJiAEBEiEKFGlucHV0X2ltYWdlX25hbm9fdXNkGAsgASgDSAqIAQESIgoVb3V0cHV0X2ltYWdlX25hbm9fdXNkGAwgASgDSAuIAQFCEQoPX2lucHV0X25hbm9fdXNkQhIKEF9vdXRwdXRfbmFub191c2RCFgoUX2NhY2hlX3JlYWRfbmFub191c2RCGgoYX2NhY2hlX3dyaXRlXzVtX25hbm9fdXNkQhoKGF9jYWNoZV93cml0ZV8xaF9uYW5vX3VzZEIbChlfY2FjaGVfd3JpdGVfMTJoX25hbm9fdXNkQhUKE19yZWFzb25pbmdfbmFub191c2RCFwoVX2lucHV0X2F1ZGlvX25hbm9fdXNkQhgKFl9vdXRwdXRfYXVkaW9fbmFub191c2RCHAoaX2NhY2hlX3JlYWRfYXVkaW9fbmFub191c2RCFwoVX2lucHV0X2ltYWdlX25hbm9fdXNkQhgKFl9vdXRwdXRfaW1hZ2VfbmFub191c2QiSwoJUHJpY2VUaWVyEhoKEmFib3ZlX2lucHV0X3Rva2VucxgBIAEoAxIiCgVyYXRlcxgCIAEoCzITLmhlYWR3b3Jrcy52MS5SYXRlcyK2AwoMQ2FwYWJpbGl0aWVzEicKBXRvb2xzGAEgASgOMhguaGVhZHdvcmtzLnYxLkNhcGFiaWxpdHkSMAoOcGFyYWxsZWxfdG9vbHMYAiABKA4yGC5oZWFkd29ya3MudjEuQ2FwYWJpbGl0eRIoCgZ2aXNpb24YAyABKA4yGC5oZWFkd29ya3MudjEuQ2FwYWJpbGl0eRIlCgNwZGYYBCABKA4yGC5oZWFkd29ya3MudjEuQ2FwYWJpbGl0eRInCgVhdWRpbxgFIAEoDjIYLmhlYWR3b3Jrcy52MS5DYXBhYmlsaXR5EjMKEXN0cnVjdHVyZWRfb3V0cHV0GAYgASgOMhguaGVhZHdvcmtzLnYxLkNhcGFiaWxpdHkSKwoJcmVhc29uaW5nGAcgASgOMhguaGVhZHdvcmtzLnYxLkNhcGFiaWxpdHkSKwoJc3RyZWFtaW5nGAggASgOMhguaGVhZHdvcmtzLnYxLkNhcGFiaWxpdHkSKgoIc2FtcGxpbmcYCSABKA4yGC5oZWFkd29ya3MudjEuQ2FwYWJpbGl0eRIWCg5wcm9tcHRfY2FjaGluZxgKIAEoCSK9AQoIUHJvdmlkZXISCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIPCgdkaWFsZWN0GAMgASgJEhEKCXN1cHBvcnRlZBgEIAEoCBISCgpjb25maWd1cmVkGAUgASgIEhYKDmNyZWRlbnRpYWxfZW52GAYgASgJEhAKCGJhc2VfdXJsGAcgASgJEg8KB3JlZ2lvbnMYCCADKAkSEwoLbW9kZWxfY291bnQYCSABKAUSDwoHbWlzc2luZxgKIAEoCSp1CgtNb2RlbE9yaWdpbhIcChhNT0RFTF9PUklHSU5fVU5TUEVDSUZJRUQQABIZChVNT0RFTF9PUklHSU5fQlVJTFRfSU4QARIXChNNT0RFTF9PUklHSU5fQ09ORklHEAISFAoQTU9ERUxfT1JJR0lOX0FQSRADKpQBCgtNb2RlbFN0YXR1cxIcChhNT0RFTF9TVEFUVVNfVU5TUEVDSUZJRUQQABIXChNNT0RFTF9TVEFUVVNfQUNUSVZFEAESGAoUTU9ERUxfU1RBVFVTX1BSRVZJRVcQAhIbChdNT0RFTF9TVEFUVVNfREVQUkVDQVRFRBADEhcKE01PREVMX1NUQVRVU19ISURERU4QBCpPCgpDYXBhYmlsaXR5EhoKFkNBUEFCSUxJVFlfVU5TUEVDSUZJRUQQABISCg5DQVBBQklMSVRZX1lFUxABEhEKDUNBUEFCSUxJVFlfTk8QAmIGcHJvdG8z", [file_headworks_v1_chat]);
 
 /**
  * A model at a provider.
@@ -131,6 +133,77 @@ export type Model = Message<"headworks.v1.Model"> & {
    * @generated from field: repeated string regions = 16;
    */
   regions: string[];
+
+  /**
+   * Date of its release: `YYYY-MM-DD`, or `YYYY-MM` where the day is not known. Empty: unknown.
+   *
+   * @generated from field: string release_date = 17;
+   */
+  releaseDate: string;
+
+  /**
+   * Full id of the model that this is a copy of, where its provider sells another maker's. Empty: none.
+   *
+   * @generated from field: string canonical = 18;
+   */
+  canonical: string;
+
+  /**
+   * Length of its vectors, where it makes some. Absent: unknown, or none.
+   *
+   * @generated from field: optional int64 dimensions = 19;
+   */
+  dimensions?: bigint | undefined;
+
+  /**
+   * Given by the gateway: where what is said here comes from.
+   *
+   * @generated from field: headworks.v1.ModelOrigin origin = 20;
+   */
+  origin: ModelOrigin;
+
+  /**
+   * Given by the gateway where the API says something of it. Changes with every change; give it back with an update to
+   * be sure of what is changed.
+   *
+   * @generated from field: string etag = 21;
+   */
+  etag: string;
+
+  /**
+   * Given by the gateway: the parameters it takes, by OpenAI's names; the same judgement as of a call.
+   *
+   * @generated from field: repeated string supported_parameters = 22;
+   */
+  supportedParameters: string[];
+
+  /**
+   * Given by the gateway: prices by units other than tokens, US dollars a unit, such as `per_image_input`.
+   *
+   * @generated from field: map<string, string> unit_prices = 23;
+   */
+  unitPrices: { [key: string]: string };
+
+  /**
+   * Given by the gateway: what a call to it is warned of, today. Empty: nothing.
+   *
+   * @generated from field: string warning = 24;
+   */
+  warning: string;
+
+  /**
+   * Words of effort it takes, where it can think. Empty: none, or unknown.
+   *
+   * @generated from field: repeated headworks.v1.ReasoningEffort reasoning_efforts = 25;
+   */
+  reasoningEfforts: ReasoningEffort[];
+
+  /**
+   * Fewest tokens worth a cache breakpoint. Absent: unknown.
+   *
+   * @generated from field: optional int64 cache_min_tokens = 26;
+   */
+  cacheMinTokens?: bigint | undefined;
 };
 
 /**
@@ -470,6 +543,47 @@ export const ProviderSchema: GenMessage<Provider> = /*@__PURE__*/
   messageDesc(file_headworks_v1_model, 5);
 
 /**
+ * Where what is said of a model comes from. What stands further down wins, field by field.
+ *
+ * @generated from enum headworks.v1.ModelOrigin
+ */
+export enum ModelOrigin {
+  /**
+   * Unknown.
+   *
+   * @generated from enum value: MODEL_ORIGIN_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The catalogue that is built in, alone.
+   *
+   * @generated from enum value: MODEL_ORIGIN_BUILT_IN = 1;
+   */
+  BUILT_IN = 1,
+
+  /**
+   * The configuration says something of it.
+   *
+   * @generated from enum value: MODEL_ORIGIN_CONFIG = 2;
+   */
+  CONFIG = 2,
+
+  /**
+   * An admin said something of it by `CreateModel`.
+   *
+   * @generated from enum value: MODEL_ORIGIN_API = 3;
+   */
+  API = 3,
+}
+
+/**
+ * Describes the enum headworks.v1.ModelOrigin.
+ */
+export const ModelOriginSchema: GenEnum<ModelOrigin> = /*@__PURE__*/
+  enumDesc(file_headworks_v1_model, 0);
+
+/**
  * A model's standing.
  *
  * @generated from enum headworks.v1.ModelStatus
@@ -515,7 +629,7 @@ export enum ModelStatus {
  * Describes the enum headworks.v1.ModelStatus.
  */
 export const ModelStatusSchema: GenEnum<ModelStatus> = /*@__PURE__*/
-  enumDesc(file_headworks_v1_model, 0);
+  enumDesc(file_headworks_v1_model, 1);
 
 /**
  * Whether a model can do something.
@@ -549,5 +663,5 @@ export enum Capability {
  * Describes the enum headworks.v1.Capability.
  */
 export const CapabilitySchema: GenEnum<Capability> = /*@__PURE__*/
-  enumDesc(file_headworks_v1_model, 1);
+  enumDesc(file_headworks_v1_model, 2);
 

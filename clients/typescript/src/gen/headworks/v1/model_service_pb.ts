@@ -4,17 +4,322 @@
 
 // The public vocabulary of the gateway.
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Model, Provider } from "./model_pb.js";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { FieldMask } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_field_mask } from "@bufbuild/protobuf/wkt";
+import type { Chat } from "./chat_pb.js";
+import { file_headworks_v1_chat } from "./chat_pb.js";
+import type { Model, ModelOrigin, Provider } from "./model_pb.js";
 import { file_headworks_v1_model } from "./model_pb.js";
+import type { Reason } from "./reason_pb.js";
+import { file_headworks_v1_reason } from "./reason_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file headworks/v1/model_service.proto.
  */
 export const file_headworks_v1_model_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBoZWFkd29ya3MvdjEvbW9kZWxfc2VydmljZS5wcm90bxIMaGVhZHdvcmtzLnYxIpUBChFMaXN0TW9kZWxzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIQCghwcm92aWRlchgDIAEoCRISCgpjYXBhYmlsaXR5GAQgASgJEhsKE2luY2x1ZGVfdW5hdmFpbGFibGUYBSABKAgSFgoOaW5jbHVkZV9oaWRkZW4YBiABKAgiUgoSTGlzdE1vZGVsc1Jlc3BvbnNlEiMKBm1vZGVscxgBIAMoCzITLmhlYWR3b3Jrcy52MS5Nb2RlbBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiHQoPR2V0TW9kZWxSZXF1ZXN0EgoKAmlkGAEgASgJIjYKEEdldE1vZGVsUmVzcG9uc2USIgoFbW9kZWwYASABKAsyEy5oZWFkd29ya3MudjEuTW9kZWwiPQoUTGlzdFByb3ZpZGVyc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiWwoVTGlzdFByb3ZpZGVyc1Jlc3BvbnNlEikKCXByb3ZpZGVycxgBIAMoCzIWLmhlYWR3b3Jrcy52MS5Qcm92aWRlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkyhAIKDE1vZGVsU2VydmljZRJPCgpMaXN0TW9kZWxzEh8uaGVhZHdvcmtzLnYxLkxpc3RNb2RlbHNSZXF1ZXN0GiAuaGVhZHdvcmtzLnYxLkxpc3RNb2RlbHNSZXNwb25zZRJJCghHZXRNb2RlbBIdLmhlYWR3b3Jrcy52MS5HZXRNb2RlbFJlcXVlc3QaHi5oZWFkd29ya3MudjEuR2V0TW9kZWxSZXNwb25zZRJYCg1MaXN0UHJvdmlkZXJzEiIuaGVhZHdvcmtzLnYxLkxpc3RQcm92aWRlcnNSZXF1ZXN0GiMuaGVhZHdvcmtzLnYxLkxpc3RQcm92aWRlcnNSZXNwb25zZWIGcHJvdG8z", [file_headworks_v1_model]);
+  fileDesc("CiBoZWFkd29ya3MvdjEvbW9kZWxfc2VydmljZS5wcm90bxIMaGVhZHdvcmtzLnYxIkQKEENoZWNrQ2hhdFJlcXVlc3QSIAoEY2hhdBgBIAEoCzISLmhlYWR3b3Jrcy52MS5DaGF0Eg4KBm1vZGVscxgCIAMoCSJBChFDaGVja0NoYXRSZXNwb25zZRIsCgd0YXJnZXRzGAEgAygLMhsuaGVhZHdvcmtzLnYxLkNoZWNrZWRUYXJnZXQi0wEKDUNoZWNrZWRUYXJnZXQSDQoFYXNrZWQYASABKAkSDgoGdGFyZ2V0GAIgASgJEgoKAm9rGAMgASgIEisKB291dGNvbWUYBCABKA4yGi5oZWFkd29ya3MudjEuQ2hlY2tPdXRjb21lEiIKBmxvc3NlcxgFIAMoCzISLmhlYWR3b3Jrcy52MS5Mb3NzEiQKBnJlYXNvbhgGIAEoDjIULmhlYWR3b3Jrcy52MS5SZWFzb24SDwoHbWVzc2FnZRgHIAEoCRIPCgd3YXJuaW5nGAggASgJIl4KBExvc3MSJAoEa2luZBgBIAEoDjIWLmhlYWR3b3Jrcy52MS5Mb3NzS2luZBIMCgRuYW1lGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSEQoJZXNzZW50aWFsGAQgASgIIjgKEkNyZWF0ZU1vZGVsUmVxdWVzdBIiCgVtb2RlbBgBIAEoCzITLmhlYWR3b3Jrcy52MS5Nb2RlbCI5ChNDcmVhdGVNb2RlbFJlc3BvbnNlEiIKBW1vZGVsGAEgASgLMhMuaGVhZHdvcmtzLnYxLk1vZGVsImkKElVwZGF0ZU1vZGVsUmVxdWVzdBIiCgVtb2RlbBgBIAEoCzITLmhlYWR3b3Jrcy52MS5Nb2RlbBIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siOQoTVXBkYXRlTW9kZWxSZXNwb25zZRIiCgVtb2RlbBgBIAEoCzITLmhlYWR3b3Jrcy52MS5Nb2RlbCIuChJEZWxldGVNb2RlbFJlcXVlc3QSCgoCaWQYASABKAkSDAoEZXRhZxgCIAEoCSIVChNEZWxldGVNb2RlbFJlc3BvbnNlIsABChFMaXN0TW9kZWxzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIQCghwcm92aWRlchgDIAEoCRISCgpjYXBhYmlsaXR5GAQgASgJEhsKE2luY2x1ZGVfdW5hdmFpbGFibGUYBSABKAgSFgoOaW5jbHVkZV9oaWRkZW4YBiABKAgSKQoGb3JpZ2luGAcgASgOMhkuaGVhZHdvcmtzLnYxLk1vZGVsT3JpZ2luImQKEkxpc3RNb2RlbHNSZXNwb25zZRIjCgZtb2RlbHMYASADKAsyEy5oZWFkd29ya3MudjEuTW9kZWwSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEhAKCHBvbGljaWVzGAMgAygJIh0KD0dldE1vZGVsUmVxdWVzdBIKCgJpZBgBIAEoCSI2ChBHZXRNb2RlbFJlc3BvbnNlEiIKBW1vZGVsGAEgASgLMhMuaGVhZHdvcmtzLnYxLk1vZGVsIj0KFExpc3RQcm92aWRlcnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIlsKFUxpc3RQcm92aWRlcnNSZXNwb25zZRIpCglwcm92aWRlcnMYASADKAsyFi5oZWFkd29ya3MudjEuUHJvdmlkZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJKp0BCgxDaGVja091dGNvbWUSHQoZQ0hFQ0tfT1VUQ09NRV9VTlNQRUNJRklFRBAAEhYKEkNIRUNLX09VVENPTUVfU0VOVBABEiAKHENIRUNLX09VVENPTUVfU0VOVF9XSVRIX0xPU1MQAhIZChVDSEVDS19PVVRDT01FX1NLSVBQRUQQAxIZChVDSEVDS19PVVRDT01FX1JFRlVTRUQQBCqhAQoITG9zc0tpbmQSGQoVTE9TU19LSU5EX1VOU1BFQ0lGSUVEEAASFwoTTE9TU19LSU5EX1BBUkFNRVRFUhABEhwKGExPU1NfS0lORF9TQ0hFTUFfS0VZV09SRBACEhIKDkxPU1NfS0lORF9QQVJUEAMSEgoOTE9TU19LSU5EX1RPT0wQBBIbChdMT1NTX0tJTkRfT1VUUFVUX0ZPUk1BVBAFMs4ECgxNb2RlbFNlcnZpY2USTwoKTGlzdE1vZGVscxIfLmhlYWR3b3Jrcy52MS5MaXN0TW9kZWxzUmVxdWVzdBogLmhlYWR3b3Jrcy52MS5MaXN0TW9kZWxzUmVzcG9uc2USSQoIR2V0TW9kZWwSHS5oZWFkd29ya3MudjEuR2V0TW9kZWxSZXF1ZXN0Gh4uaGVhZHdvcmtzLnYxLkdldE1vZGVsUmVzcG9uc2USWAoNTGlzdFByb3ZpZGVycxIiLmhlYWR3b3Jrcy52MS5MaXN0UHJvdmlkZXJzUmVxdWVzdBojLmhlYWR3b3Jrcy52MS5MaXN0UHJvdmlkZXJzUmVzcG9uc2USTAoJQ2hlY2tDaGF0Eh4uaGVhZHdvcmtzLnYxLkNoZWNrQ2hhdFJlcXVlc3QaHy5oZWFkd29ya3MudjEuQ2hlY2tDaGF0UmVzcG9uc2USUgoLQ3JlYXRlTW9kZWwSIC5oZWFkd29ya3MudjEuQ3JlYXRlTW9kZWxSZXF1ZXN0GiEuaGVhZHdvcmtzLnYxLkNyZWF0ZU1vZGVsUmVzcG9uc2USUgoLVXBkYXRlTW9kZWwSIC5oZWFkd29ya3MudjEuVXBkYXRlTW9kZWxSZXF1ZXN0GiEuaGVhZHdvcmtzLnYxLlVwZGF0ZU1vZGVsUmVzcG9uc2USUgoLRGVsZXRlTW9kZWwSIC5oZWFkd29ya3MudjEuRGVsZXRlTW9kZWxSZXF1ZXN0GiEuaGVhZHdvcmtzLnYxLkRlbGV0ZU1vZGVsUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_field_mask, file_headworks_v1_chat, file_headworks_v1_model, file_headworks_v1_reason]);
+
+/**
+ * Asks what would become of a chat.
+ *
+ * @generated from message headworks.v1.CheckChatRequest
+ */
+export type CheckChatRequest = Message<"headworks.v1.CheckChatRequest"> & {
+  /**
+   * The chat. Its messages are read for what they hold and sent nowhere.
+   *
+   * @generated from field: headworks.v1.Chat chat = 1;
+   */
+  chat?: Chat | undefined;
+
+  /**
+   * Models or policies to look at in place of the one that the chat names. Empty: that one, and `routing.models`.
+   *
+   * @generated from field: repeated string models = 2;
+   */
+  models: string[];
+};
+
+/**
+ * Describes the message headworks.v1.CheckChatRequest.
+ * Use `create(CheckChatRequestSchema)` to create a new message.
+ */
+export const CheckChatRequestSchema: GenMessage<CheckChatRequest> = /*@__PURE__*/
+  messageDesc(file_headworks_v1_model_service, 0);
+
+/**
+ * What would become of a chat.
+ *
+ * @generated from message headworks.v1.CheckChatResponse
+ */
+export type CheckChatResponse = Message<"headworks.v1.CheckChatResponse"> & {
+  /**
+   * Every target, in the order in which they would be tried for each model asked about, then those left out.
+   *
+   * @generated from field: repeated headworks.v1.CheckedTarget targets = 1;
+   */
+  targets: CheckedTarget[];
+};
+
+/**
+ * Describes the message headworks.v1.CheckChatResponse.
+ * Use `create(CheckChatResponseSchema)` to create a new message.
+ */
+export const CheckChatResponseSchema: GenMessage<CheckChatResponse> = /*@__PURE__*/
+  messageDesc(file_headworks_v1_model_service, 1);
+
+/**
+ * What would become of a chat at one target.
+ *
+ * @generated from message headworks.v1.CheckedTarget
+ */
+export type CheckedTarget = Message<"headworks.v1.CheckedTarget"> & {
+  /**
+   * The model or policy that was asked about.
+   *
+   * @generated from field: string asked = 1;
+   */
+  asked: string;
+
+  /**
+   * `provider/model`.
+   *
+   * @generated from field: string target = 2;
+   */
+  target: string;
+
+  /**
+   * Whether it can express all of the chat and may be tried.
+   *
+   * @generated from field: bool ok = 3;
+   */
+  ok: boolean;
+
+  /**
+   * What would happen.
+   *
+   * @generated from field: headworks.v1.CheckOutcome outcome = 4;
+   */
+  outcome: CheckOutcome;
+
+  /**
+   * What it would lose.
+   *
+   * @generated from field: repeated headworks.v1.Loss losses = 5;
+   */
+  losses: Loss[];
+
+  /**
+   * Why it is left out, or why the chat is refused. UNSPECIFIED: it is not.
+   *
+   * @generated from field: headworks.v1.Reason reason = 6;
+   */
+  reason: Reason;
+
+  /**
+   * The same, for people.
+   *
+   * @generated from field: string message = 7;
+   */
+  message: string;
+
+  /**
+   * What a caller would be warned of, such as a near retirement. Empty: nothing.
+   *
+   * @generated from field: string warning = 8;
+   */
+  warning: string;
+};
+
+/**
+ * Describes the message headworks.v1.CheckedTarget.
+ * Use `create(CheckedTargetSchema)` to create a new message.
+ */
+export const CheckedTargetSchema: GenMessage<CheckedTarget> = /*@__PURE__*/
+  messageDesc(file_headworks_v1_model_service, 2);
+
+/**
+ * Something that a target cannot express.
+ *
+ * @generated from message headworks.v1.Loss
+ */
+export type Loss = Message<"headworks.v1.Loss"> & {
+  /**
+   * What it is.
+   *
+   * @generated from field: headworks.v1.LossKind kind = 1;
+   */
+  kind: LossKind;
+
+  /**
+   * The parameter by OpenAI's name, the keyword of a schema, or where the part stands: `messages[0].content[1]`.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * What the target does not take, for people.
+   *
+   * @generated from field: string message = 3;
+   */
+  message: string;
+
+  /**
+   * It cannot be left out without changing what is asked: the target is skipped whatever `on_loss` says.
+   *
+   * @generated from field: bool essential = 4;
+   */
+  essential: boolean;
+};
+
+/**
+ * Describes the message headworks.v1.Loss.
+ * Use `create(LossSchema)` to create a new message.
+ */
+export const LossSchema: GenMessage<Loss> = /*@__PURE__*/
+  messageDesc(file_headworks_v1_model_service, 3);
+
+/**
+ * Asks for a model.
+ *
+ * @generated from message headworks.v1.CreateModelRequest
+ */
+export type CreateModelRequest = Message<"headworks.v1.CreateModelRequest"> & {
+  /**
+   * What is said of it. Needed: `id`. What is left out is as the configuration or the catalogue says; a price replaces
+   * the other price as a whole. Prices are nano-USD per million tokens: $3 is 3000000000.
+   *
+   * @generated from field: headworks.v1.Model model = 1;
+   */
+  model?: Model | undefined;
+};
+
+/**
+ * Describes the message headworks.v1.CreateModelRequest.
+ * Use `create(CreateModelRequestSchema)` to create a new message.
+ */
+export const CreateModelRequestSchema: GenMessage<CreateModelRequest> = /*@__PURE__*/
+  messageDesc(file_headworks_v1_model_service, 4);
+
+/**
+ * The model.
+ *
+ * @generated from message headworks.v1.CreateModelResponse
+ */
+export type CreateModelResponse = Message<"headworks.v1.CreateModelResponse"> & {
+  /**
+   * As callers see it now.
+   *
+   * @generated from field: headworks.v1.Model model = 1;
+   */
+  model?: Model | undefined;
+};
+
+/**
+ * Describes the message headworks.v1.CreateModelResponse.
+ * Use `create(CreateModelResponseSchema)` to create a new message.
+ */
+export const CreateModelResponseSchema: GenMessage<CreateModelResponse> = /*@__PURE__*/
+  messageDesc(file_headworks_v1_model_service, 5);
+
+/**
+ * Asks for a change of a model.
+ *
+ * @generated from message headworks.v1.UpdateModelRequest
+ */
+export type UpdateModelRequest = Message<"headworks.v1.UpdateModelRequest"> & {
+  /**
+   * Its id, the new values, and its etag if it must not have changed since it was read.
+   *
+   * @generated from field: headworks.v1.Model model = 1;
+   */
+  model?: Model | undefined;
+
+  /**
+   * The fields to change: `upstream_name`, `aliases`, `mode`, `dialect`, `context_window`, `max_input_tokens`,
+   * `max_output_tokens`, `price`, `capabilities`, `status`, `deprecation_date`, `regions`, `release_date`, `canonical`,
+   * `dimensions`, `reasoning_efforts`, `cache_min_tokens`. A field named here and empty is as the configuration or the
+   * catalogue says. Needed; an unknown path is INVALID_ARGUMENT.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 2;
+   */
+  updateMask?: FieldMask | undefined;
+};
+
+/**
+ * Describes the message headworks.v1.UpdateModelRequest.
+ * Use `create(UpdateModelRequestSchema)` to create a new message.
+ */
+export const UpdateModelRequestSchema: GenMessage<UpdateModelRequest> = /*@__PURE__*/
+  messageDesc(file_headworks_v1_model_service, 6);
+
+/**
+ * The changed model.
+ *
+ * @generated from message headworks.v1.UpdateModelResponse
+ */
+export type UpdateModelResponse = Message<"headworks.v1.UpdateModelResponse"> & {
+  /**
+   * As callers see it now.
+   *
+   * @generated from field: headworks.v1.Model model = 1;
+   */
+  model?: Model | undefined;
+};
+
+/**
+ * Describes the message headworks.v1.UpdateModelResponse.
+ * Use `create(UpdateModelResponseSchema)` to create a new message.
+ */
+export const UpdateModelResponseSchema: GenMessage<UpdateModelResponse> = /*@__PURE__*/
+  messageDesc(file_headworks_v1_model_service, 7);
+
+/**
+ * Asks to take back what the API says of a model.
+ *
+ * @generated from message headworks.v1.DeleteModelRequest
+ */
+export type DeleteModelRequest = Message<"headworks.v1.DeleteModelRequest"> & {
+  /**
+   * `provider/model`.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Its etag, if it must not have changed since it was read.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message headworks.v1.DeleteModelRequest.
+ * Use `create(DeleteModelRequestSchema)` to create a new message.
+ */
+export const DeleteModelRequestSchema: GenMessage<DeleteModelRequest> = /*@__PURE__*/
+  messageDesc(file_headworks_v1_model_service, 8);
+
+/**
+ * It is taken back.
+ *
+ * @generated from message headworks.v1.DeleteModelResponse
+ */
+export type DeleteModelResponse = Message<"headworks.v1.DeleteModelResponse"> & {
+};
+
+/**
+ * Describes the message headworks.v1.DeleteModelResponse.
+ * Use `create(DeleteModelResponseSchema)` to create a new message.
+ */
+export const DeleteModelResponseSchema: GenMessage<DeleteModelResponse> = /*@__PURE__*/
+  messageDesc(file_headworks_v1_model_service, 9);
 
 /**
  * Asks for models.
@@ -64,6 +369,13 @@ export type ListModelsRequest = Message<"headworks.v1.ListModelsRequest"> & {
    * @generated from field: bool include_hidden = 6;
    */
   includeHidden: boolean;
+
+  /**
+   * Only models of which something is said there. UNSPECIFIED: all.
+   *
+   * @generated from field: headworks.v1.ModelOrigin origin = 7;
+   */
+  origin: ModelOrigin;
 };
 
 /**
@@ -71,7 +383,7 @@ export type ListModelsRequest = Message<"headworks.v1.ListModelsRequest"> & {
  * Use `create(ListModelsRequestSchema)` to create a new message.
  */
 export const ListModelsRequestSchema: GenMessage<ListModelsRequest> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_model_service, 0);
+  messageDesc(file_headworks_v1_model_service, 10);
 
 /**
  * A page of models.
@@ -92,6 +404,13 @@ export type ListModelsResponse = Message<"headworks.v1.ListModelsResponse"> & {
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
+
+  /**
+   * Policies that the key may ask for, as `policy/NAME`; on the first page.
+   *
+   * @generated from field: repeated string policies = 3;
+   */
+  policies: string[];
 };
 
 /**
@@ -99,7 +418,7 @@ export type ListModelsResponse = Message<"headworks.v1.ListModelsResponse"> & {
  * Use `create(ListModelsResponseSchema)` to create a new message.
  */
 export const ListModelsResponseSchema: GenMessage<ListModelsResponse> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_model_service, 1);
+  messageDesc(file_headworks_v1_model_service, 11);
 
 /**
  * Asks for a model.
@@ -120,7 +439,7 @@ export type GetModelRequest = Message<"headworks.v1.GetModelRequest"> & {
  * Use `create(GetModelRequestSchema)` to create a new message.
  */
 export const GetModelRequestSchema: GenMessage<GetModelRequest> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_model_service, 2);
+  messageDesc(file_headworks_v1_model_service, 12);
 
 /**
  * A model.
@@ -141,7 +460,7 @@ export type GetModelResponse = Message<"headworks.v1.GetModelResponse"> & {
  * Use `create(GetModelResponseSchema)` to create a new message.
  */
 export const GetModelResponseSchema: GenMessage<GetModelResponse> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_model_service, 3);
+  messageDesc(file_headworks_v1_model_service, 13);
 
 /**
  * Asks for providers.
@@ -169,7 +488,7 @@ export type ListProvidersRequest = Message<"headworks.v1.ListProvidersRequest"> 
  * Use `create(ListProvidersRequestSchema)` to create a new message.
  */
 export const ListProvidersRequestSchema: GenMessage<ListProvidersRequest> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_model_service, 4);
+  messageDesc(file_headworks_v1_model_service, 14);
 
 /**
  * A page of providers.
@@ -197,10 +516,113 @@ export type ListProvidersResponse = Message<"headworks.v1.ListProvidersResponse"
  * Use `create(ListProvidersResponseSchema)` to create a new message.
  */
 export const ListProvidersResponseSchema: GenMessage<ListProvidersResponse> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_model_service, 5);
+  messageDesc(file_headworks_v1_model_service, 15);
 
 /**
- * Tells which models and providers there are.
+ * What would happen at a target.
+ *
+ * @generated from enum headworks.v1.CheckOutcome
+ */
+export enum CheckOutcome {
+  /**
+   * Unknown.
+   *
+   * @generated from enum value: CHECK_OUTCOME_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * All of the chat would be sent.
+   *
+   * @generated from enum value: CHECK_OUTCOME_SENT = 1;
+   */
+  SENT = 1,
+
+  /**
+   * It would be sent without what is lost, and the route would note it.
+   *
+   * @generated from enum value: CHECK_OUTCOME_SENT_WITH_LOSS = 2;
+   */
+  SENT_WITH_LOSS = 2,
+
+  /**
+   * The target would be left out.
+   *
+   * @generated from enum value: CHECK_OUTCOME_SKIPPED = 3;
+   */
+  SKIPPED = 3,
+
+  /**
+   * The chat would be refused.
+   *
+   * @generated from enum value: CHECK_OUTCOME_REFUSED = 4;
+   */
+  REFUSED = 4,
+}
+
+/**
+ * Describes the enum headworks.v1.CheckOutcome.
+ */
+export const CheckOutcomeSchema: GenEnum<CheckOutcome> = /*@__PURE__*/
+  enumDesc(file_headworks_v1_model_service, 0);
+
+/**
+ * What is lost.
+ *
+ * @generated from enum headworks.v1.LossKind
+ */
+export enum LossKind {
+  /**
+   * Unknown.
+   *
+   * @generated from enum value: LOSS_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * A parameter, or its value as asked.
+   *
+   * @generated from enum value: LOSS_KIND_PARAMETER = 1;
+   */
+  PARAMETER = 1,
+
+  /**
+   * A keyword of a JSON Schema, of an answer or of a tool's arguments.
+   *
+   * @generated from enum value: LOSS_KIND_SCHEMA_KEYWORD = 2;
+   */
+  SCHEMA_KEYWORD = 2,
+
+  /**
+   * A part of a message, or a kind of part.
+   *
+   * @generated from enum value: LOSS_KIND_PART = 3;
+   */
+  PART = 3,
+
+  /**
+   * A tool, or which of them must be called.
+   *
+   * @generated from enum value: LOSS_KIND_TOOL = 4;
+   */
+  TOOL = 4,
+
+  /**
+   * The form of the answer.
+   *
+   * @generated from enum value: LOSS_KIND_OUTPUT_FORMAT = 5;
+   */
+  OUTPUT_FORMAT = 5,
+}
+
+/**
+ * Describes the enum headworks.v1.LossKind.
+ */
+export const LossKindSchema: GenEnum<LossKind> = /*@__PURE__*/
+  enumDesc(file_headworks_v1_model_service, 1);
+
+/**
+ * Tells which models and providers there are, and what they would make of a request. Admins add models and change them.
  *
  * @generated from service headworks.v1.ModelService
  */
@@ -237,6 +659,53 @@ export const ModelService: GenService<{
     methodKind: "unary";
     input: typeof ListProvidersRequestSchema;
     output: typeof ListProvidersResponseSchema;
+  },
+  /**
+   * Tells what each target would lose of a chat, and what would become of it; calls nobody. The judgement is that of a real call.
+   * Errors: INVALID_REQUEST, with the field.
+   *
+   * @generated from rpc headworks.v1.ModelService.CheckChat
+   */
+  checkChat: {
+    methodKind: "unary";
+    input: typeof CheckChatRequestSchema;
+    output: typeof CheckChatResponseSchema;
+  },
+  /**
+   * Adds a model, or says something else of one that the catalogue or the configuration has: what is said here stands
+   * above both, field by field. Its provider must be known. Effective for the next call, and kept. Needs the role ADMIN.
+   * Errors: ALREADY_EXISTS if the API says something of it already, INVALID_REQUEST with the field, for a price that
+   * seems to be in another unit too.
+   *
+   * @generated from rpc headworks.v1.ModelService.CreateModel
+   */
+  createModel: {
+    methodKind: "unary";
+    input: typeof CreateModelRequestSchema;
+    output: typeof CreateModelResponseSchema;
+  },
+  /**
+   * Changes what the API says of a model. Needs the role ADMIN.
+   * Errors: NOT_FOUND, CONFLICT if the etag is old, INVALID_REQUEST with the field or for an unknown path.
+   *
+   * @generated from rpc headworks.v1.ModelService.UpdateModel
+   */
+  updateModel: {
+    methodKind: "unary";
+    input: typeof UpdateModelRequestSchema;
+    output: typeof UpdateModelResponseSchema;
+  },
+  /**
+   * Takes back what the API says of a model: what the configuration and the catalogue say stands again, or it is gone.
+   * Needs the role ADMIN.
+   * Errors: NOT_FOUND, CONFLICT if the etag is old.
+   *
+   * @generated from rpc headworks.v1.ModelService.DeleteModel
+   */
+  deleteModel: {
+    methodKind: "unary";
+    input: typeof DeleteModelRequestSchema;
+    output: typeof DeleteModelResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_headworks_v1_model_service, 0);

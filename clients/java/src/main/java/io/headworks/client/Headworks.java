@@ -70,7 +70,7 @@ public final class Headworks implements AutoCloseable {
   }
 
   /**
-   * Tells which models and providers there are.
+   * Tells which models and providers there are, and what they would make of a request. Admins add models and change them.
    */
   public ModelsClient models() {
     return models;
