@@ -335,6 +335,22 @@ fn t4_f3_pieces_of_a_call_that_was_over_are_an_error_unless_they_repeat_it() {
 }
 
 #[test]
+fn f6_choices_that_a_host_leaves_out_are_not_invented() {
+    let catalog = targets();
+    let target = catalog.target("openai-compatible/any").unwrap();
+    let chunk = |choice: Value| format!("data: {}\n\n", json!({"id": "a", "created": 1, "model": "m", "choices": [choice]}));
+    for end in [chunk(json!({"index": 2, "delta": {}, "finish_reason": "stop"})), String::new()] {
+        let body = format!("{}{end}data: [DONE]\n\n", chunk(json!({"index": 2, "delta": {"content": "a"}})));
+        let batches = read(&target, DialectName::OpenAi, SSE, body.as_bytes());
+        let whole: Value = serde_json::from_str(&written(&OpenAiDoor, false, &batches, &target)).unwrap();
+        let told: Vec<_> = whole["choices"].as_array().unwrap().iter().map(|c| (c["index"].as_u64(), c["finish_reason"].as_str())).collect();
+        assert_eq!(told, [(Some(2), Some("stop"))]);
+        let streamed = events(&written(&OpenAiDoor, true, &batches, &target));
+        assert!(streamed.iter().flat_map(|chunk| chunk["choices"].as_array()).flatten().all(|choice| choice["index"] == 2), "{streamed:?}");
+    }
+}
+
+#[test]
 fn f5_a_stream_that_never_said_why_it_ended_is_whole_once_it_is_done() {
     let catalog = targets();
     let target = catalog.target("openai-compatible/any").unwrap();

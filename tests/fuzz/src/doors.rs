@@ -109,7 +109,9 @@ fn plain(value: Value) -> Value {
             .into_iter()
             .map(|(name, value)| match (&*name, plain(value)) {
                 ("content" | "output", Value::Array(list)) => match &list[..] {
-                    [Value::Object(one)] if one.len() == 2 && one.get("text").is_some_and(Value::is_string) => (name, one.get("text").cloned().unwrap_or_default()),
+                    [Value::Object(one)] if one.len() == 2 && one.get("text").is_some_and(Value::is_string) => {
+                        (name, one.get("text").cloned().unwrap_or_default())
+                    }
                     _ => (name, Value::Array(list)),
                 },
                 (_, value) => (name, value),

@@ -5,14 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use headworks_core::{AttemptReport, Batch, DialectName, Event, EventKind, Fault, FinishReason, NanoUsd, Outcome, Receipt, Target, Timings, Tokens};
-use headworks_providers::{
-    Door, ErrorFace,
-    anthropic::AnthropicDoor,
-    dialect,
-    frame::sse::SseParser,
-    openai::OpenAiDoor,
-    responses::ResponsesDoor,
-};
+use headworks_providers::{Door, ErrorFace, anthropic::AnthropicDoor, dialect, frame::sse::SseParser, openai::OpenAiDoor, responses::ResponsesDoor};
 use http::HeaderMap;
 use serde_json::Value;
 
@@ -190,7 +183,7 @@ fn written(door: &dyn Door, data: &[u8]) {
 /// Both mean the same, as far as a door has words for it.
 fn same(door: &dyn Door, a: &BTreeMap<u16, Said>, b: &BTreeMap<u16, Said>, what: &str) {
     let plain = |choices: &BTreeMap<u16, Said>| -> BTreeMap<u16, Said> {
-        choices.iter().filter(|(_, said)| **said != Said::default()).map(|(choice, said)| (*choice, plainly(door, said.clone()))).collect()
+        choices.iter().map(|(choice, said)| (*choice, plainly(door, said.clone()))).filter(|(_, said)| *said != Said::default()).collect()
     };
     assert_eq!(plain(a), plain(b), "{what}");
 }
@@ -221,7 +214,11 @@ fn plainly(door: &dyn Door, mut said: Said) -> Said {
 fn frames(stream: &[u8]) -> Vec<(String, Option<Value>)> {
     let (mut parser, mut told) = (SseParser::default(), Vec::new());
     let mut each = |event: headworks_providers::frame::sse::SseEvent| {
-        let data = if &event.data[..] == b"[DONE]" { None } else { Some(serde_json::from_slice(&event.data).unwrap_or_else(|error| panic!("{error}: {}", event.data.escape_ascii()))) };
+        let data = if &event.data[..] == b"[DONE]" {
+            None
+        } else {
+            Some(serde_json::from_slice(&event.data).unwrap_or_else(|error| panic!("{error}: {}", event.data.escape_ascii())))
+        };
         told.push((String::from_utf8_lossy(&event.name).into_owned(), data));
         Ok(())
     };

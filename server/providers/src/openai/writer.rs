@@ -118,7 +118,8 @@ impl Unary {
         }
         self.identity.learn(&event.kind, &self.asked);
         let Some(choice) = self.choices.get_mut(usize::from(event.choice)) else { return };
-        choice.begun = true;
+        // What is said of the whole answer is said of no choice.
+        choice.begun |= !matches!(event.kind, EventKind::Started { .. } | EventKind::Usage { .. } | EventKind::Residency(_));
         match &event.kind {
             EventKind::Text(text) => choice.text.push_str(text),
             EventKind::Refusal(text) => choice.refusal.push_str(text),
