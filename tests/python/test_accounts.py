@@ -93,12 +93,15 @@ def every_end_settles(d):
     def leave(model, stream, after):
         """A caller that reads so many bytes, or waits so long, and is gone."""
         import socket
-        s = socket.create_connection(('127.0.0.1', g.port)); text = json.dumps(body(model, stream)).encode()
+        s = socket.create_connection(('127.0.0.1', g.port), 30); text = json.dumps(body(model, stream)).encode()
         s.sendall(b'POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nauthorization: Bearer ' + secret.encode() +
                   b'\r\ncontent-length: %d\r\n\r\n' % len(text) + text)
         if stream:
             got = b''
-            while b'data: ' not in got: got += s.recv(4096)
+            while b'data: ' not in got:
+                more = s.recv(4096)
+                if not more: raise SystemExit(f'the stream ended before it began: {got!r}')
+                got += more
         else: time.sleep(after)
         s.close()
     ends = [
@@ -121,7 +124,7 @@ def every_end_settles(d):
     return key, secret, group
 
 
-with Gateway('[engine]\nfirst_token_timeout_ms = 2000\n') as g:
+with Gateway('[engine]\nfirst_token_timeout_ms = 5000\n') as g:
     d = Desk(g)
     every_way_counts(d)
     key, secret, group = every_end_settles(d)
