@@ -48,7 +48,7 @@ async fn limited(admin: &Admin) -> String {
 pub async fn run(options: &Options) {
     let (time, repetitions) = options.length();
     let folder = tempfile::tempdir().expect("a folder");
-    let mock = mock::serve(false).await.expect("the upstream");
+    let mock = mock::serve().await.expect("the upstream");
     let on = headworks(folder.path(), "on", mock, "after").await;
     let off = headworks(folder.path(), "memory", mock, "after").await;
     let secret = limited(&Admin::at(on.port)).await;

@@ -1,6 +1,6 @@
 //! What is asked of a gateway by its administrator.
 
-use headworks_api::v1::{self, key_service_client::KeyServiceClient, usage_service_client::UsageServiceClient};
+use headworks_api::v1::{self, key_service_client::KeyServiceClient, policy_service_client::PolicyServiceClient, usage_service_client::UsageServiceClient};
 use tonic::{Request, transport::Channel};
 
 use crate::server::KEY;
@@ -33,6 +33,11 @@ impl Admin {
     pub async fn key(&self, key: v1::Key) -> String {
         let made = KeyServiceClient::new(self.channel.clone()).create_key(with(v1::CreateKeyRequest { key: Some(key) })).await;
         made.expect("a key").into_inner().secret
+    }
+
+    /// Makes a policy.
+    pub async fn policy(&self, policy: v1::Policy) {
+        PolicyServiceClient::new(self.channel.clone()).create_policy(with(v1::CreatePolicyRequest { policy: Some(policy) })).await.expect("a policy");
     }
 
     /// Asks for sums.

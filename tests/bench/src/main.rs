@@ -3,7 +3,9 @@
 
 mod accounting;
 mod admin;
+mod failover;
 mod fill;
+mod hedging;
 mod ledger;
 mod load;
 mod mock;
@@ -19,6 +21,8 @@ use std::{
 const USAGE: &str = "\
 headworks-bench [proxy] [--quick] [--sleepy] [--only NAME,...]   what a request costs, beside nginx
 headworks-bench accounting [--quick] [--sleepy]                  budgets, rate limits and ledger on against off
+headworks-bench failover [--quick] [--sleepy]                    what a failover adds, beside nginx
+headworks-bench hedging [--quick] [--sleepy]                     a slow tail with second attempts and without
 headworks-bench ledger [--requests N] [--folder PATH]            a store of N requests: sums, bytes, start";
 
 /// What was asked for.
@@ -40,7 +44,7 @@ impl Options {
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
             match argument.as_str() {
-                "proxy" | "accounting" | "ledger" => options.command = argument,
+                "proxy" | "accounting" | "failover" | "hedging" | "ledger" => options.command = argument,
                 "--quick" => options.quick = true,
                 "--sleepy" => options.sleepy = true,
                 "--only" => options.only = value()?.split(',').map(str::to_owned).collect(),
@@ -85,5 +89,10 @@ async fn main() {
             }
         });
     }
-    if options.command == "accounting" { accounting::run(&options).await } else { proxy::run(&options).await }
+    match options.command.as_str() {
+        "accounting" => accounting::run(&options).await,
+        "failover" => failover::run(&options).await,
+        "hedging" => hedging::run(&options).await,
+        _ => proxy::run(&options).await,
+    }
 }

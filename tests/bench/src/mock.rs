@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -20,6 +20,16 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{net::TcpListener, time::Sleep};
+
+/// Most calls to the model `tail` take this long,
+pub const USUAL: Duration = Duration::from_millis(10);
+/// and of a thousand so many
+pub const SLOW_PER_THOUSAND: u64 = 30;
+/// so many times as long.
+pub const TIMES_SLOWER: u32 = 40;
+
+/// Calls that came to the model `tail`.
+pub static CALLS: AtomicU64 = AtomicU64::new(0);
 
 /// Streams being written now.
 pub static ACTIVE: AtomicI64 = AtomicI64::new(0);
@@ -90,15 +100,25 @@ fn json(status: StatusCode, text: String) -> Answer {
     response
 }
 
-async fn answer(request: Request<Incoming>, broken: bool) -> Result<Answer, Infallible> {
+/// The slow tail: which call is slow is drawn from its number, so that runs are alike.
+async fn tail() {
+    let mut drawn = CALLS.fetch_add(1, Ordering::SeqCst).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    drawn = (drawn ^ (drawn >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93) >> 32;
+    tokio::time::sleep(if drawn % 1000 < SLOW_PER_THOUSAND { USUAL * TIMES_SLOWER } else { USUAL }).await;
+}
+
+async fn answer(request: Request<Incoming>, fails: Option<StatusCode>) -> Result<Answer, Infallible> {
     let path = request.uri().path().to_owned();
     if path == "/stats" {
         return Ok(json(StatusCode::OK, ACTIVE.load(Ordering::SeqCst).to_string()));
     }
     let body = request.into_body().collect().await.map(|b| b.to_bytes()).unwrap_or_default();
     let text = String::from_utf8_lossy(&body);
-    if broken || text.contains("err500") {
-        return Ok(json(StatusCode::INTERNAL_SERVER_ERROR, r#"{"error":{"message":"broken","type":"server_error"}}"#.to_owned()));
+    if let Some(status) = fails {
+        return Ok(json(status, r#"{"error":{"message":"broken","type":"server_error"}}"#.to_owned()));
+    }
+    if text.contains(r#""model":"tail""#) {
+        tail().await;
     }
     let streamed = text.contains(r#""stream":true"#);
     let content = TEXT.repeat(6);
@@ -155,8 +175,17 @@ fn stream(text: &str, head: String, chunk: &str, tail: String) -> Answer {
     response
 }
 
-/// Serves for good, every call an error where `broken`; says at which port.
-pub async fn serve(broken: bool) -> std::io::Result<u16> {
+/// Serves for good; says at which port.
+pub async fn serve() -> std::io::Result<u16> {
+    listen(None).await
+}
+
+/// Answers every call with this status, for good; says at which port.
+pub async fn failing(status: StatusCode) -> std::io::Result<u16> {
+    listen(Some(status)).await
+}
+
+async fn listen(fails: Option<StatusCode>) -> std::io::Result<u16> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let port = listener.local_addr()?.port();
     let http = Arc::new({
@@ -167,7 +196,7 @@ pub async fn serve(broken: bool) -> std::io::Result<u16> {
     tokio::spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {
             let _ = socket.set_nodelay(true);
-            let connection = http.serve_connection(TokioIo::new(socket), service_fn(move |request| answer(request, broken)));
+            let connection = http.serve_connection(TokioIo::new(socket), service_fn(move |request| answer(request, fails)));
             tokio::spawn(async move {
                 let _ = connection.await;
             });

@@ -30,14 +30,13 @@ pub async fn run(options: &Options) {
     let (time, repetitions) = options.length();
     let wanted = |name: &str| options.wanted(name);
     let folder = tempfile::tempdir().expect("a folder");
-    let broken = mock::serve(true).await.expect("the broken upstream");
-    let mock = mock::serve(false).await.expect("the upstream");
+    let mock = mock::serve().await.expect("the upstream");
 
     // Fresh, before anything else: at rest.
     let after = headworks(folder.path(), "after", mock, "after").await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let rest = load::resident(&after.pids());
-    let nginx = nginx(folder.path(), mock, broken).await;
+    let nginx = nginx(folder.path(), mock, &[]).await;
     let before = headworks(folder.path(), "before", mock, "before").await;
     let off = headworks(folder.path(), "memory", mock, "after").await;
 
@@ -80,23 +79,6 @@ pub async fn run(options: &Options) {
                 of(&|r| r.answers as f64 / r.seconds.max(1e-9)),
                 runs.iter().map(|(run, _)| run.errors).sum::<u64>(),
             );
-        }
-    }
-    if wanted("failover") {
-        let good = load::request("/v1/chat/completions", KEY, &body("openai/gpt-4o", false));
-        let bad = load::request("/v1/chat/completions", KEY, &body("openai/err500", false).replacen('{', r#"{"models":["openai/gpt-4o"],"#, 1));
-        let detour = load::request("/failover/x", KEY, &body("x", false));
-        let mut added: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-        for _ in 0..repetitions {
-            for (system, server, failing) in [("nginx", &nginx, &detour), ("headworks", &after, &bad)] {
-                let plain = load::rest(server.port, &good, 1, time / 2, &server.pids()).await;
-                let over = load::rest(server.port, failing, 1, time / 2, &server.pids()).await;
-                assert_eq!(over.errors, 0, "{system}: a failover was not answered");
-                added.entry(system).or_default().push(over.latency(50) - plain.latency(50));
-            }
-        }
-        for (system, mut values) in added {
-            println!("failover, {system}: {:.3} ms added (p50, median of {repetitions})", median(&mut values));
         }
     }
     if wanted("memory") {

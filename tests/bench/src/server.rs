@@ -59,17 +59,26 @@ pub async fn up(port: u16) {
     panic!("nothing listens on port {port}");
 }
 
-/// A plain reverse proxy.
-pub async fn nginx(folder: &Path, mock: u16, broken: u16) -> Server {
+/// A plain reverse proxy. At `/NAME/` for each of `chains`, a server that fails comes before the upstream.
+pub async fn nginx(folder: &Path, mock: u16, chains: &[(&str, u16)]) -> Server {
     let (port, dir) = (free_port(), folder.display());
+    let tried = |(name, fails): &(&str, u16)| {
+        let upstream = format!("upstream {name} {{ server 127.0.0.1:{fails} max_fails=0; server 127.0.0.1:{mock} backup; keepalive 64; }}\n");
+        let location = format!(
+            "location /{name}/ {{ rewrite ^ /v1/chat/completions break; proxy_pass http://{name}; proxy_http_version 1.1; proxy_set_header Connection \"\"; \
+             proxy_next_upstream error http_500 http_429 non_idempotent; add_header x-upstreams $upstream_addr; }}\n"
+        );
+        (upstream, location)
+    };
+    let (upstreams, locations): (String, String) = chains.iter().map(tried).unzip();
     let conf = format!(
         "worker_processes 1; daemon off; pid {dir}/nginx.pid; error_log /dev/null;\nevents {{ worker_connections 4096; }}\nhttp {{\n\
          access_log off; client_body_temp_path {dir}/b; proxy_temp_path {dir}/p; fastcgi_temp_path {dir}/f; uwsgi_temp_path {dir}/u; scgi_temp_path {dir}/s;\n\
          keepalive_requests 1000000; tcp_nodelay on;\n\
          upstream mock {{ server 127.0.0.1:{mock}; keepalive 512; keepalive_requests 1000000; }}\n\
-         upstream chain {{ server 127.0.0.1:{broken} max_fails=0; server 127.0.0.1:{mock} backup; keepalive 64; }}\n\
+         {upstreams}\
          server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://mock; proxy_http_version 1.1; proxy_set_header Connection \"\"; proxy_buffering off; }}\n\
-         location /failover/ {{ rewrite ^ /v1/chat/completions break; proxy_pass http://chain; proxy_http_version 1.1; proxy_set_header Connection \"\"; proxy_next_upstream error http_500 non_idempotent; }} }}\n}}\n"
+         {locations} }}\n}}\n"
     );
     fs::write(folder.join("nginx.conf"), conf).expect("nginx.conf");
     let program = ["/usr/sbin/nginx", "/usr/bin/nginx"].iter().map(Path::new).find(|p| p.exists()).expect("nginx (Debian: nginx-light)");
@@ -80,19 +89,29 @@ pub async fn nginx(folder: &Path, mock: u16, broken: u16) -> Server {
 
 /// A gateway with a store of its own in `folder`, ready to answer.
 pub async fn headworks(folder: &Path, name: &str, mock: u16, ack: &str) -> Server {
-    let server = launch(folder, name, mock, ack);
+    headworks_with(folder, name, mock, ack, "").await
+}
+
+/// The same, with `more` in its configuration: lines of `[engine]`, then tables.
+pub async fn headworks_with(folder: &Path, name: &str, mock: u16, ack: &str, more: &str) -> Server {
+    let server = launch_with(folder, name, mock, ack, more);
     up(server.port).await;
     server
 }
 
-/// The same, not waited for.
+/// A gateway that is not waited for.
 pub fn launch(folder: &Path, name: &str, mock: u16, ack: &str) -> Server {
+    launch_with(folder, name, mock, ack, "")
+}
+
+fn launch_with(folder: &Path, name: &str, mock: u16, ack: &str, more: &str) -> Server {
     let port = free_port();
     let store = if name == "memory" { "memory:".to_owned() } else { format!("sled:{}", folder.join(name).display()) };
     let conf = format!(
-        "[server]\nlisten = \"127.0.0.1:{port}\"\n[store]\nurl = \"{store}\"\n[ledger]\nack = \"{ack}\"\n[engine]\nbreaker_failures = 1000000000\n[log]\nlevel = \"error\"\n\
+        "[server]\nlisten = \"127.0.0.1:{port}\"\n[store]\nurl = \"{store}\"\n[ledger]\nack = \"{ack}\"\n[log]\nlevel = \"error\"\n\
          [providers.openai]\nbase_url = \"http://127.0.0.1:{mock}/v1\"\napi_key_env = \"BENCH_KEY\"\n\
-         [providers.anthropic]\nbase_url = \"http://127.0.0.1:{mock}\"\napi_key_env = \"BENCH_KEY\"\n"
+         [providers.anthropic]\nbase_url = \"http://127.0.0.1:{mock}\"\napi_key_env = \"BENCH_KEY\"\n\
+         [engine]\nbreaker_failures = 1000000000\n{more}"
     );
     let file = folder.join(format!("{name}.toml"));
     fs::write(&file, conf).expect("configuration");
