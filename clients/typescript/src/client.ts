@@ -14,8 +14,9 @@ import { Reply } from "./chat.js";
 import { StreamService } from "./gen/headworks/v1/stream_service_pb.js";
 import { type CallOptions, Tries } from "./runtime.js";
 import { ChatStream } from "./stream.js";
-import { ChatReplySchema, type ChatSchema } from "./v1.js";
-import { create } from "@bufbuild/protobuf";
+import { ChatReplySchema, ChatSchema } from "./v1.js";
+import { clone, create } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 
 /** A client of the gateway. */
 export class Client {
@@ -55,12 +56,14 @@ export class Client {
   /** Answers a chat as it is written. */
   stream(chat: MessageInitShape<typeof ChatSchema>, options: CallOptions = {}): ChatStream {
     const stub = createClient(StreamService, this.#core.transport);
+    const asked = clone(ChatSchema, create(ChatSchema, chat));
+    const window = (asked.resumeWindow ??= durationFromMs(60_000));
     return new ChatStream({
-      open: (o) => stub.stream({ chat }, o),
+      open: (o) => stub.stream({ chat: asked }, o),
       resume: (streamId, afterSequence, o) => stub.resume({ streamId, afterSequence }, o),
       cancel: (streamId) => this.streams.cancel({ streamId }),
       tries: new Tries(this.#core, options),
-      resumable: chat.resumeWindow !== undefined,
+      resumable: window.seconds > 0n || window.nanos > 0,
       repeatable: Boolean(chat.requestId),
       signal: options.signal,
     });

@@ -20,8 +20,8 @@ export interface Doors {
 
 /**
  * The events of an answer as it is written. Walk it with `for await` for events, `text()` for text alone, or
- * `collect()` the whole answer. Leaving the loop early, or `close()`, ends the call. If the chat has a
- * `resumeWindow`, a lost connection is taken up where it broke.
+ * `collect()` the whole answer. Leaving the loop early, or `close()`, ends the call. A lost connection is taken up where
+ * it broke, for a minute or the chat's `resumeWindow`; one of 0 turns that off.
  */
 export class ChatStream implements AsyncIterable<StreamEvent> {
   readonly #doors: Doors;
@@ -31,10 +31,11 @@ export class ChatStream implements AsyncIterable<StreamEvent> {
   #streamId = "";
   #sequence = 0n;
   #resumes = 0;
+  #over = false;
 
   constructor(doors: Doors) {
     this.#doors = doors;
-    doors.signal?.addEventListener("abort", () => this.#abort.abort(doors.signal?.reason), { once: true });
+    doors.signal?.addEventListener("abort", () => this.#leave(doors.signal?.reason), { once: true });
     if (doors.signal?.aborted) this.#abort.abort(doors.signal.reason);
     this.#events = this.#run();
   }
@@ -68,10 +69,14 @@ export class ChatStream implements AsyncIterable<StreamEvent> {
           this.#fold.add(event);
           yield event;
         }
+        this.#over = true;
         return;
       } catch (thrown) {
         const error = fromThrown(thrown);
-        if (this.#streamId && !(resumable && error.lost)) throw error;
+        if (this.#streamId && !(resumable && error.lost)) {
+          this.#over = true;
+          throw error;
+        }
         await tries.wait(error, repeatable || this.#streamId !== "", this.#abort.signal);
         if (this.#streamId) this.#resumes += 1;
       }
@@ -99,12 +104,21 @@ export class ChatStream implements AsyncIterable<StreamEvent> {
 
   /** Ends the stream at the gateway, also one with a `resumeWindow`. */
   async cancel(): Promise<void> {
+    this.#over = true;
     if (this.#streamId) await this.#doors.cancel(this.#streamId);
     this.close();
   }
 
-  /** Leaves the stream. */
+  /** Leaves the stream, and ends its call. */
   close(): void {
-    this.#abort.abort();
+    this.#leave();
+  }
+
+  #leave(reason?: unknown): void {
+    this.#abort.abort(reason);
+    if (this.#over || !this.#streamId || !this.#doors.resumable) return;
+    this.#over = true;
+    // The gateway would go on for a client that may come back. If this fails, the call ends with its window.
+    this.#doors.cancel(this.#streamId).catch(() => undefined);
   }
 }

@@ -5,15 +5,18 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	v1 "github.com/headworks/headworks/clients/go/headworksv1"
 )
 
 // ChatStream is an answer as it is written. Range over Events for events, over Text for text alone, or Collect the
-// whole answer; Close it when leaving early. If the chat has a ResumeWindow, a lost connection is taken up where it
-// broke. It is for one goroutine.
+// whole answer; Close it when leaving early. A lost connection is taken up where it broke, for a minute or the chat's
+// ResumeWindow; one of 0 turns that off. It is for one goroutine.
 type ChatStream struct {
 	client  *Client
 	chat    *v1.Chat
@@ -27,11 +30,19 @@ type ChatStream struct {
 	streamID string
 	sequence int64
 	resumes  int
+	over     bool
 }
+
+// How long a stream can be taken up again where the chat does not say.
+const resumeWindow = time.Minute
 
 // Stream answers a chat as it is written. The call is made with the first event asked for.
 func (c *Client) Stream(ctx context.Context, chat *v1.Chat, options ...grpc.CallOption) *ChatStream {
 	ctx, end := context.WithCancel(ctx)
+	if chat.GetResumeWindow() == nil && chat != nil {
+		chat = proto.Clone(chat).(*v1.Chat)
+		chat.ResumeWindow = durationpb.New(resumeWindow)
+	}
 	s := &settings{maxRetries: c.maxRetries}
 	return &ChatStream{client: c, chat: chat, ctx: ctx, end: end, options: options, tries: s.tries(options),
 		fold: fold{reply: &v1.ChatReply{}, calls: map[int32]*v1.ToolCall{}}}
@@ -77,6 +88,7 @@ func (s *ChatStream) Next() (*v1.StreamEvent, error) {
 			event, err = s.receive()
 		}
 		if err == io.EOF {
+			s.over = true
 			s.end()
 			return nil, err
 		}
@@ -87,12 +99,12 @@ func (s *ChatStream) Next() (*v1.StreamEvent, error) {
 				failed = fromStatus(err, nil)
 			}
 			// Before the first event the client's own retries were spent already.
-			if s.streamID == "" || s.chat.GetResumeWindow() == nil || !failed.Lost() {
-				s.end()
+			if s.streamID == "" || !s.resumable() || !failed.Lost() {
+				s.Close()
 				return nil, failed
 			}
 			if err := s.tries.wait(s.ctx, failed, true); err != nil {
-				s.end()
+				s.Close()
 				return nil, err
 			}
 			continue
@@ -159,9 +171,24 @@ func (s *ChatStream) Cancel(ctx context.Context) error {
 	if s.streamID == "" {
 		return nil
 	}
+	s.over = true
 	_, err := s.client.Streams.Cancel(ctx, &v1.CancelRequest{StreamId: s.streamID})
 	return err
 }
 
-// Close leaves the stream.
-func (s *ChatStream) Close() { s.end() }
+func (s *ChatStream) resumable() bool { return s.chat.GetResumeWindow().AsDuration() > 0 }
+
+// Close leaves the stream, and ends its call.
+func (s *ChatStream) Close() {
+	s.end()
+	if s.over || s.streamID == "" || !s.resumable() {
+		return
+	}
+	s.over = true
+	// The gateway would go on for a client that may come back. If this fails, the call ends with its window.
+	go func() {
+		ctx, end := context.WithTimeout(context.WithoutCancel(s.ctx), 5*time.Second)
+		defer end()
+		_, _ = s.client.Streams.Cancel(ctx, &v1.CancelRequest{StreamId: s.streamID})
+	}()
+}

@@ -70,6 +70,9 @@ pub struct Resumed {
     pub reply: BoxFuture<'static, Result<Reply, Fault>>,
 }
 
+/// How long a stream is kept after it was read to its end: whether the last of it reached the client, nobody knows.
+const READ: Duration = Duration::from_secs(10);
+
 fn gone(id: &str) -> Fault {
     Fault::new(
         Reason::StreamGone,
@@ -109,7 +112,7 @@ impl Streams {
         let (tape, recorder) = Tape::new(Some(bounds));
         let kept = Kept { owner: call.tenant.id.clone(), tape: tape.clone(), window, memo: call.memo.take(), readers: 1, departures: 0 };
         self.open.insert(call.id.clone(), kept);
-        (tape, recorder, Presence { streams: self.clone(), id: call.id.clone() })
+        (tape, recorder, Presence { streams: self.clone(), id: call.id.clone(), read: false })
     }
 
     /// Takes a stream up again. Only its owner's key may; another's looks the same as one that is gone.
@@ -117,7 +120,7 @@ impl Streams {
         let mut kept = self.open.get_mut(id).filter(|kept| kept.owner == tenant.id).ok_or_else(|| gone(id))?;
         kept.readers += 1;
         let (tape, memo) = (kept.tape.clone(), kept.memo.clone());
-        let presence = Presence { streams: self.clone(), id: kept.key().clone() };
+        let presence = Presence { streams: self.clone(), id: kept.key().clone(), read: false };
         drop(kept);
         Ok(Resumed { memo, reply: Box::pin(attend(tape, presence)) })
     }
@@ -133,14 +136,14 @@ impl Streams {
         self.open.retain(|_, kept| kept.readers > 0);
     }
 
-    fn left(self: &Arc<Self>, id: &Arc<str>) {
+    fn left(self: &Arc<Self>, id: &Arc<str>, read: bool) {
         let Some(mut kept) = self.open.get_mut(id) else { return };
         kept.readers -= 1;
         if kept.readers > 0 {
             return;
         }
         kept.departures += 1;
-        let (departure, window) = (kept.departures, kept.window);
+        let (departure, window) = (kept.departures, if read { kept.window.min(READ) } else { kept.window });
         drop(kept);
         let (streams, id) = (self.clone(), id.clone());
         let forget = move || streams.open.remove_if(&id, |_, kept| kept.readers == 0 && kept.departures == departure);
@@ -180,29 +183,33 @@ impl Streams {
 struct Presence {
     streams: Arc<Streams>,
     id: Arc<str>,
+    /// It has read to the end.
+    read: bool,
 }
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        self.streams.left(&self.id);
+        self.streams.left(&self.id, self.read);
     }
 }
 
 async fn attend(tape: Arc<Tape>, presence: Presence) -> Result<Reply, Fault> {
     let mut reply = tape.join().await?;
-    reply.events = Box::pin(Attended { events: reply.events, _presence: presence });
+    reply.events = Box::pin(Attended { events: reply.events, presence });
     Ok(reply)
 }
 
 struct Attended {
     events: EventStream,
-    _presence: Presence,
+    presence: Presence,
 }
 
 impl Stream for Attended {
     type Item = Result<Batch, Fault>;
     fn poll_next(mut self: std::pin::Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.events.as_mut().poll_next(cx)
+        let next = std::task::ready!(self.events.as_mut().poll_next(cx));
+        self.presence.read |= !matches!(next, Some(Ok(_)));
+        Poll::Ready(next)
     }
 }
 

@@ -200,7 +200,6 @@ var run = map[string]func(scenario){
 	},
 	"resume": func(s scenario) {
 		chat := ask(s.Model, "x")
-		chat.ResumeWindow = durationpb.New(time.Minute)
 		stream := fake.Stream(ctx, chat)
 		events := list(stream.Events())
 		for at, event := range events {
@@ -209,7 +208,9 @@ var run = map[string]func(scenario){
 		check(len(events) == 9 && stream.SoFar().Text() == s.Text && stream.Resumes() == 2, stream.SoFar(), stream.Resumes())
 	},
 	"no-resume": func(s scenario) {
-		stream := fake.Stream(ctx, ask(s.Model, "x"))
+		once := ask(s.Model, "x")
+		once.ResumeWindow = durationpb.New(0)
+		stream := fake.Stream(ctx, once)
 		_, err := stream.Collect()
 		check(failure(err).Lost() && stream.SoFar().Text() == s.Partial && stream.Resumes() == 0, err)
 	},

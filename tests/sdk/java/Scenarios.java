@@ -171,13 +171,13 @@ public final class Scenarios {
         check(rest.equals(events.subList(3, events.size())), rest);
       }
       case "resume" -> {
-        ChatStream stream = fake.stream(chat(text(s, "model"), user("x")).toBuilder().setResumeWindow(duration(Duration.ofMinutes(1))).build());
+        ChatStream stream = fake.stream(chat(text(s, "model"), user("x")));
         List<Long> events = list(stream).stream().map(StreamEvent::getSequence).toList();
         check(events.equals(LongStream.rangeClosed(1, 9).boxed().toList()), events);
         check(stream.soFar().text().equals(text(s, "text")) && stream.resumes() == 2, stream.resumes());
       }
       case "no-resume" -> {
-        ChatStream stream = fake.stream(chat(text(s, "model"), user("x")));
+        ChatStream stream = fake.stream(chat(text(s, "model"), user("x")).toBuilder().setResumeWindow(duration(Duration.ZERO)).build());
         HeadworksException failed = failure(stream::collect);
         check(failed.lost() && stream.soFar().text().equals(text(s, "partial")) && stream.resumes() == 0, failed);
       }

@@ -98,18 +98,18 @@ def resume_live(s):
 
 
 def resume(s):
-    events = fake.stream(model=s['model'], messages=[user('x')], resume_window=timedelta(seconds=60))
+    events = fake.stream(model=s['model'], messages=[user('x')])
     got = list(events)
     assert [e.sequence for e in got] == list(range(1, 10)) and events.so_far.text == s['text'] and events.resumes == 2
     async def again():
         async with AsyncHeadworks(os.environ['HEADWORKS_FAKE_URL'], 'k') as c:
-            events = c.stream(model=s['model'], messages=[user('x')], resume_window=timedelta(seconds=60))
+            events = c.stream(model=s['model'], messages=[user('x')])
             return (await events.collect()).text, events.resumes
     assert asyncio.run(again()) == (s['text'], 2)
 
 
 def no_resume(s):
-    events = fake.stream(model=s['model'], messages=[user('x')])
+    events = fake.stream(model=s['model'], messages=[user('x')], resume_window=timedelta(0))
     error = failure(lambda: list(events))
     assert error.lost and events.so_far.text == s['partial'] and events.resumes == 0
 

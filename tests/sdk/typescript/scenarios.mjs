@@ -89,12 +89,12 @@ const run = {
     assert.deepEqual(rest.map((r) => r.event.sequence), events.slice(3).map((e) => e.sequence));
   },
   async resume(s) {
-    const events = fake.stream({ model: s.model, messages: [user('x')], resumeWindow: durationFromMs(60_000) }), got = await list(events);
+    const events = fake.stream({ model: s.model, messages: [user('x')] }), got = await list(events);
     assert.deepEqual(got.map((e) => e.sequence), [1n, 2n, 3n, 4n, 5n, 6n, 7n, 8n, 9n]);
     assert.deepEqual([events.soFar.text, events.resumes], [s.text, 2]);
   },
   async 'no-resume'(s) {
-    const events = fake.stream({ model: s.model, messages: [user('x')] }), error = await failure(() => list(events));
+    const events = fake.stream({ model: s.model, messages: [user('x')], resumeWindow: durationFromMs(0) }), error = await failure(() => list(events));
     assert(error.lost); assert.deepEqual([events.soFar.text, events.resumes], [s.partial, 0]);
   },
   async reasons(s) {

@@ -10,6 +10,7 @@ import grpc.aio
 from . import v1
 from ._chat import Fold, Progress, Reply
 from ._runtime import Tries
+from .errors import HeadworksError
 
 
 class AsyncChatStream:
@@ -19,6 +20,7 @@ class AsyncChatStream:
         self._progress, self._open, self._cancel = Progress(chat, tries), open_, cancel
         self._call: Any = None
         self._events: Any = None
+        self._leaving: asyncio.Future[None] | None = None
         self._fold = Fold()
 
     @property
@@ -41,6 +43,9 @@ class AsyncChatStream:
                 self._events = self._call.__aiter__()
             try:
                 event: v1.StreamEvent = (await self._events.__anext__()).event
+            except StopAsyncIteration:
+                self._progress.over = True
+                raise
             except grpc.aio.AioRpcError as failed:
                 self._call = None
                 await asyncio.sleep(self._progress.wait(failed))
@@ -69,16 +74,27 @@ class AsyncChatStream:
     async def cancel(self) -> None:
         """Ends the stream at the gateway, also one with a `resume_window`."""
         if self.stream_id:
+            self._progress.over = True
             await self._cancel(self.stream_id)
         self.close()
 
     def close(self) -> None:
-        """Leaves the stream."""
+        """Leaves the stream, and ends its call."""
         if self._call is not None:
             self._call.cancel()
+        if self._progress.leave():
+            self._leaving = asyncio.ensure_future(self._end())
+
+    async def _end(self) -> None:
+        try:
+            await self._cancel(self.stream_id)
+        except HeadworksError:
+            pass  # It is over, or ends with its window.
 
     async def __aenter__(self) -> "AsyncChatStream":
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.close()
+        if self._leaving is not None:
+            await self._leaving

@@ -7,6 +7,7 @@ import mimetypes
 import os
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ import grpc
 
 from . import v1
 from ._runtime import Tries
-from .errors import from_rpc
+from .errors import HeadworksError, from_rpc
 from .money import usd
 
 Content = str | v1.Part
@@ -207,11 +208,18 @@ class Fold:
             choice.finish_reason = event.finished.reason
 
 
+RESUME_WINDOW = timedelta(minutes=1)
+"""How long a stream can be taken up again where the chat does not say."""
+
+
 class Progress:
     """What is known of a stream under way: enough to go on with it."""
 
     def __init__(self, chat: v1.Chat, tries: Tries) -> None:
-        self.resumable = chat.HasField("resume_window")
+        if not chat.HasField("resume_window"):
+            chat.resume_window.FromTimedelta(RESUME_WINDOW)
+        self.resumable = chat.resume_window.ToTimedelta() > timedelta()
+        self.over = False
         self.repeatable = bool(chat.request_id)
         self.stream_id, self.sequence, self.tries = "", 0, tries
         self.resumes = 0
@@ -225,12 +233,22 @@ class Progress:
         self.tries.made = 0
         return True
 
+    def leave(self) -> bool:
+        """True once, where the gateway would go on for a client that may come back."""
+        left = bool(self.stream_id) and self.resumable and not self.over
+        self.over = True
+        return left
+
     def wait(self, failed: Any) -> float:
         """Seconds until the next try, after a failed call; raises its error when there is none."""
         error = from_rpc(failed)
-        if self.stream_id and not (self.resumable and error.lost):
-            raise error
-        seconds = self.tries.wait(error, self.repeatable or bool(self.stream_id))
+        try:
+            if self.stream_id and not (self.resumable and error.lost):
+                raise error
+            seconds = self.tries.wait(error, self.repeatable or bool(self.stream_id))
+        except BaseException:
+            self.over = True
+            raise
         self.resumes += 1 if self.stream_id else 0
         return seconds
 
@@ -238,9 +256,9 @@ class Progress:
 class ChatStream:
     """The events of an answer as it is written.
 
-    Iterate over it for events, over `text()` for text alone, or `collect()` the whole answer. Leaving it early, by
-    `break` in a `with` block or by `close()`, ends the call. If the chat has a `resume_window`, a lost connection is
-    taken up where it broke.
+    Iterate over it for events, over `text()` for text alone, or `collect()` the whole answer. A lost connection is taken
+    up where it broke, for a minute or the chat's `resume_window`; one of 0 turns that off. Leaving it early, by `break`
+    in a `with` block or by `close()`, ends the call.
     """
 
     def __init__(self, chat: v1.Chat, tries: Tries, open_: Callable[[Progress], Any], cancel: Callable[[str], None]) -> None:
@@ -267,6 +285,9 @@ class ChatStream:
                 self._call = iter(self._open(self._progress))
             try:
                 event: v1.StreamEvent = next(self._call).event
+            except StopIteration:
+                self._progress.over = True
+                raise
             except grpc.RpcError as failed:
                 self._call = None
                 time.sleep(self._progress.wait(failed))
@@ -295,13 +316,19 @@ class ChatStream:
     def cancel(self) -> None:
         """Ends the stream at the gateway, also one with a `resume_window`."""
         if self.stream_id:
+            self._progress.over = True
             self._cancel(self.stream_id)
         self.close()
 
     def close(self) -> None:
-        """Leaves the stream."""
+        """Leaves the stream, and ends its call."""
         if self._call is not None:
             self._call.cancel()
+        if self._progress.leave():
+            try:
+                self._cancel(self.stream_id)
+            except HeadworksError:
+                pass  # It is over, or ends with its window.
 
     def __enter__(self) -> "ChatStream":
         return self

@@ -12,8 +12,8 @@ use crate::{
 };
 
 /// An answer as it is written. Ask [`next`](Self::next) for events, [`text`](Self::text) for text alone, or
-/// [`collect`](Self::collect) the whole answer; dropping it ends the call. If the chat has a `resume_window`, a lost
-/// connection is taken up where it broke.
+/// [`collect`](Self::collect) the whole answer; dropping it ends the call. A lost connection is taken up where it broke,
+/// for a minute or the chat's `resume_window`; one of 0 turns that off.
 #[derive(Debug)]
 pub struct ChatStream {
     client: Headworks,
@@ -29,8 +29,17 @@ pub struct ChatStream {
     over: bool,
 }
 
+/// How long a stream can be taken up again where the chat does not say.
+const RESUME_WINDOW: prost_types::Duration = prost_types::Duration { seconds: 60, nanos: 0 };
+
 impl ChatStream {
-    pub(crate) fn new(client: Headworks, chat: v1::Chat) -> Self {
+    fn is_resumable(&self) -> bool {
+        let window = self.request.chat.as_ref().and_then(|chat| chat.resume_window);
+        window.is_some_and(|window| window.seconds > 0 || window.nanos > 0)
+    }
+
+    pub(crate) fn new(client: Headworks, mut chat: v1::Chat) -> Self {
+        chat.resume_window.get_or_insert(RESUME_WINDOW);
         let stub = StreamServiceClient::new(client.core.channel.clone());
         Self {
             stub: stub.max_decoding_message_size(MESSAGE_LIMIT).max_encoding_message_size(MESSAGE_LIMIT),
@@ -101,7 +110,7 @@ impl ChatStream {
                     (self.first, self.rest) = (None, None);
                     let chat = self.request.chat.as_ref();
                     let begun = !self.stream_id.is_empty();
-                    let resumable = chat.is_some_and(|chat| chat.resume_window.is_some());
+                    let resumable = self.is_resumable();
                     let waited = if begun && !(resumable && error.lost()) {
                         Err(error)
                     } else {
@@ -146,11 +155,27 @@ impl ChatStream {
     ///
     /// # Errors
     /// If the gateway knows no such stream any more.
-    pub async fn cancel(self) -> Result<(), Error> {
+    pub async fn cancel(mut self) -> Result<(), Error> {
+        self.over = true;
         if !self.stream_id.is_empty() {
             self.client.streams().cancel(v1::CancelRequest { stream_id: self.stream_id.clone(), ..v1::CancelRequest::default() }).await?;
         }
         Ok(())
+    }
+}
+
+impl Drop for ChatStream {
+    fn drop(&mut self) {
+        if self.over || self.stream_id.is_empty() || !self.is_resumable() {
+            return;
+        }
+        // The gateway would go on for a client that may come back. If this fails, the call ends with its window.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let (client, stream_id) = (self.client.clone(), std::mem::take(&mut self.stream_id));
+            runtime.spawn(async move {
+                let _ = client.streams().cancel(v1::CancelRequest { stream_id, ..v1::CancelRequest::default() }).await;
+            });
+        }
     }
 }
 

@@ -240,3 +240,18 @@ async fn what_a_door_left_is_there_when_its_client_comes_back() {
     let resumed = bench.shared.streams.resume(&owner("k"), "s").unwrap();
     assert_eq!(resumed.memo.unwrap().downcast_ref::<String>().unwrap(), "a note");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_to_its_end_is_kept_for_a_moment_only() {
+    let bench = bench();
+    bench.play("a/m", &[Play::Drip(2, 1_000)]);
+    let mut read = begin(&bench, "read", 600, None).await.unwrap();
+    let mut left = begin(&bench, "left", 600, None).await.unwrap();
+    words(&mut read, 99).await.unwrap();
+    words(&mut left, 1).await.unwrap();
+    drop((read, left));
+    tokio::time::sleep(READ - Duration::from_millis(1)).await;
+    assert!(!gone(&bench, "k", "read"), "its last words may not have arrived");
+    tokio::time::sleep(READ).await;
+    assert!(gone(&bench, "k", "read") && !gone(&bench, "k", "left"));
+}

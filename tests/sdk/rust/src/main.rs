@@ -191,12 +191,13 @@ impl Bench {
                 check!(rest == seen[3..]);
             }
             "resume" => {
-                let mut stream = fake.stream(v1::Chat { resume_window: minute(), ..chat(word(s, "model"), [user("x")]) });
+                let mut stream = fake.stream(chat(word(s, "model"), [user("x")]));
                 check!(numbers(&mut stream).await? == (1..=9).collect::<Vec<_>>());
                 check!(stream.so_far().text() == word(s, "text") && stream.resumes() == 2);
             }
             "no-resume" => {
-                let mut stream = fake.stream(chat(word(s, "model"), [user("x")]));
+                let once = v1::Chat { resume_window: Some(prost_types::Duration::default()), ..chat(word(s, "model"), [user("x")]) };
+                let mut stream = fake.stream(once);
                 let error = failure(stream.collect().await)?;
                 check!(error.lost() && stream.so_far().text() == word(s, "partial") && stream.resumes() == 0);
             }

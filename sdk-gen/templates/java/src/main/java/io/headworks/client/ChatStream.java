@@ -1,5 +1,6 @@
 package io.headworks.client;
 
+import com.google.protobuf.Duration;
 import io.headworks.v1.CancelRequest;
 import io.headworks.v1.Chat;
 import io.headworks.v1.ResumeRequest;
@@ -17,10 +18,13 @@ import java.util.stream.StreamSupport;
 
 /**
  * An answer as it is written. Walk it once: for events, over {@link #text()} for text alone, or {@link #collect()} the
- * whole answer. Close it when leaving early; that ends the call. If the chat has a {@code resume_window}, a lost
- * connection is taken up where it broke. It is for one thread.
+ * whole answer. Close it when leaving early; that ends the call. A lost connection is taken up where it broke, for a
+ * minute or the chat's {@code resume_window}; one of 0 turns that off. It is for one thread.
  */
 public final class ChatStream implements Iterable<StreamEvent>, Iterator<StreamEvent>, AutoCloseable {
+  /** How long a stream can be taken up again where the chat does not say. */
+  private static final Duration RESUME_WINDOW = Duration.newBuilder().setSeconds(60).build();
+
   private final Core core;
   private final Chat chat;
   private final RequestOptions options;
@@ -36,7 +40,7 @@ public final class ChatStream implements Iterable<StreamEvent>, Iterator<StreamE
 
   ChatStream(Core core, Chat chat, RequestOptions options) {
     this.core = core;
-    this.chat = chat;
+    this.chat = chat.hasResumeWindow() ? chat : chat.toBuilder().setResumeWindow(RESUME_WINDOW).build();
     this.options = options;
     this.tries = core.new Tries(options);
   }
@@ -83,7 +87,8 @@ public final class ChatStream implements Iterable<StreamEvent>, Iterator<StreamE
         events = null;
         HeadworksException failed = HeadworksException.of(thrown);
         boolean begun = !streamId.isEmpty();
-        if (begun && !(chat.hasResumeWindow() && failed.lost())) {
+        if (begun && !(resumable() && failed.lost())) {
+          over = true;
           throw failed;
         }
         tries.await(failed, begun || !chat.getRequestId().isEmpty());
@@ -145,18 +150,35 @@ public final class ChatStream implements Iterable<StreamEvent>, Iterator<StreamE
 
   /** Ends the stream at the gateway, also one with a {@code resume_window}. */
   public void cancel() {
+    over = true;
     if (!streamId.isEmpty()) {
-      core.unary(StreamServiceGrpc.getCancelMethod(), CancelRequest.newBuilder().setStreamId(streamId).build(), true, options);
+      end();
     }
     close();
   }
 
-  /** Leaves the stream. */
+  private void end() {
+    core.unary(StreamServiceGrpc.getCancelMethod(), CancelRequest.newBuilder().setStreamId(streamId).build(), true, options);
+  }
+
+  private boolean resumable() {
+    return chat.getResumeWindow().getSeconds() > 0 || chat.getResumeWindow().getNanos() > 0;
+  }
+
+  /** Leaves the stream, and ends its call. */
   @Override
   public void close() {
+    boolean left = !over && !streamId.isEmpty() && resumable();
     over = true;
     if (context != null) {
       context.cancel(null);
+    }
+    if (left) {
+      try {
+        end();
+      } catch (HeadworksException gone) {
+        // It is over, or ends with its window.
+      }
     }
   }
 }
