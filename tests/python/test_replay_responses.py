@@ -4,7 +4,8 @@ import asyncio, collections, importlib.util, json, os, random, re, sys
 import aiohttp
 from aiohttp import web
 from gateway import ADMIN, Gateway, free_port
-from responses_wire import DATA, order, said, schemas, sse, unfit
+from openapi import DATA, unfit
+from responses_wire import order, said, schemas, sse
 
 # recording -> (provider here, dialect of a custom provider or None: the catalogue's, path before the dialect's own)
 DIALECTS = {
