@@ -41,7 +41,7 @@ mod tests {
                 "KeyService",
                 "CreateKey GetKey ListKeys UpdateKey RotateKey RevokeKey CreateGroup GetGroup ListGroups UpdateGroup DeleteGroup GetBudget ListAlerts WatchAlerts",
             ),
-            ("ModelService", "ListModels GetModel ListProviders"),
+            ("ModelService", "ListModels GetModel ListProviders CheckChat CreateModel UpdateModel DeleteModel"),
             ("EmbeddingService", "Embed"),
         ];
         let wanted = wanted.map(|(service, methods)| (service, methods.split(' ').collect()));

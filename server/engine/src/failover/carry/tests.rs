@@ -104,7 +104,7 @@ async fn the_policy_decides() {
         assert_eq!(restarted, choice == MidStream::Restart && ok);
         if restarted {
             let receipt = receipt(&all);
-            assert_eq!((receipt.attempts.len(), receipt.tokens.output), (2, 11), "what was discarded is paid for, but no part of the answer");
+            assert_eq!((receipt.attempts.len(), receipt.tokens.output), (2, 1 + 11), "what was discarded was sent too, and is counted with what was paid");
         }
     }
 }
