@@ -46,6 +46,13 @@ pub(crate) fn facts(o: &mut Object<'_>, receipt: &Receipt) {
                     o.str("outcome", outcome(attempt));
                     o.opt_str("reason", attempt.reason.map(headworks_core::Reason::name));
                     o.val("status", attempt.status);
+                    o.val("latency_ms", attempt.timings.total.as_millis());
+                    if let Some(first) = attempt.timings.first_token {
+                        o.val("first_token_ms", first.as_millis());
+                    }
+                    if let Some(cost) = attempt.cost {
+                        o.val("cost_nano_usd", cost.0);
+                    }
                     if attempt.hedge {
                         o.val("hedge", true);
                     }
