@@ -118,8 +118,11 @@ pub fn garbled(target: &Target, what: &str) -> Fault {
     Fault::new(Reason::AllTargetsFailed, format!("{}: {what}", target.id)).because(Cause::Garbled).at(&target.id)
 }
 
-/// Fails where bytes that may be passed on as they came are no text: JSON and server-sent events are UTF-8.
+/// Fails where bytes that may be passed on as they came are none, or no text: JSON and server-sent events are UTF-8.
 pub fn text(target: &Target, bytes: &[u8]) -> Result<(), Fault> {
+    if bytes.is_empty() {
+        return Err(broken(target, "the answer is empty"));
+    }
     std::str::from_utf8(bytes)
         .map(|_| ())
         .map_err(|error| garbled(target, &format!("a piece of the answer is not UTF-8 (after {} bytes)", error.valid_up_to())))

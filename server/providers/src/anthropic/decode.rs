@@ -1,28 +1,16 @@
 //! Reads Anthropic's messages, whole or streamed, into events.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use headworks_core::{Batch, DialectName, EventKind, Fault, FinishReason, Frame, Json, Str, Target, Tokens, UpstreamError};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::{
-    Decoder, Head,
-    calls::Ids,
-    fault,
-    frame::{self, sse::SseParser},
-    text::Text,
-};
+use crate::{Decoder, Head, calls::Ids, fault, frame::body::Body, text::Text};
 
 /// Reads one answer.
 pub(super) struct AnthropicDecoder {
-    form: Form,
+    body: Body,
     state: State,
-}
-
-enum Form {
-    Unknown,
-    Json(BytesMut),
-    Sse(SseParser),
 }
 
 struct State {
@@ -193,58 +181,28 @@ impl Counts {
 
 impl AnthropicDecoder {
     pub(super) fn new(target: &Target, head: &Head<'_>) -> Self {
-        let kind = head.headers.get(http::header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        let form = if kind.contains("event-stream") { Form::Sse(SseParser::default()) } else { Form::Unknown };
         let state =
             State { target: target.clone(), blocks: Vec::new(), calls: Ids::default(), renamed: false, usage: Counts::default(), stop: None, done: false };
-        Self { form, state }
+        Self { body: Body::new(head), state }
     }
 }
 
 impl Decoder for AnthropicDecoder {
     fn push(&mut self, chunk: &Bytes, out: &mut Batch) -> Result<(), Fault> {
-        let begun;
-        let chunk = if matches!(self.form, Form::Unknown) {
-            let Some((first, rest)) = frame::first(chunk) else { return Ok(()) };
-            self.form = match first {
-                b'{' => Form::Json(BytesMut::new()),
-                _ => Form::Sse(SseParser::default()),
-            };
-            begun = rest;
-            &begun
-        } else {
-            chunk
-        };
-        let state = &mut self.state;
-        match &mut self.form {
-            Form::Unknown => Ok(()),
-            Form::Json(body) => {
-                body.extend_from_slice(chunk);
-                Ok(())
-            }
-            Form::Sse(parser) => parser.push(chunk, |event| state.frame(&event.data, event.raw, out)),
-        }
+        let Self { body, state } = self;
+        body.push(chunk, |event| state.frame(&event.data, event.raw, out))
     }
 
     fn end(&mut self, out: &mut Batch) -> Result<(), Fault> {
-        let state = &mut self.state;
-        match &mut self.form {
-            Form::Unknown => Err(fault::broken(&state.target, "the answer is empty")),
-            Form::Json(body) => {
-                let body = body.split().freeze();
-                state.whole(&body, out)
+        let Self { body, state } = self;
+        match body.end(|event| state.frame(&event.data, event.raw, out))? {
+            Some(whole) => state.whole(&whole, out),
+            None if state.done => Ok(()),
+            None if state.stop.is_some() => {
+                state.finish(out);
+                Ok(())
             }
-            Form::Sse(parser) => {
-                parser.end(|event| state.frame(&event.data, event.raw, out))?;
-                if state.done {
-                    return Ok(());
-                }
-                if state.stop.is_some() {
-                    state.finish(out);
-                    return Ok(());
-                }
-                Err(fault::broken(&state.target, "the stream ended before the answer was complete"))
-            }
+            None => Err(fault::broken(&state.target, "the stream ended before the answer was complete")),
         }
     }
 

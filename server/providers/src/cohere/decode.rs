@@ -1,29 +1,16 @@
 //! Reads an answer of Cohere's chat, whole or streamed, into events.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use headworks_core::{Batch, DialectName, EventKind, Fault, FinishReason, Json, Str, Target, UpstreamError};
 use serde_json::value::RawValue;
 
 use super::wire::{Answer, Call, Content, Message};
-use crate::{
-    Decoder, Head,
-    calls::Ids,
-    fault,
-    frame::{self, sse::SseParser},
-    text::Text,
-};
+use crate::{Decoder, Head, calls::Ids, fault, frame::body::Body, text::Text};
 
 /// Reads one answer.
 pub(super) struct CohereDecoder {
-    form: Form,
+    body: Body,
     state: State,
-}
-
-enum Form {
-    /// Decided by the first byte that is no white space.
-    Unknown,
-    Json(BytesMut),
-    Sse(SseParser),
 }
 
 struct State {
@@ -38,50 +25,23 @@ struct State {
 
 impl CohereDecoder {
     pub(super) fn new(target: &Target, head: &Head<'_>) -> Self {
-        let kind = head.headers.get(http::header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        let form = if kind.contains("event-stream") { Form::Sse(SseParser::default()) } else { Form::Unknown };
         let state = State { target: target.clone(), started: false, ids: Ids::default(), calls: Vec::new(), citations: Vec::new(), done: false };
-        Self { form, state }
+        Self { body: Body::new(head), state }
     }
 }
 
 impl Decoder for CohereDecoder {
     fn push(&mut self, chunk: &Bytes, out: &mut Batch) -> Result<(), Fault> {
-        let begun;
-        let chunk = if matches!(self.form, Form::Unknown) {
-            let Some((first, rest)) = frame::first(chunk) else { return Ok(()) };
-            self.form = match first {
-                b'{' => Form::Json(BytesMut::new()),
-                _ => Form::Sse(SseParser::default()),
-            };
-            begun = rest;
-            &begun
-        } else {
-            chunk
-        };
-        let state = &mut self.state;
-        match &mut self.form {
-            Form::Unknown => Ok(()),
-            Form::Json(body) => {
-                body.extend_from_slice(chunk);
-                Ok(())
-            }
-            Form::Sse(parser) => parser.push(chunk, |event| state.event(event.data, out)),
-        }
+        let Self { body, state } = self;
+        body.push(chunk, |event| state.event(event.data, out))
     }
 
     fn end(&mut self, out: &mut Batch) -> Result<(), Fault> {
-        let state = &mut self.state;
-        match &mut self.form {
-            Form::Unknown => Err(fault::broken(&state.target, "the answer is empty")),
-            Form::Json(body) => {
-                let body = body.split().freeze();
-                state.whole(&body, out)
-            }
-            Form::Sse(parser) => {
-                parser.end(|event| state.event(event.data, out))?;
-                if state.done { Ok(()) } else { Err(fault::broken(&state.target, "the stream ended before the answer was complete")) }
-            }
+        let Self { body, state } = self;
+        match body.end(|event| state.event(event.data, out))? {
+            Some(whole) => state.whole(&whole, out),
+            None if state.done => Ok(()),
+            None => Err(fault::broken(&state.target, "the stream ended before the answer was complete")),
         }
     }
 
@@ -93,6 +53,7 @@ impl Decoder for CohereDecoder {
 impl State {
     /// A whole answer.
     fn whole(&mut self, data: &Bytes, out: &mut Batch) -> Result<(), Fault> {
+        fault::text(&self.target, data)?;
         let answer = self.parse(data)?;
         let message = answer.message.and_then(|raw| serde_json::from_str::<Message<'_>>(raw.get()).ok());
         let Some(message) = message else { return Err(self.no_answer(&answer)) };

@@ -1,6 +1,7 @@
 //! How a body is cut into messages, below any dialect.
 
 pub mod aws;
+pub(crate) mod body;
 pub mod sse;
 
 use bytes::Bytes;

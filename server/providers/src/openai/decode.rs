@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use headworks_core::{Batch, DialectName, EventKind, Fault, FinishReason, Frame, Host, Str, Target};
 use serde_json::{Value, value::RawValue};
 
@@ -10,25 +10,12 @@ use super::{
     error,
     wire::{self, Chunk, Content, Delta, ToolCall},
 };
-use crate::{
-    Decoder, Head,
-    calls::Whole,
-    fault,
-    frame::{self, sse::SseParser},
-    text::Text,
-};
+use crate::{Decoder, Head, calls::Whole, fault, frame::body::Body, text::Text};
 
 /// Reads one answer.
 pub(super) struct OpenAiDecoder {
-    form: Form,
+    body: Body,
     state: State,
-}
-
-enum Form {
-    /// Decided by the first byte that is no white space.
-    Unknown,
-    Json(BytesMut),
-    Sse(SseParser),
 }
 
 struct State {
@@ -63,61 +50,32 @@ struct Call {
 
 impl OpenAiDecoder {
     pub(super) fn new(target: &Target, head: &Head<'_>) -> Self {
-        let kind = head.headers.get(http::header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        let form = if kind.contains("event-stream") { Form::Sse(SseParser::default()) } else { Form::Unknown };
         let state =
             State { target: target.clone(), host: target.host.clone(), started: false, id: Str::default(), choices: Vec::new(), late: false, done: false };
-        Self { form, state }
+        Self { body: Body::new(head), state }
     }
 }
 
 impl Decoder for OpenAiDecoder {
     fn push(&mut self, chunk: &Bytes, out: &mut Batch) -> Result<(), Fault> {
-        let begun;
-        let chunk = if matches!(self.form, Form::Unknown) {
-            let Some((first, rest)) = frame::first(chunk) else { return Ok(()) };
-            self.form = match first {
-                b'{' | b'[' => Form::Json(BytesMut::new()),
-                _ => Form::Sse(SseParser::default()),
-            };
-            begun = rest;
-            &begun
-        } else {
-            chunk
-        };
-        let state = &mut self.state;
-        match &mut self.form {
-            Form::Unknown => Ok(()),
-            Form::Json(body) => {
-                body.extend_from_slice(chunk);
-                Ok(())
-            }
-            Form::Sse(parser) => {
-                out.dialect = Some(DialectName::OpenAi);
-                parser.push(chunk, |event| state.frame(event.data, event.raw, out))
-            }
-        }
+        let Self { body, state } = self;
+        body.push(chunk, |event| {
+            out.dialect = Some(DialectName::OpenAi);
+            state.frame(event.data, event.raw, out)
+        })
     }
 
     fn end(&mut self, out: &mut Batch) -> Result<(), Fault> {
-        let state = &mut self.state;
-        match &mut self.form {
-            Form::Unknown => Err(fault::broken(&state.target, "the answer is empty")),
-            Form::Json(body) => {
-                out.dialect = Some(DialectName::OpenAi);
-                let body = body.split().freeze();
-                state.whole(body, out)
-            }
-            Form::Sse(parser) => {
-                out.dialect = Some(DialectName::OpenAi);
-                parser.end(|event| state.frame(event.data, event.raw, out))?;
-                if state.done || (!state.choices.is_empty() && state.choices.iter().all(|choice| choice.finished || !choice.begun)) {
-                    state.done = true;
-                    return Ok(());
-                }
-                Err(fault::broken(&state.target, "the stream ended before the answer was complete"))
-            }
+        let Self { body, state } = self;
+        out.dialect = Some(DialectName::OpenAi);
+        if let Some(whole) = body.end(|event| state.frame(event.data, event.raw, out))? {
+            return state.whole(whole, out);
         }
+        if state.done || (!state.choices.is_empty() && state.choices.iter().all(|choice| choice.finished || !choice.begun)) {
+            state.done = true;
+            return Ok(());
+        }
+        Err(fault::broken(&state.target, "the stream ended before the answer was complete"))
     }
 
     fn is_done(&self) -> bool {
@@ -155,7 +113,6 @@ impl State {
 
     /// A whole JSON body.
     fn whole(&mut self, body: Bytes, out: &mut Batch) -> Result<(), Fault> {
-        let body = body.slice(body.len() - body.trim_ascii_start().len()..);
         fault::text(&self.target, &body)?;
         let plain = self.read(&body, false, out)?;
         if self.choices.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use headworks_core::{Batch, DialectName, EventKind, Fault, FinishReason, Frame, Host, Json, Str, Target};
 use serde_json::{Value, value::RawValue};
 
@@ -10,24 +10,12 @@ use super::{
     item,
     wire::{self, Event, Item, Piece, Response},
 };
-use crate::{
-    Decoder, Head, fault,
-    frame::{self, sse::SseParser},
-    openai,
-    text::Text,
-};
+use crate::{Decoder, Head, fault, frame::body::Body, openai, text::Text};
 
 /// Reads one answer.
 pub(super) struct ResponsesDecoder {
-    form: Form,
+    body: Body,
     state: State,
-}
-
-enum Form {
-    /// Decided by the first byte that is no white space.
-    Unknown,
-    Json(BytesMut),
-    Sse(SseParser),
 }
 
 struct State {
@@ -65,56 +53,28 @@ enum Kind {
 
 impl ResponsesDecoder {
     pub(super) fn new(target: &Target, head: &Head<'_>) -> Self {
-        let kind = head.headers.get(http::header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        let form = if kind.contains("event-stream") { Form::Sse(SseParser::default()) } else { Form::Unknown };
         let host = target.host.clone();
         let state = State { target: target.clone(), host, started: false, items: Vec::new(), calls: Vec::new(), to_run: false, done: false };
-        Self { form, state }
+        Self { body: Body::new(head), state }
     }
 }
 
 impl Decoder for ResponsesDecoder {
     fn push(&mut self, chunk: &Bytes, out: &mut Batch) -> Result<(), Fault> {
-        let begun;
-        let chunk = if matches!(self.form, Form::Unknown) {
-            let Some((first, rest)) = frame::first(chunk) else { return Ok(()) };
-            self.form = match first {
-                b'{' | b'[' => Form::Json(BytesMut::new()),
-                _ => Form::Sse(SseParser::default()),
-            };
-            begun = rest;
-            &begun
-        } else {
-            chunk
-        };
-        let state = &mut self.state;
-        match &mut self.form {
-            Form::Unknown => Ok(()),
-            Form::Json(body) => {
-                body.extend_from_slice(chunk);
-                Ok(())
-            }
-            Form::Sse(parser) => {
-                out.dialect = Some(DialectName::OpenAiResponses);
-                parser.push(chunk, |event| state.frame(&event.data, event.raw, out))
-            }
-        }
+        let Self { body, state } = self;
+        body.push(chunk, |event| {
+            out.dialect = Some(DialectName::OpenAiResponses);
+            state.frame(&event.data, event.raw, out)
+        })
     }
 
     fn end(&mut self, out: &mut Batch) -> Result<(), Fault> {
-        let state = &mut self.state;
-        match &mut self.form {
-            Form::Unknown => Err(fault::broken(&state.target, "the answer is empty")),
-            Form::Json(body) => {
-                out.dialect = Some(DialectName::OpenAiResponses);
-                let body = body.split().freeze();
-                state.whole(&body, out)
-            }
-            Form::Sse(parser) => {
-                out.dialect = Some(DialectName::OpenAiResponses);
-                parser.end(|event| state.frame(&event.data, event.raw, out))?;
-                if state.done { Ok(()) } else { Err(fault::broken(&state.target, "the stream ended before the answer was complete")) }
-            }
+        let Self { body, state } = self;
+        out.dialect = Some(DialectName::OpenAiResponses);
+        match body.end(|event| state.frame(&event.data, event.raw, out))? {
+            Some(whole) => state.whole(whole, out),
+            None if state.done => Ok(()),
+            None => Err(fault::broken(&state.target, "the stream ended before the answer was complete")),
         }
     }
 
@@ -155,9 +115,8 @@ impl State {
     }
 
     /// A whole JSON body.
-    fn whole(&mut self, body: &Bytes, out: &mut Batch) -> Result<(), Fault> {
-        fault::text(&self.target, body)?;
-        let body = body.slice(body.len() - body.trim_ascii_start().len()..);
+    fn whole(&mut self, body: Bytes, out: &mut Batch) -> Result<(), Fault> {
+        fault::text(&self.target, &body)?;
         let response: Response<'_> = serde_json::from_slice(&body).map_err(|error| self.unreadable(&body, &error.to_string()))?;
         if response.output.is_none() && response.object.is_none() && response.status.is_none() {
             return Err(self.unreadable(&body, "it holds no output"));
