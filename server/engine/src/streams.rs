@@ -30,7 +30,7 @@ pub struct StreamsConfig {
     /// Longest `resume_window`, seconds; a longer one is cut to it, and the answer's headers say so. 0: no stream can
     /// be resumed. Default 600.
     pub max_window_s: u64,
-    /// Most bytes kept of one stream; a larger one can no longer be resumed. Default 8 MiB.
+    /// Most bytes kept of one stream, with the request where a REST door needs it; a larger one can no longer be resumed. Default 8 MiB.
     pub max_bytes_per_stream: usize,
     /// Most bytes kept of all streams; those that are over go first. Default 256 MiB.
     pub max_bytes: usize,
@@ -108,7 +108,9 @@ impl Streams {
     }
 
     fn begin(self: &Arc<Self>, call: &mut Call, window: Duration) -> (Arc<Tape>, Recorder, Presence) {
-        let bounds = Bounds { most: self.config.max_bytes_per_stream, most_of_all: self.config.max_bytes, used: self.used.clone() };
+        // The door keeps the request, to write the answer anew.
+        let beside = call.memo.as_ref().and(call.work.original()).map_or(0, |original| original.body.len());
+        let bounds = Bounds { most: self.config.max_bytes_per_stream, most_of_all: self.config.max_bytes, used: self.used.clone(), beside };
         let (tape, recorder) = Tape::new(Some(bounds));
         let kept = Kept { owner: call.tenant.id.clone(), tape: tape.clone(), window, memo: call.memo.take(), readers: 1, departures: 0 };
         self.open.insert(call.id.clone(), kept);

@@ -25,6 +25,8 @@ pub(crate) struct Bounds {
     pub most_of_all: usize,
     /// Bytes of all tapes together.
     pub used: Arc<AtomicUsize>,
+    /// Bytes that are held beside this one for as long as it is: what was asked.
+    pub beside: usize,
 }
 
 /// The tape. Its job ends with the last who holds it.
@@ -70,7 +72,7 @@ impl Drop for Tape {
             job.abort();
         }
         if let Some(bounds) = &self.bounds {
-            bounds.used.fetch_sub(self.said.get_mut().bytes, Ordering::Relaxed);
+            bounds.used.fetch_sub(self.said.get_mut().bytes + bounds.beside, Ordering::Relaxed);
         }
     }
 }
@@ -78,6 +80,9 @@ impl Drop for Tape {
 impl Tape {
     /// An empty tape, and the end of it that its job writes on.
     pub(crate) fn new(bounds: Option<Bounds>) -> (Arc<Self>, Recorder) {
+        if let Some(bounds) = &bounds {
+            bounds.used.fetch_add(bounds.beside, Ordering::Relaxed);
+        }
         let tape =
             Arc::new(Self { head: watch::Sender::new(None), said: Mutex::default(), more: Notify::new(), room: Notify::new(), job: Mutex::default(), bounds });
         let recorder = Recorder { tape: Arc::downgrade(&tape) };
@@ -212,7 +217,7 @@ impl Tape {
             let bytes = size(&batch);
             said.bytes += bytes;
             let all = bounds.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
-            if !said.outgrown && (said.bytes > bounds.most || all > bounds.most_of_all) {
+            if !said.outgrown && (said.bytes + bounds.beside > bounds.most || all > bounds.most_of_all) {
                 said.outgrown = true;
                 let freed = said.let_go();
                 bounds.used.fetch_sub(freed, Ordering::Relaxed);

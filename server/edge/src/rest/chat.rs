@@ -17,7 +17,7 @@ use tower::ServiceExt;
 use super::{
     ADJUSTED, ATTEMPTS, CACHE, COST, MODEL, PROVIDER, REQUEST_ID, RESUME_WINDOW, STREAM_ID, WARNING, body, json, rate_headers, refuse_at,
     responses::{Keep, Keeper},
-    sse::Sse,
+    sse::{Calling, Sse},
     streams::Written,
     text, value,
 };
@@ -80,20 +80,7 @@ pub(crate) async fn carry(
     if !streamed {
         return unary(call.await?, writer, door, keep).await;
     }
-    let mut call = Box::pin(call);
-    // The headers wait for content, so that a failure before it can still be an HTTP status.
-    let begun = tokio::time::timeout(app.hold_headers(), &mut call).await;
-    let mut response = match begun {
-        Ok(reply) => {
-            let reply = reply?;
-            let mut response = Response::new(axum::body::Body::empty());
-            route_headers(response.headers_mut(), &reply);
-            *response.body_mut() = axum::body::Body::new(Sse::begun(reply, writer, id.clone(), app.keep_alive(), keep).numbered(window.and(Some(0))));
-            response
-        }
-        Err(_) => Response::new(axum::body::Body::new(Sse::waiting(call, writer, id.clone(), app.keep_alive(), keep).numbered(window.and(Some(0))))),
-    };
-    stream_headers(response.headers_mut(), door, &id);
+    let mut response = events(&app, Box::pin(call), writer, keep, door, &id, window.and(Some(0))).await?;
     if let Some(window) = window {
         let headers = response.headers_mut();
         headers.insert(STREAM_ID, value(&id));
@@ -102,14 +89,36 @@ pub(crate) async fn carry(
     Ok(response)
 }
 
-/// What every stream of server-sent events says before its first.
-pub(super) fn stream_headers(headers: &mut HeaderMap, door: &dyn Door, id: &str) {
+/// The events of a call as they come; numbered, where `after` says which was the last that the client has.
+pub(super) async fn events(
+    app: &App,
+    mut call: Calling,
+    writer: Box<dyn headworks_providers::Writer>,
+    keep: Option<Keep>,
+    door: &dyn Door,
+    id: &Arc<str>,
+    after: Option<u64>,
+) -> Result<Response, Fault> {
+    // The headers wait for content, so that a failure before it can still be an HTTP status.
+    let begun = tokio::time::timeout(app.hold_headers(), &mut call).await;
+    let mut response = Response::new(axum::body::Body::empty());
+    let sse = match begun {
+        Ok(reply) => {
+            let reply = reply?;
+            route_headers(response.headers_mut(), &reply);
+            Sse::begun(reply, writer, id.clone(), app.keep_alive(), keep)
+        }
+        Err(_) => Sse::waiting(call, writer, id.clone(), app.keep_alive(), keep),
+    };
+    *response.body_mut() = axum::body::Body::new(sse.numbered(after));
+    let headers = response.headers_mut();
     headers.insert(REQUEST_ID, value(id));
     headers.insert(HeaderName::from_static(door.id_header()), value(id));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // nginx and its kin buffer answers unless told not to.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    Ok(response)
 }
 
 pub(super) async fn unary(mut reply: Reply, mut writer: Box<dyn headworks_providers::Writer>, door: &dyn Door, keep: Option<Keep>) -> Result<Response, Fault> {

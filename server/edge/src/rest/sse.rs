@@ -18,7 +18,7 @@ use super::{ids::Ids, responses::Keep};
 use crate::fault;
 
 /// A call that has not begun to answer.
-type Calling = Pin<Box<dyn Future<Output = Result<Reply, Fault>> + Send>>;
+pub(crate) type Calling = Pin<Box<dyn Future<Output = Result<Reply, Fault>> + Send>>;
 
 enum State {
     Calling(Calling),

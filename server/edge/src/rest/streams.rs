@@ -10,7 +10,7 @@ use headworks_core::{ChatRequest, Fault};
 use headworks_providers::Door;
 use http::{HeaderMap, HeaderName, StatusCode};
 
-use super::{STREAM_ID, chat, json, refuse, responses::Keeper, sse::Sse, value};
+use super::{STREAM_ID, chat, json, refuse, responses::Keeper, value};
 use crate::App;
 
 /// What it takes to write a stream's events anew.
@@ -47,19 +47,7 @@ async fn read_on(app: &App, headers: &HeaderMap, id: String) -> Result<Response,
     let Written { door, chat, keeper } = &*written;
     let id: Arc<str> = id.into();
     let (writer, keep) = (door.writer(chat), keeper.as_ref().map(|keeper| keeper()));
-    let mut call = resumed.reply;
-    let begun = tokio::time::timeout(app.hold_headers(), &mut call).await;
-    let mut response = match begun {
-        Ok(reply) => {
-            let reply = reply?;
-            let mut response = Response::new(axum::body::Body::empty());
-            chat::route_headers(response.headers_mut(), &reply);
-            *response.body_mut() = axum::body::Body::new(Sse::begun(reply, writer, id.clone(), app.keep_alive(), keep).numbered(Some(after)));
-            response
-        }
-        Err(_) => Response::new(axum::body::Body::new(Sse::waiting(call, writer, id.clone(), app.keep_alive(), keep).numbered(Some(after)))),
-    };
-    chat::stream_headers(response.headers_mut(), *door, &id);
+    let mut response = chat::events(app, resumed.reply, writer, keep, *door, &id, Some(after)).await?;
     response.headers_mut().insert(STREAM_ID, value(&id));
     Ok(response)
 }
