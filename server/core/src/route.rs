@@ -67,11 +67,11 @@ pub struct AttemptReport {
     pub hedge: bool,
 }
 
-/// Tokens of the attempts that wrote what the client has: the last, whatever became of it, and those that broke after
-/// content where another one went on or started over.
-pub fn written(attempts: &[AttemptReport]) -> Tokens {
-    let mut sum = attempts.last().map(|last| last.tokens).unwrap_or_default();
-    attempts.iter().rev().skip(1).filter(|a| a.outcome == Outcome::FailedPartial).for_each(|a| sum += a.tokens);
+/// Tokens of the attempts that wrote what the client has: the last, whatever became of it, and those before that broke
+/// after content, since another one went on or started over. Of each attempt: whether it broke so, and its tokens.
+pub fn written(attempts: impl DoubleEndedIterator<Item = (bool, Tokens)>) -> Tokens {
+    let mut sum = Tokens::default();
+    attempts.rev().enumerate().filter(|(back, (broke, _))| *back == 0 || *broke).for_each(|(_, (_, tokens))| sum += tokens);
     sum
 }
 

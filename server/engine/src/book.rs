@@ -88,7 +88,7 @@ impl Book {
 
     /// What the attempts that wrote the answer have used so far.
     pub fn written(&self) -> Tokens {
-        written(&self.lines.lock().attempts)
+        wrote(&self.lines.lock().attempts)
     }
 
     /// What is known before the answer of this target.
@@ -172,7 +172,7 @@ fn receipt(call: &Call, policy: Option<Arc<str>>, lines: &mut Lines) -> Receipt 
         request_id: call.id.clone(),
         asked: call.work.model().clone(),
         policy,
-        tokens: written(&attempts),
+        tokens: wrote(&attempts),
         cost: attempts.iter().filter_map(|a| a.cost).sum(),
         cost_known: attempts.iter().all(|a| a.cost.is_some() || !used(a)),
         estimated: attempts.iter().any(|a| a.estimated),
@@ -181,6 +181,10 @@ fn receipt(call: &Call, policy: Option<Arc<str>>, lines: &mut Lines) -> Receipt 
         notes: std::mem::take(&mut lines.notes),
         attempts,
     }
+}
+
+fn wrote(attempts: &[AttemptReport]) -> Tokens {
+    written(attempts.iter().map(|a| (a.outcome == Outcome::FailedPartial, a.tokens)))
 }
 
 enum State {

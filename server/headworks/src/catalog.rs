@@ -110,17 +110,7 @@ fn all(target: &Target) -> String {
         ModelOrigin::Api => "the API",
     };
     let can = &model.capabilities;
-    let known = [
-        ("tools", can.tools),
-        ("parallel_tools", can.parallel_tools),
-        ("vision", can.vision),
-        ("pdf", can.pdf),
-        ("audio", can.audio),
-        ("structured_output", can.structured_output),
-        ("reasoning", can.reasoning),
-        ("streaming", can.streaming),
-        ("sampling", can.sampling),
-    ];
+    let known = can.named();
     let which = |wanted: Capability| known.iter().filter(|(_, has)| *has == wanted).map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     let mut rows: Vec<(&str, String)> = vec![
         ("id", target.id.to_string()),

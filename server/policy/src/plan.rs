@@ -114,9 +114,19 @@ pub fn plan(ask: &Ask<'_>, world: &World<'_>) -> Result<Plan, Box<Refusal>> {
         }
     });
     skipped.retain(|skipped| !seen.contains(&skipped.target));
+    let (mut notes, mut warnings) = (Vec::new(), Vec::new());
+    for planned in &targets {
+        match standing::warning(&planned.target, world.unix_seconds) {
+            Some(warning) => {
+                notes.push(warning.clone());
+                warnings.push((planned.target.id.clone(), warning));
+            }
+            None => notes.extend(standing::note(&planned.target)),
+        }
+    }
     let mut plan = Plan {
-        notes: targets.iter().filter_map(|planned| standing::note(&planned.target, world.unix_seconds)).collect(),
-        warnings: targets.iter().filter_map(|planned| Some((planned.target.id.clone(), standing::warning(&planned.target, world.unix_seconds)?))).collect(),
+        notes,
+        warnings,
         policy: policy.as_ref().map(|p| p.name.clone()),
         course: policy.as_ref().map_or_else(Course::default, |p| p.course),
         targets,

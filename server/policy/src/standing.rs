@@ -23,11 +23,9 @@ pub fn warning(target: &Target, unix_seconds: i64) -> Option<Arc<str>> {
     }
 }
 
-/// What the route says of a model's standing: the warning, or that its provider means to withdraw it at some time.
-pub(crate) fn note(target: &Target, unix_seconds: i64) -> Option<Arc<str>> {
-    warning(target, unix_seconds).or_else(|| {
-        let model = target.model.as_ref().filter(|model| model.status == Status::Deprecated)?;
-        let date = model.deprecation_date.as_deref().map(|date| format!(" (after {date})")).unwrap_or_default();
-        Some(format!("{} is to be withdrawn{date}", target.id).into())
-    })
+/// What the route says of a model that nobody is to be warned of yet: that its provider means to withdraw it at some time.
+pub(crate) fn note(target: &Target) -> Option<Arc<str>> {
+    let model = target.model.as_ref().filter(|model| model.status == Status::Deprecated)?;
+    let date = model.deprecation_date.as_deref().map(|date| format!(" (after {date})")).unwrap_or_default();
+    Some(format!("{} is to be withdrawn{date}", target.id).into())
 }

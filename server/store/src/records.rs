@@ -367,12 +367,10 @@ pub fn read_tokens(list: &[i64]) -> Tokens {
     }
 }
 
-/// Tokens of the attempts that wrote what the client has: as [`headworks_core::written`], of a record.
+/// Tokens of the attempts that wrote what the client has.
 pub fn written_tokens(record: &RequestRecord) -> Tokens {
-    let mut sum = record.attempts.last().map(|last| read_tokens(&last.tokens)).unwrap_or_default();
     let partial = outcome(Outcome::FailedPartial);
-    record.attempts.iter().rev().skip(1).filter(|a| a.outcome == partial).for_each(|a| sum += read_tokens(&a.tokens));
-    sum
+    headworks_core::written(record.attempts.iter().map(|a| (a.outcome == partial, read_tokens(&a.tokens))))
 }
 
 fn rates(r: &Rates) -> Vec<i64> {

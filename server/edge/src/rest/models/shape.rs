@@ -163,17 +163,7 @@ pub(super) fn model(target: &Target, unix_seconds: i64) -> Model {
     let mode = facts.map_or("chat", |m| &m.mode);
     let release = facts.and_then(|m| m.release_date.as_deref());
     let (context, most) = (facts.and_then(|m| m.context_window.or(m.max_input_tokens)), facts.and_then(|m| m.max_output_tokens));
-    let known = [
-        ("tools", can.tools),
-        ("parallel_tools", can.parallel_tools),
-        ("vision", can.vision),
-        ("pdf", can.pdf),
-        ("audio", can.audio),
-        ("structured_output", can.structured_output),
-        ("reasoning", can.reasoning),
-        ("streaming", can.streaming),
-        ("sampling", can.sampling),
-    ];
+    let known = can.named();
     let name = format!("{}: {}", target.host.name, target.id.model);
     Model {
         id: target.id.to_string(),
