@@ -438,7 +438,10 @@ type Chat struct {
 	// effect where the answer is not streamed.
 	ResumeWindow *durationpb.Duration `protobuf:"bytes,20,opt,name=resume_window,json=resumeWindow,proto3" json:"resume_window,omitempty"`
 	// Time limit of the whole call, beside the deadline of the transport. Absent: that deadline alone.
-	Timeout       *durationpb.Duration `protobuf:"bytes,21,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	Timeout *durationpb.Duration `protobuf:"bytes,21,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	// Whether the answer shall cite the documents that it is given, where the provider can (Anthropic, Bedrock); what it
+	// cites comes in that provider's words.
+	Citations     bool `protobuf:"varint,22,opt,name=citations,proto3" json:"citations,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -618,6 +621,13 @@ func (x *Chat) GetTimeout() *durationpb.Duration {
 		return x.Timeout
 	}
 	return nil
+}
+
+func (x *Chat) GetCitations() bool {
+	if x != nil {
+		return x.Citations
+	}
+	return false
 }
 
 // One turn of a conversation.
@@ -2391,7 +2401,7 @@ var File_headworks_v1_chat_proto protoreflect.FileDescriptor
 
 const file_headworks_v1_chat_proto_rawDesc = "" +
 	"\n" +
-	"\x17headworks/v1/chat.proto\x12\fheadworks.v1\x1a\x1egoogle/protobuf/duration.proto\"\xce\b\n" +
+	"\x17headworks/v1/chat.proto\x12\fheadworks.v1\x1a\x1egoogle/protobuf/duration.proto\"\xec\b\n" +
 	"\x04Chat\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x121\n" +
 	"\bmessages\x18\x02 \x03(\v2\x15.headworks.v1.MessageR\bmessages\x12(\n" +
@@ -2418,7 +2428,8 @@ const file_headworks_v1_chat_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x13 \x01(\tR\trequestId\x12>\n" +
 	"\rresume_window\x18\x14 \x01(\v2\x19.google.protobuf.DurationR\fresumeWindow\x123\n" +
-	"\atimeout\x18\x15 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x1a;\n" +
+	"\atimeout\x18\x15 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12\x1c\n" +
+	"\tcitations\x18\x16 \x01(\bR\tcitations\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a<\n" +

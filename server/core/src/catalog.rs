@@ -175,6 +175,23 @@ pub enum ModelOrigin {
     Api,
 }
 
+impl Capabilities {
+    /// Each by its name in the catalogue's files.
+    pub const fn named(&self) -> [(&'static str, Capability); 9] {
+        [
+            ("tools", self.tools),
+            ("parallel_tools", self.parallel_tools),
+            ("vision", self.vision),
+            ("pdf", self.pdf),
+            ("audio", self.audio),
+            ("structured_output", self.structured_output),
+            ("reasoning", self.reasoning),
+            ("streaming", self.streaming),
+            ("sampling", self.sampling),
+        ]
+    }
+}
+
 /// A model at a host: facts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {

@@ -39,6 +39,8 @@ pub struct ChatRequest {
     pub user: Option<Arc<str>>,
     /// What the gateway should do with it.
     pub routing: Routing,
+    /// Documents are to be cited by the answer (Anthropic: all of them, or none).
+    pub citations: bool,
     /// Parameters we have no word for, by their names in the door's dialect; sent to targets of `extra_dialect` alone.
     pub extra: BTreeMap<Arc<str>, Json>,
     /// Features in trial that the client asked for by header (`anthropic-beta`), in order; for targets of `extra_dialect` alone.

@@ -150,9 +150,8 @@ impl Account {
         if let Some(lowered) = lowered {
             book.note([format!("{}: max_tokens was lowered to {} to fit the budget of {}", target.id, lowered.max_tokens, lowered.payer).into()]);
             if let Some(chat) = trial.attempt.call.work.chat_mut() {
+                // Codecs that send the client's own bytes on put this in the place of what they say.
                 chat.sampling.max_tokens = Some(lowered.max_tokens);
-                // The client's own bytes say otherwise now.
-                chat.original = None;
             }
         }
         let attempt = &trial.attempt;

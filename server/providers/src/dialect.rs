@@ -1,8 +1,9 @@
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use headworks_core::{
-    Batch, Capability, Cause, ChatRequest, DialectName, Effort, EmbedRequest, Fault, LossKind, MessageRole, PartKind, Reason, Target, Tool, Violation, Work,
+    Batch, Capability, Cause, ChatRequest, DialectName, Effort, EmbedRequest, Fault, LossKind, MessageRole, Part, PartKind, Reason, Target, Tool, Violation,
+    Work,
 };
 
 /// A request ready for the wire, without credentials.
@@ -204,6 +205,37 @@ pub(crate) fn refused(target: &Target, request: &ChatRequest, name: &str, value:
         notes.push(Note::not_taken(target, name));
     }
     true
+}
+
+/// The limit of the output as the client wrote it, or as the gateway has lowered it since: its own body says it wrongly then.
+pub(crate) fn limit<'a>(request: &ChatRequest, said: &'a [u8]) -> Cow<'a, [u8]> {
+    match request.sampling.max_tokens {
+        #[allow(clippy::cast_precision_loss)]
+        Some(limit) if serde_json::from_slice::<f64>(said).ok() != Some(limit as f64) => limit.to_string().into_bytes().into(),
+        _ => said.into(),
+    }
+}
+
+/// Small words beside a message or a part that a dialect has none for: they are left out.
+pub(crate) fn unsaid(target: &Target, request: &ChatRequest, own: DialectName, notes: &mut Vec<Note>) {
+    fn detailed(part: &Part) -> bool {
+        match &part.kind {
+            PartKind::Image { detail, .. } => detail.as_deref().is_some_and(|detail| detail != "auto"),
+            PartKind::ToolResult { parts, .. } => parts.iter().any(detailed),
+            _ => false,
+        }
+    }
+    let mut unknown = |name: &str| notes.push(Note::unknown(target, name));
+    let detail = matches!(own, DialectName::OpenAi | DialectName::OpenAiResponses | DialectName::Cohere);
+    if !detail && request.messages.iter().flat_map(|message| &message.parts).any(detailed) {
+        unknown("detail");
+    }
+    if (own != DialectName::OpenAi || target.host.quirks.no_names) && request.messages.iter().any(|message| message.name.is_some()) {
+        unknown("name");
+    }
+    if request.citations && !matches!(own, DialectName::Anthropic | DialectName::Bedrock) {
+        unknown("citations");
+    }
 }
 
 /// `max_tokens` was lowered to what the model writes.

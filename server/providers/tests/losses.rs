@@ -28,6 +28,12 @@ fn lost(door: &dyn Door, model: &str, mut body: Value) -> Vec<(LossKind, String,
     lost
 }
 
+/// A document that the answer shall cite.
+fn cited() -> Value {
+    let pdf = json!({"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="}, "citations": {"enabled": true}});
+    json!({"max_tokens": 9, "messages": [{"role": "user", "content": [pdf, {"type": "text", "text": "what is in it?"}]}]})
+}
+
 #[test]
 fn t11_each_target_says_what_it_would_lose() {
     use LossKind::{Output, Parameter, Part, SchemaKeyword, Tool};
@@ -55,6 +61,14 @@ fn t11_each_target_says_what_it_would_lose() {
             json!({"seed": 7, "frequency_penalty": 1, "max_tokens": 9}),
             vec![(Parameter, "frequency_penalty", false), (Parameter, "seed", false)],
         ),
+        (
+            &OpenAiDoor,
+            claude,
+            json!({"messages": [{"role": "user", "name": "ann", "content": [{"type": "image_url", "image_url": {"url": "https://x/y.png", "detail": "low"}}]}]}),
+            vec![(Parameter, "detail", false), (Parameter, "name", false)],
+        ),
+        (&AnthropicDoor, "openai/gpt-4o", cited(), vec![(Parameter, "citations", false)]),
+        (&AnthropicDoor, "bedrock/anthropic.claude-3-5-sonnet-20241022-v2:0", cited(), vec![]),
         (&OpenAiDoor, claude, json!({"temperature": 1.5, "max_tokens": 9}), vec![(Parameter, "temperature", false)]),
         (&OpenAiDoor, claude, json!({"max_tokens": 10_000_000}), vec![(Parameter, "max_tokens", false)]),
         (&OpenAiDoor, claude, json!({"response_format": {"type": "json_object"}}), vec![(Parameter, "response_format", false)]),

@@ -160,3 +160,33 @@ fn t12_numbers_keep_every_digit_at_every_door() {
     let sent = dialect(DialectName::OpenAi).unwrap().encode(&catalog.target("openai/gpt-4o").unwrap(), &request).unwrap();
     assert!(std::str::from_utf8(sent.request.body()).unwrap().contains(r#""temperature":0.70000"#));
 }
+
+/// A budget lowers the limit of a call. The rest of the client's own body goes on as it came.
+#[test]
+fn t12_a_lowered_limit_changes_nothing_else() {
+    let catalog = targets();
+    let block = r#"{"type":"document","source":{"type":"text","media_type":"text/plain","data":"x"},"citations":{"enabled":true},"x_new":1.50}"#;
+    let doors: [(&dyn Door, &str, String, &str); 3] = [
+        (&OpenAiDoor, "openai/gpt-4o", r#""messages":[{"role":"user","content":"x","x_new":1.50}]"#.to_owned(), "max_tokens"),
+        (&AnthropicDoor, "anthropic/claude-sonnet-4-5", format!(r#""messages":[{{"role":"user","content":[{block}]}}]"#), "max_tokens"),
+        (&ResponsesDoor, "openai/gpt-5-pro", r#""input":[{"role":"user","content":"x","x_new":1.50}]"#.to_owned(), "max_output_tokens"),
+    ];
+    for (door, id, rest, name) in doors {
+        let target = catalog.target(id).unwrap();
+        let field = if door.name() == DialectName::OpenAi { &*target.host.quirks.max_tokens_field } else { name };
+        for said in [Some("9000"), Some("9e3"), Some("null"), None] {
+            let limit = said.map(|said| format!(r#""{name}":{said},"#)).unwrap_or_default();
+            let Ok(mut request) = door.request(&HeaderMap::new(), &Bytes::from(format!(r#"{{"model":"m",{limit}{rest}}}"#))) else { continue };
+            let sent = |request: &headworks_core::ChatRequest| {
+                let sent = dialect(door.name()).unwrap().encode(&target, request).unwrap();
+                String::from_utf8(sent.request.body().to_vec()).unwrap()
+            };
+            if let Some(said) = said.filter(|said| said.parse::<i64>().is_ok()) {
+                assert!(sent(&request).contains(&format!(r#""{field}":{said}"#)), "as it was written");
+            }
+            request.sampling.max_tokens = Some(300);
+            let sent = sent(&request);
+            assert!(sent.contains(&rest) && sent.contains(&format!(r#""{field}":300"#)) && sent.matches(field).count() == 1, "{said:?}: {sent}");
+        }
+    }
+}

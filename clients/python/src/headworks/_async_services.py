@@ -44,6 +44,7 @@ class AsyncChat:
         request_id: str | None = None,
         resume_window: timedelta | None = None,
         timeout: timedelta | None = None,
+        citations: bool | None = None,
         options: CallOptions | None = None,
     ) -> v1.CompleteResponse:
         """Answers a chat. Needs the role CALLER. The initial metadata carry `headworks-request-id`; the trailers carry
@@ -75,6 +76,7 @@ class AsyncChat:
                 "request_id": request_id,
                 "resume_window": resume_window,
                 "timeout": timeout,
+                "citations": citations,
             },
         )
         request_ = build(v1.CompleteRequest, {"chat": chat_})
@@ -756,6 +758,7 @@ class AsyncStreams:
         request_id: str | None = None,
         resume_window: timedelta | None = None,
         timeout: timedelta | None = None,
+        citations: bool | None = None,
         options: CallOptions | None = None,
     ) -> AsyncIterator[v1.StreamResponse]:
         """Answers a chat event by event. Needs the role CALLER. The initial metadata carry `headworks-request-id`,
@@ -786,6 +789,7 @@ class AsyncStreams:
                 "request_id": request_id,
                 "resume_window": resume_window,
                 "timeout": timeout,
+                "citations": citations,
             },
         )
         request_ = build(v1.StreamRequest, {"chat": chat_})

@@ -87,6 +87,7 @@ class Headworks:
         request_id: str | None = None,
         resume_window: timedelta | None = None,
         timeout: timedelta | None = None,
+        citations: bool | None = None,
         options: CallOptions | None = None,
     ) -> Reply:
         """Answers a chat in one piece. The arguments are the fields of `Chat`."""
@@ -112,6 +113,7 @@ class Headworks:
             request_id=request_id,
             resume_window=resume_window,
             timeout=timeout,
+            citations=citations,
             options=options,
         )
         return Reply(answer.reply)
@@ -140,6 +142,7 @@ class Headworks:
         request_id: str | None = None,
         resume_window: timedelta | None = None,
         timeout: timedelta | None = None,
+        citations: bool | None = None,
         options: CallOptions | None = None,
     ) -> ChatStream:
         """Answers a chat as it is written. The arguments are the fields of `Chat`."""
@@ -167,6 +170,7 @@ class Headworks:
                 "request_id": request_id,
                 "resume_window": resume_window,
                 "timeout": timeout,
+                "citations": citations,
             },
         )
         transport = self._transport
@@ -248,6 +252,7 @@ class AsyncHeadworks:
         request_id: str | None = None,
         resume_window: timedelta | None = None,
         timeout: timedelta | None = None,
+        citations: bool | None = None,
         options: CallOptions | None = None,
     ) -> Reply:
         """Answers a chat in one piece. The arguments are the fields of `Chat`."""
@@ -273,6 +278,7 @@ class AsyncHeadworks:
             request_id=request_id,
             resume_window=resume_window,
             timeout=timeout,
+            citations=citations,
             options=options,
         )
         return Reply(answer.reply)
@@ -301,6 +307,7 @@ class AsyncHeadworks:
         request_id: str | None = None,
         resume_window: timedelta | None = None,
         timeout: timedelta | None = None,
+        citations: bool | None = None,
         options: CallOptions | None = None,
     ) -> AsyncChatStream:
         """Answers a chat as it is written. The arguments are the fields of `Chat`."""
@@ -328,6 +335,7 @@ class AsyncHeadworks:
                 "request_id": request_id,
                 "resume_window": resume_window,
                 "timeout": timeout,
+                "citations": citations,
             },
         )
         transport = self._transport

@@ -68,6 +68,10 @@ pub struct Chat {
     /// Time limit of the whole call, beside the deadline of the transport. Absent: that deadline alone.
     #[prost(message, optional, tag = "21")]
     pub timeout: ::core::option::Option<::prost_types::Duration>,
+    /// Whether the answer shall cite the documents that it is given, where the provider can (Anthropic, Bedrock); what it
+    /// cites comes in that provider's words.
+    #[prost(bool, tag = "22")]
+    pub citations: bool,
 }
 /// One turn of a conversation.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -57,6 +57,7 @@ pub fn chat(chat: Option<v1::Chat>, stream: bool) -> Read<ChatRequest> {
         parallel_tool_calls: chat.parallel_tool_calls,
         sampling: draw(sampling)?,
         output: output(chat.output)?,
+        citations: chat.citations,
         reasoning: chat.reasoning.map(reasoning).transpose()?.unwrap_or_default(),
         auto_cache: chat.auto_cache,
         cache_ttl: ttl(chat.cache_ttl, || "chat.cache_ttl".to_owned())?,

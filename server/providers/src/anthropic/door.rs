@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use headworks_core::{ChatRequest, DialectName, Effort, Fault, Json, Message, MessageRole, Original, Output, Part, PartKind, Str, Tool, ToolChoice};
 use http::HeaderMap;
+use serde_json::Value;
 
 use super::{
     blocks::{self, mark},
@@ -58,6 +59,7 @@ impl Door for AnthropicDoor {
                 request.extra.insert(member.name.clone(), json);
             }
         }
+        request.citations = memchr::memmem::find(body, b"\"citations\"").is_some() && serde_json::from_slice(body).is_ok_and(|body| cites(&body));
         request.betas = betas(headers);
         request.extra_dialect = Some(DialectName::Anthropic);
         request.original = Some(Arc::new(Original { dialect: DialectName::Anthropic, body: body.clone(), members }));
@@ -111,6 +113,18 @@ fn unreadable(body: &Bytes, error: &serde_json::Error) -> Fault {
         }
     }
     Fault::invalid("", format!("the request body is not valid JSON: {error}"))
+}
+
+/// Whether some document below is to be cited. Looked for only where the word is there at all.
+fn cites(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(cites),
+        Value::Object(members) => {
+            let document = members.get("type").and_then(Value::as_str) == Some("document");
+            (document && value.pointer("/citations/enabled") == Some(&Value::Bool(true))) || members.values().any(cites)
+        }
+        _ => false,
+    }
 }
 
 fn build(body: Body<'_>, bytes: &Bytes) -> Result<ChatRequest, Fault> {

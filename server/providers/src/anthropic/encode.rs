@@ -99,6 +99,7 @@ fn spell(target: &Target, request: &ChatRequest, counting: bool, notes: &mut Vec
     }
     let mut unknown = Vec::new();
     foreign(target, request, DialectName::Anthropic, &mut unknown)?;
+    crate::dialect::unsaid(target, request, DialectName::Anthropic, &mut unknown);
     unknown.into_iter().for_each(&mut note);
     let Conversation { mut system, roles, mut turns } = conversation(target, request)?;
     if request.output == Output::Json {

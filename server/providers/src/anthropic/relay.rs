@@ -49,11 +49,11 @@ pub(super) fn relay(target: &Target, request: &ChatRequest, original: &Original,
             }
             name if GATEWAY_MEMBERS.contains(&name) => {}
             "max_tokens" if counting => {}
-            "max_tokens" if request.sampling.max_tokens.is_some() => match limit {
-                Some(lowered) if Some(lowered) != request.sampling.max_tokens => put(&lowered.to_string()),
+            "max_tokens" => match limit {
+                // As the client wrote it, unless it was lowered: to what the model writes here, by the gateway before.
+                Some(limit) if said.parse() != Ok(limit) => put(&limit.to_string()),
                 _ => put(said),
             },
-            "max_tokens" => {}
             "stream" if counting => {}
             "thinking" if pauses && request.reasoning.budget_tokens.is_some() => {
                 notes.push(unfinished_round(target));
@@ -68,7 +68,7 @@ pub(super) fn relay(target: &Target, request: &ChatRequest, original: &Original,
             _ => put(said),
         }
     }
-    if let (Some(limit), None) = (limit, request.sampling.max_tokens) {
+    if let Some(limit) = limit.filter(|_| value("max_tokens").is_none()) {
         if out.len() > 1 {
             out.push(b',');
         }

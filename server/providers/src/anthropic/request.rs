@@ -46,8 +46,8 @@ fn block(part: &Part, bytes: usize, fill: impl FnOnce(&mut Object<'_>)) -> Block
 }
 
 /// Gemini's signatures are bare base64 of another kind; Anthropic's are long and come with reasoning. One that
-/// rides on a tool call is never Anthropic's.
-fn spell(part: &Part, target: &Target, path: &str) -> Result<Option<Block>, Fault> {
+/// rides on a tool call is never Anthropic's. `cite`: documents are to be cited.
+fn spell(part: &Part, target: &Target, cite: bool, path: &str) -> Result<Option<Block>, Fault> {
     let missing = |what: &str| missing(target, path, &format!("{path}: {what}"));
     Ok(Some(match &part.kind {
         // Empty text is refused upstream.
@@ -64,6 +64,9 @@ fn spell(part: &Part, target: &Target, path: &str) -> Result<Option<Block>, Faul
             o.str("type", "document");
             o.obj("source", |s| from(s, source));
             o.opt_str("title", name.as_deref());
+            if cite {
+                o.raw("citations", r#"{"enabled":true}"#);
+            }
         }),
         PartKind::Audio { .. } => return Err(missing("audio cannot be sent to this provider")),
         PartKind::ToolCall { id, name, arguments, .. } => block(part, name.len() + arguments.len(), |o| {
@@ -73,7 +76,7 @@ fn spell(part: &Part, target: &Target, path: &str) -> Result<Option<Block>, Faul
             o.raw("input", arguments);
         }),
         PartKind::ToolResult { id, parts, is_error, .. } => {
-            let inner = parts.iter().map(|p| spell(p, target, path)).collect::<Result<Vec<_>, _>>()?;
+            let inner = parts.iter().map(|p| spell(p, target, cite, path)).collect::<Result<Vec<_>, _>>()?;
             let inner: Vec<Block> = inner.into_iter().flatten().collect();
             let bytes = inner.iter().map(|b| b.bytes).sum();
             block(part, bytes, |o| {
@@ -133,7 +136,7 @@ pub(super) fn conversation(target: &Target, request: &ChatRequest) -> Result<Con
     for (at, message) in request.messages.iter().enumerate() {
         let mut blocks = Vec::new();
         for part in &message.parts {
-            blocks.extend(spell(part, target, &format!("messages[{at}]"))?);
+            blocks.extend(spell(part, target, request.citations, &format!("messages[{at}]"))?);
         }
         let instructions = matches!(message.role, MessageRole::System | MessageRole::Developer);
         if instructions {

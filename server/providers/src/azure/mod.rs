@@ -98,7 +98,8 @@ pub(crate) fn deployment(target: &Target) -> Arc<str> {
     deployments.get(&target.id.model).or_else(|| deployments.get(&target.upstream_name)).unwrap_or(&target.upstream_name).clone()
 }
 
-fn url(target: &Target, dialect: DialectName, deployment: &str) -> String {
+/// Where a resource serves this dialect.
+pub(crate) fn url(target: &Target, dialect: DialectName, deployment: &str) -> String {
     let base = &*target.host.base_url;
     let version = target.host.options.api_version.as_deref();
     match (dialect, version) {

@@ -95,6 +95,7 @@ fn spell(target: &Target, request: &ChatRequest, notes: &mut Vec<Note>) -> Resul
     if request.sampling.n.is_some_and(|n| n > 1) {
         return Err(missing(target, "n", "n above 1 is not offered by this provider"));
     }
+    crate::dialect::unsaid(target, request, DialectName::Bedrock, notes);
     let Conversation { mut system, turns } = conversation(target, request, notes)?;
     let mut fields = extras(target, request, notes);
     let mut tools = tools(target, request, &turns, &mut fields, notes)?;

@@ -92,6 +92,8 @@ struct Speller<'a> {
     target: &'a Target,
     family: Family,
     names: Names,
+    /// Documents are to be cited.
+    cite: bool,
     notes: &'a mut Vec<Note>,
 }
 
@@ -118,6 +120,9 @@ impl Speller<'_> {
                     o.obj(media.block, |b| {
                         b.opt_str("name", name.as_deref());
                         media.write(b);
+                        if self.cite && media.block == "document" {
+                            b.raw("citations", r#"{"enabled":true}"#);
+                        }
                     });
                 })
             }
@@ -203,7 +208,7 @@ fn result(id: &str, is_error: bool, inner: &[Block], bytes: usize, cache: CacheM
 /// Puts the messages into Converse's order: instructions apart, turns that alternate, all results of a turn's
 /// calls together and before any text (T8), a call without a result answered by an error.
 pub(super) fn conversation(target: &Target, request: &ChatRequest, notes: &mut Vec<Note>) -> Result<Conversation, Fault> {
-    let mut speller = Speller { target, family: family(&target.upstream_name), names: Names::default(), notes };
+    let mut speller = Speller { target, family: family(&target.upstream_name), names: Names::default(), cite: request.citations, notes };
     let mut out = Conversation::default();
     let mut open: Vec<String> = Vec::new();
     for (at, message) in request.messages.iter().enumerate() {

@@ -22,6 +22,7 @@ pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, 
     // For what it refuses; what is left out is told below, since some of another door's words are Cohere's own.
     crate::dialect::foreign(target, request, DialectName::Cohere, &mut Vec::new())?;
     let mut notes: Vec<Note> = Vec::new();
+    crate::dialect::unsaid(target, request, DialectName::Cohere, &mut notes);
     let mut out = Vec::with_capacity(1024);
     object(&mut out, |o| {
         o.str("model", &target.upstream_name);

@@ -27,6 +27,7 @@ pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, 
     refuse_impossible(target, request)?;
     let mut notes: Vec<Note> = Vec::new();
     foreign(target, request, DialectName::Gemini, &mut notes)?;
+    crate::dialect::unsaid(target, request, DialectName::Gemini, &mut notes);
     let id = &target.id;
     let Turns { system, contents } = turns(target, request, &mut notes)?;
     let json = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap_or_default();

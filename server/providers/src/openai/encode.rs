@@ -39,7 +39,7 @@ fn relay(target: &Target, request: &ChatRequest, original: &Original, notes: &mu
     out.push(b'{');
     let has = |name: &str| original.members.iter().any(|m| &*m.name == name);
     let ask_usage = request.stream && quirks.stream_usage_option;
-    let mut asked_usage = false;
+    let (mut asked_usage, mut limited) = (false, false);
     for member in &original.members {
         let value = body.get(member.value.clone()).unwrap_or_default();
         let name = &*member.name;
@@ -71,7 +71,8 @@ fn relay(target: &Target, request: &ChatRequest, original: &Original, notes: &mu
                 // OpenAI takes either but not both; its newer models and some hosts take one only.
                 let superseded = name == "max_tokens" && has("max_completion_tokens");
                 if !superseded && value != b"null" {
-                    put(&quirks.max_tokens_field, value);
+                    limited = true;
+                    put(&quirks.max_tokens_field, &dialect::limit(request, value));
                 }
             }
             "seed" if value != b"null" && !ways::rejects(target, "seed") => put(&quirks.seed_field, value),
@@ -81,6 +82,12 @@ fn relay(target: &Target, request: &ChatRequest, original: &Original, notes: &mu
             }
             name => put(name, value),
         }
+    }
+    // A limit that the client's own body does not say: the gateway has set it since.
+    if let Some(limit) = request.sampling.max_tokens.filter(|_| !limited) {
+        out.push(b',');
+        string(&mut out, &quirks.max_tokens_field);
+        out.extend_from_slice(format!(":{limit}").as_bytes());
     }
     if ask_usage && !asked_usage {
         out.extend_from_slice(br#","stream_options":{"include_usage":true}"#);
@@ -115,6 +122,7 @@ fn with_usage(value: &[u8]) -> Vec<u8> {
 fn spell(target: &Target, request: &ChatRequest, notes: &mut Vec<Note>) -> Result<Vec<u8>, Fault> {
     let quirks = &target.host.quirks;
     let rejects = |name: &str| ways::rejects(target, name);
+    dialect::unsaid(target, request, DialectName::OpenAi, notes);
     let mut out = Vec::with_capacity(1024);
     object(&mut out, |o| {
         o.str("model", &target.upstream_name);

@@ -34,27 +34,18 @@ pub(super) fn encode(target: &Target, request: &ChatRequest) -> Result<Encoded, 
     Ok(Encoded { request, notes })
 }
 
-/// Where a host serves Responses. Azure: "Azure OpenAI Responses API"; Bedrock: "OpenAI models on Bedrock Mantle".
+/// Where a host serves Responses. (Azure is asked in this dialect beside its own, without its envelope.)
 fn url(target: &Target) -> String {
-    let host = &target.host;
-    let base = host.base_url.trim_end_matches('/');
-    match host.dialect {
-        Some(DialectName::Azure) => match &host.options.api_version {
-            Some(version) => format!("{base}/responses?api-version={version}"),
-            None => format!("{base}/v1/responses"),
-        },
-        Some(DialectName::Bedrock) => match base.split_once("bedrock-runtime.").and_then(|(scheme, rest)| Some((scheme, rest.strip_suffix(".amazonaws.com")?)))
-        {
-            Some((scheme, region)) => format!("{scheme}bedrock-mantle.{region}.api.aws/openai/v1/responses"),
-            None => format!("{base}/openai/v1/responses"),
-        },
-        _ => format!("{base}/responses"),
+    match target.host.dialect {
+        Some(DialectName::Azure) => azure::url(target, DialectName::OpenAiResponses, &target.upstream_name),
+        _ => format!("{}/responses", target.host.base_url.trim_end_matches('/')),
     }
 }
 
 /// The request spelled out from our own words.
 fn spell(target: &Target, request: &ChatRequest, notes: &mut Vec<Note>) -> Result<Vec<u8>, Fault> {
     refuse_impossible(target, request)?;
+    crate::dialect::unsaid(target, request, DialectName::OpenAiResponses, notes);
     let id = &target.id;
     let quirks = &target.host.quirks;
     let capabilities = target.model.as_ref().map(|m| m.capabilities).unwrap_or_default();

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::item;
 use crate::{
     Note,
-    dialect::refused,
+    dialect::{limit, refused},
     extension::GATEWAY_MEMBERS,
     spell::{Array, array, string},
     text::Text,
@@ -53,12 +53,18 @@ pub(super) fn relay(target: &Target, request: &ChatRequest, original: &Original,
                 asked = true;
                 put(&with_sealed(value));
             }
+            "max_output_tokens" => put(&limit(request, value)),
             name if refused(target, request, name, value, notes) => {}
             name if quirks.rejects.iter().any(|rejected| &**rejected == name) => {
                 notes.push(Note::not_taken(target, name));
             }
             _ => put(value),
         }
+    }
+    // A limit that the client did not set, and the gateway did.
+    if let Some(limit) = request.sampling.max_tokens.filter(|_| !original.members.iter().any(|m| &*m.name == "max_output_tokens")) {
+        let comma = if out.len() > 1 { "," } else { "" };
+        out.extend_from_slice(format!("{comma}\"max_output_tokens\":{limit}").as_bytes());
     }
     out.extend_from_slice(if out.len() > 1 { b",\"store\":false" } else { b"\"store\":false" });
     if seal && !asked {

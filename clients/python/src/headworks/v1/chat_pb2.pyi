@@ -281,6 +281,7 @@ class Chat(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     RESUME_WINDOW_FIELD_NUMBER: _builtins.int
     TIMEOUT_FIELD_NUMBER: _builtins.int
+    CITATIONS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model: `provider/model`, `policy/NAME` or a bare name."""
     parallel_tool_calls: _builtins.bool
@@ -300,6 +301,10 @@ class Chat(_message.Message):
     request_id: _builtins.str
     """Identifies the call for 24 hours: a repeat under the same key joins the running call or gets its
     recorded outcome. The same id with another body is INVALID_ARGUMENT. At most 255 characters.
+    """
+    citations: _builtins.bool
+    """Whether the answer shall cite the documents that it is given, where the provider can (Anthropic, Bedrock); what it
+    cites comes in that provider's words.
     """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___Message]:
@@ -376,10 +381,11 @@ class Chat(_message.Message):
         request_id: _builtins.str = ...,
         resume_window: _duration_pb2.Duration | None = ...,
         timeout: _duration_pb2.Duration | None = ...,
+        citations: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_auto_cache", b"_auto_cache", "_parallel_tool_calls", b"_parallel_tool_calls", "auto_cache", b"auto_cache", "output", b"output", "parallel_tool_calls", b"parallel_tool_calls", "reasoning", b"reasoning", "resume_window", b"resume_window", "routing", b"routing", "sampling", b"sampling", "timeout", b"timeout", "tool_choice", b"tool_choice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_auto_cache", b"_auto_cache", "_parallel_tool_calls", b"_parallel_tool_calls", "auto_cache", b"auto_cache", "cache_ttl", b"cache_ttl", "extra_json", b"extra_json", "messages", b"messages", "metadata", b"metadata", "model", b"model", "output", b"output", "parallel_tool_calls", b"parallel_tool_calls", "reasoning", b"reasoning", "request_id", b"request_id", "resume_window", b"resume_window", "routing", b"routing", "sampling", b"sampling", "service_tier", b"service_tier", "tags", b"tags", "timeout", b"timeout", "tool_choice", b"tool_choice", "tools", b"tools", "trace_id", b"trace_id", "user", b"user", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_auto_cache", b"_auto_cache", "_parallel_tool_calls", b"_parallel_tool_calls", "auto_cache", b"auto_cache", "cache_ttl", b"cache_ttl", "citations", b"citations", "extra_json", b"extra_json", "messages", b"messages", "metadata", b"metadata", "model", b"model", "output", b"output", "parallel_tool_calls", b"parallel_tool_calls", "reasoning", b"reasoning", "request_id", b"request_id", "resume_window", b"resume_window", "routing", b"routing", "sampling", b"sampling", "service_tier", b"service_tier", "tags", b"tags", "timeout", b"timeout", "tool_choice", b"tool_choice", "tools", b"tools", "trace_id", b"trace_id", "user", b"user", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__auto_cache: _TypeAlias = _typing.Literal["auto_cache"]  # noqa: Y015
     _WhichOneofArgType__auto_cache: _TypeAlias = _typing.Literal["_auto_cache", b"_auto_cache"]  # noqa: Y015
