@@ -1,5 +1,5 @@
 """Models and prices by API, over configuration, over the catalogue; and what /v1/models and ModelService show of them."""
-import concurrent.futures, json, sys
+import concurrent.futures, json, sys, time
 
 import grpc
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -67,7 +67,33 @@ tool = {'type': 'function', 'function': {'name': 'f', 'parameters': {'type': 'ob
 check('its capabilities hold', g.chat('openai/new', tools=[tool], models=['sandbox/echo'])[1]['x-headworks-model'], 'sandbox/echo')
 check('vectors too', create(id='openai/vec', mode='embedding', dimensions=3, price=m.Price(base=m.Rates(input_nano_usd=20_000_000))).dimensions, 3)
 
+# --- prices at night, by place and for a request
+now = time.gmtime()
+today, other = now.tm_wday + 1, (now.tm_wday + 3) % 7 + 1
+def quiet(*days, start='00:00', end='24:00'): return m.OffPeak(rates=m.Rates(output_nano_usd=1_000_000_000), windows=[m.PriceWindow(days=days, start=start, end=end)])
+def full(**more): return m.Price(base=m.Rates(input_nano_usd=1_000_000_000, output_nano_usd=2_000_000_000), **more)
+def cheap(off_peak): return full(off_peak=off_peak, residency_billionths={'eu': 1_100_000_000})
+night = create(id='openai/night', price=cheap(quiet(other, start='01:30', end='24:00')))
+check('hours and places are told back', (night.price, get('openai/night').price), (cheap(quiet(other, start='01:30', end='24:00')),) * 2)
+check('out of those hours it costs as ever', cost('openai/night'), (200, 11 * 1000 + 7 * 2000))
+update(['price'], id='openai/night', price=cheap(quiet(today, today % 7 + 1)))
+check('in them less', cost('openai/night'), (200, 11 * 1000 + 7 * 1000))
+billed = create(id='openai/fee', price=full(), unit_prices={'per_request': '0.000005', 'per_image_input': '0.01'})
+check('a fee for a request is billed, prices of other units are told', (cost('openai/fee'), dict(billed.unit_prices)), ((200, 5000 + 11 * 1000 + 7 * 2000), {'per_request': '0.000005', 'per_image_input': '0.01'}))
+update(['unit_prices'], id='openai/fee', unit_prices={'per_request': '0.000001'})
+check('another fee, the same tokens', cost('openai/fee'), (200, 1000 + 11 * 1000 + 7 * 2000))
+create(id='openai/gpt-4o-mini', unit_prices={'per_request': '0.000002'})
+check('a fee alone leaves the prices known', (get('openai/gpt-4o-mini').price.base.output_nano_usd, get('openai/gpt-4o-mini').unit_prices['per_request']), (600_000_000, '0.000002'))
+for id in ('openai/night', 'openai/fee', 'openai/gpt-4o-mini'): delete(id)
+
 # --- what is refused, with the field
+refused('hours without a day', lambda: create(id='openai/p', price=full(off_peak=quiet())), 'INVALID_ARGUMENT', 'price.off_peak.windows', 'days are missing')
+refused('a ninth day', lambda: create(id='openai/p', price=full(off_peak=quiet(9))), 'INVALID_ARGUMENT', 'price.off_peak.windows', 'day 9')
+refused('hours that are none', lambda: create(id='openai/p', price=full(off_peak=quiet(1, start='noon'))), 'INVALID_ARGUMENT', 'noon-24:00', '04:00-06:00')
+refused('no hours at all', lambda: create(id='openai/p', price=full(off_peak=m.OffPeak(rates=m.Rates(output_nano_usd=1_000_000_000)))), 'INVALID_ARGUMENT', 'off-peak rates need hours')
+refused('a factor below nothing', lambda: create(id='openai/p', price=full(residency_billionths={'eu': -1})), 'INVALID_ARGUMENT', 'price.residency_billionths.eu')
+refused('a factor that is no factor', lambda: create(id='openai/p', price=full(residency_billionths={'eu': 11})), 'INVALID_ARGUMENT', 'price.residency_billionths.eu', '1100000000')
+refused('a unit that is none', lambda: create(id='openai/p', price=full(), unit_prices={'image': '1'}), 'INVALID_ARGUMENT', 'model.unit_prices.image', 'per_image_input')
 refused('twice', lambda: create(id='openai/new'), 'ALREADY_EXISTS')
 refused('an unknown provider', lambda: create(id='nobody/x'), 'INVALID_ARGUMENT', 'nobody', 'model.id')
 refused('no id', lambda: create(id='x'), 'INVALID_ARGUMENT', 'provider/model')

@@ -242,7 +242,8 @@ type Model struct {
 	Etag string `protobuf:"bytes,21,opt,name=etag,proto3" json:"etag,omitempty"`
 	// Given by the gateway: the parameters it takes, by OpenAI's names; the same judgement as of a call.
 	SupportedParameters []string `protobuf:"bytes,22,rep,name=supported_parameters,json=supportedParameters,proto3" json:"supported_parameters,omitempty"`
-	// Given by the gateway: prices by units other than tokens, US dollars a unit, such as `per_image_input`.
+	// Prices by units other than tokens, US dollars a unit as a decimal number. `per_request` is billed, beside a call's
+	// tokens; others, such as `per_image_input`, are kept and shown.
 	UnitPrices map[string]string `protobuf:"bytes,23,rep,name=unit_prices,json=unitPrices,proto3" json:"unit_prices,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Given by the gateway: what a call to it is warned of, today. Empty: nothing.
 	Warning string `protobuf:"bytes,24,opt,name=warning,proto3" json:"warning,omitempty"`
@@ -474,9 +475,14 @@ type Price struct {
 	// Rates for long inputs.
 	Tiers []*PriceTier `protobuf:"bytes,2,rep,name=tiers,proto3" json:"tiers,omitempty"`
 	// Rates by service tier.
-	ServiceTiers  map[string]*Rates `protobuf:"bytes,3,rep,name=service_tiers,json=serviceTiers,proto3" json:"service_tiers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ServiceTiers map[string]*Rates `protobuf:"bytes,3,rep,name=service_tiers,json=serviceTiers,proto3" json:"service_tiers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Rates at quiet hours. They change the base rates alone. Absent: the same at all hours.
+	OffPeak *OffPeak `protobuf:"bytes,4,opt,name=off_peak,json=offPeak,proto3" json:"off_peak,omitempty"`
+	// What every price is multiplied by where the provider is made to process in a place (`eu`, `us`, `regional`), in
+	// billionths: 1.1 is 1100000000.
+	ResidencyBillionths map[string]int64 `protobuf:"bytes,5,rep,name=residency_billionths,json=residencyBillionths,proto3" json:"residency_billionths,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *Price) Reset() {
@@ -530,6 +536,139 @@ func (x *Price) GetServiceTiers() map[string]*Rates {
 	return nil
 }
 
+func (x *Price) GetOffPeak() *OffPeak {
+	if x != nil {
+		return x.OffPeak
+	}
+	return nil
+}
+
+func (x *Price) GetResidencyBillionths() map[string]int64 {
+	if x != nil {
+		return x.ResidencyBillionths
+	}
+	return nil
+}
+
+// Rates at certain hours of the week.
+type OffPeak struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What changes then.
+	Rates *Rates `protobuf:"bytes,1,opt,name=rates,proto3" json:"rates,omitempty"`
+	// When: at least one.
+	Windows       []*PriceWindow `protobuf:"bytes,2,rep,name=windows,proto3" json:"windows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OffPeak) Reset() {
+	*x = OffPeak{}
+	mi := &file_headworks_v1_model_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OffPeak) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OffPeak) ProtoMessage() {}
+
+func (x *OffPeak) ProtoReflect() protoreflect.Message {
+	mi := &file_headworks_v1_model_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OffPeak.ProtoReflect.Descriptor instead.
+func (*OffPeak) Descriptor() ([]byte, []int) {
+	return file_headworks_v1_model_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *OffPeak) GetRates() *Rates {
+	if x != nil {
+		return x.Rates
+	}
+	return nil
+}
+
+func (x *OffPeak) GetWindows() []*PriceWindow {
+	if x != nil {
+		return x.Windows
+	}
+	return nil
+}
+
+// Hours of some days of the week, UTC.
+type PriceWindow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1 is Monday, 7 Sunday. At least one.
+	Days []int32 `protobuf:"varint,1,rep,packed,name=days,proto3" json:"days,omitempty"`
+	// Where it begins: `HH:MM`.
+	Start string `protobuf:"bytes,2,opt,name=start,proto3" json:"start,omitempty"`
+	// Where it ends: `HH:MM`, later than its start; `24:00` is the end of the day.
+	End           string `protobuf:"bytes,3,opt,name=end,proto3" json:"end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PriceWindow) Reset() {
+	*x = PriceWindow{}
+	mi := &file_headworks_v1_model_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PriceWindow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PriceWindow) ProtoMessage() {}
+
+func (x *PriceWindow) ProtoReflect() protoreflect.Message {
+	mi := &file_headworks_v1_model_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PriceWindow.ProtoReflect.Descriptor instead.
+func (*PriceWindow) Descriptor() ([]byte, []int) {
+	return file_headworks_v1_model_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *PriceWindow) GetDays() []int32 {
+	if x != nil {
+		return x.Days
+	}
+	return nil
+}
+
+func (x *PriceWindow) GetStart() string {
+	if x != nil {
+		return x.Start
+	}
+	return ""
+}
+
+func (x *PriceWindow) GetEnd() string {
+	if x != nil {
+		return x.End
+	}
+	return ""
+}
+
 // Prices by kind of token, nano-USD per million tokens. Absent: the kind has no price of its own.
 type Rates struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -563,7 +702,7 @@ type Rates struct {
 
 func (x *Rates) Reset() {
 	*x = Rates{}
-	mi := &file_headworks_v1_model_proto_msgTypes[2]
+	mi := &file_headworks_v1_model_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -575,7 +714,7 @@ func (x *Rates) String() string {
 func (*Rates) ProtoMessage() {}
 
 func (x *Rates) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_model_proto_msgTypes[2]
+	mi := &file_headworks_v1_model_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -588,7 +727,7 @@ func (x *Rates) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rates.ProtoReflect.Descriptor instead.
 func (*Rates) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_model_proto_rawDescGZIP(), []int{2}
+	return file_headworks_v1_model_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Rates) GetInputNanoUsd() int64 {
@@ -688,7 +827,7 @@ type PriceTier struct {
 
 func (x *PriceTier) Reset() {
 	*x = PriceTier{}
-	mi := &file_headworks_v1_model_proto_msgTypes[3]
+	mi := &file_headworks_v1_model_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -700,7 +839,7 @@ func (x *PriceTier) String() string {
 func (*PriceTier) ProtoMessage() {}
 
 func (x *PriceTier) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_model_proto_msgTypes[3]
+	mi := &file_headworks_v1_model_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -713,7 +852,7 @@ func (x *PriceTier) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PriceTier.ProtoReflect.Descriptor instead.
 func (*PriceTier) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_model_proto_rawDescGZIP(), []int{3}
+	return file_headworks_v1_model_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *PriceTier) GetAboveInputTokens() int64 {
@@ -759,7 +898,7 @@ type Capabilities struct {
 
 func (x *Capabilities) Reset() {
 	*x = Capabilities{}
-	mi := &file_headworks_v1_model_proto_msgTypes[4]
+	mi := &file_headworks_v1_model_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -771,7 +910,7 @@ func (x *Capabilities) String() string {
 func (*Capabilities) ProtoMessage() {}
 
 func (x *Capabilities) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_model_proto_msgTypes[4]
+	mi := &file_headworks_v1_model_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -784,7 +923,7 @@ func (x *Capabilities) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Capabilities.ProtoReflect.Descriptor instead.
 func (*Capabilities) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_model_proto_rawDescGZIP(), []int{4}
+	return file_headworks_v1_model_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Capabilities) GetTools() Capability {
@@ -886,7 +1025,7 @@ type Provider struct {
 
 func (x *Provider) Reset() {
 	*x = Provider{}
-	mi := &file_headworks_v1_model_proto_msgTypes[5]
+	mi := &file_headworks_v1_model_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -898,7 +1037,7 @@ func (x *Provider) String() string {
 func (*Provider) ProtoMessage() {}
 
 func (x *Provider) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_model_proto_msgTypes[5]
+	mi := &file_headworks_v1_model_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -911,7 +1050,7 @@ func (x *Provider) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Provider.ProtoReflect.Descriptor instead.
 func (*Provider) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_model_proto_rawDescGZIP(), []int{5}
+	return file_headworks_v1_model_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Provider) GetId() string {
@@ -1029,14 +1168,26 @@ const file_headworks_v1_model_proto_rawDesc = "" +
 	"\x11_max_input_tokensB\x14\n" +
 	"\x12_max_output_tokensB\r\n" +
 	"\v_dimensionsB\x13\n" +
-	"\x11_cache_min_tokens\"\x81\x02\n" +
+	"\x11_cache_min_tokens\"\xdc\x03\n" +
 	"\x05Price\x12'\n" +
 	"\x04base\x18\x01 \x01(\v2\x13.headworks.v1.RatesR\x04base\x12-\n" +
 	"\x05tiers\x18\x02 \x03(\v2\x17.headworks.v1.PriceTierR\x05tiers\x12J\n" +
-	"\rservice_tiers\x18\x03 \x03(\v2%.headworks.v1.Price.ServiceTiersEntryR\fserviceTiers\x1aT\n" +
+	"\rservice_tiers\x18\x03 \x03(\v2%.headworks.v1.Price.ServiceTiersEntryR\fserviceTiers\x120\n" +
+	"\boff_peak\x18\x04 \x01(\v2\x15.headworks.v1.OffPeakR\aoffPeak\x12_\n" +
+	"\x14residency_billionths\x18\x05 \x03(\v2,.headworks.v1.Price.ResidencyBillionthsEntryR\x13residencyBillionths\x1aT\n" +
 	"\x11ServiceTiersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12)\n" +
-	"\x05value\x18\x02 \x01(\v2\x13.headworks.v1.RatesR\x05value:\x028\x01\"\xc3\a\n" +
+	"\x05value\x18\x02 \x01(\v2\x13.headworks.v1.RatesR\x05value:\x028\x01\x1aF\n" +
+	"\x18ResidencyBillionthsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"i\n" +
+	"\aOffPeak\x12)\n" +
+	"\x05rates\x18\x01 \x01(\v2\x13.headworks.v1.RatesR\x05rates\x123\n" +
+	"\awindows\x18\x02 \x03(\v2\x19.headworks.v1.PriceWindowR\awindows\"I\n" +
+	"\vPriceWindow\x12\x12\n" +
+	"\x04days\x18\x01 \x03(\x05R\x04days\x12\x14\n" +
+	"\x05start\x18\x02 \x01(\tR\x05start\x12\x10\n" +
+	"\x03end\x18\x03 \x01(\tR\x03end\"\xc3\a\n" +
 	"\x05Rates\x12)\n" +
 	"\x0einput_nano_usd\x18\x01 \x01(\x03H\x00R\finputNanoUsd\x88\x01\x01\x12+\n" +
 	"\x0foutput_nano_usd\x18\x02 \x01(\x03H\x01R\routputNanoUsd\x88\x01\x01\x122\n" +
@@ -1124,47 +1275,54 @@ func file_headworks_v1_model_proto_rawDescGZIP() []byte {
 }
 
 var file_headworks_v1_model_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_headworks_v1_model_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_headworks_v1_model_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_headworks_v1_model_proto_goTypes = []any{
 	(ModelOrigin)(0),     // 0: headworks.v1.ModelOrigin
 	(ModelStatus)(0),     // 1: headworks.v1.ModelStatus
 	(Capability)(0),      // 2: headworks.v1.Capability
 	(*Model)(nil),        // 3: headworks.v1.Model
 	(*Price)(nil),        // 4: headworks.v1.Price
-	(*Rates)(nil),        // 5: headworks.v1.Rates
-	(*PriceTier)(nil),    // 6: headworks.v1.PriceTier
-	(*Capabilities)(nil), // 7: headworks.v1.Capabilities
-	(*Provider)(nil),     // 8: headworks.v1.Provider
-	nil,                  // 9: headworks.v1.Model.UnitPricesEntry
-	nil,                  // 10: headworks.v1.Price.ServiceTiersEntry
-	(ReasoningEffort)(0), // 11: headworks.v1.ReasoningEffort
+	(*OffPeak)(nil),      // 5: headworks.v1.OffPeak
+	(*PriceWindow)(nil),  // 6: headworks.v1.PriceWindow
+	(*Rates)(nil),        // 7: headworks.v1.Rates
+	(*PriceTier)(nil),    // 8: headworks.v1.PriceTier
+	(*Capabilities)(nil), // 9: headworks.v1.Capabilities
+	(*Provider)(nil),     // 10: headworks.v1.Provider
+	nil,                  // 11: headworks.v1.Model.UnitPricesEntry
+	nil,                  // 12: headworks.v1.Price.ServiceTiersEntry
+	nil,                  // 13: headworks.v1.Price.ResidencyBillionthsEntry
+	(ReasoningEffort)(0), // 14: headworks.v1.ReasoningEffort
 }
 var file_headworks_v1_model_proto_depIdxs = []int32{
 	4,  // 0: headworks.v1.Model.price:type_name -> headworks.v1.Price
-	7,  // 1: headworks.v1.Model.capabilities:type_name -> headworks.v1.Capabilities
+	9,  // 1: headworks.v1.Model.capabilities:type_name -> headworks.v1.Capabilities
 	1,  // 2: headworks.v1.Model.status:type_name -> headworks.v1.ModelStatus
 	0,  // 3: headworks.v1.Model.origin:type_name -> headworks.v1.ModelOrigin
-	9,  // 4: headworks.v1.Model.unit_prices:type_name -> headworks.v1.Model.UnitPricesEntry
-	11, // 5: headworks.v1.Model.reasoning_efforts:type_name -> headworks.v1.ReasoningEffort
-	5,  // 6: headworks.v1.Price.base:type_name -> headworks.v1.Rates
-	6,  // 7: headworks.v1.Price.tiers:type_name -> headworks.v1.PriceTier
-	10, // 8: headworks.v1.Price.service_tiers:type_name -> headworks.v1.Price.ServiceTiersEntry
-	5,  // 9: headworks.v1.PriceTier.rates:type_name -> headworks.v1.Rates
-	2,  // 10: headworks.v1.Capabilities.tools:type_name -> headworks.v1.Capability
-	2,  // 11: headworks.v1.Capabilities.parallel_tools:type_name -> headworks.v1.Capability
-	2,  // 12: headworks.v1.Capabilities.vision:type_name -> headworks.v1.Capability
-	2,  // 13: headworks.v1.Capabilities.pdf:type_name -> headworks.v1.Capability
-	2,  // 14: headworks.v1.Capabilities.audio:type_name -> headworks.v1.Capability
-	2,  // 15: headworks.v1.Capabilities.structured_output:type_name -> headworks.v1.Capability
-	2,  // 16: headworks.v1.Capabilities.reasoning:type_name -> headworks.v1.Capability
-	2,  // 17: headworks.v1.Capabilities.streaming:type_name -> headworks.v1.Capability
-	2,  // 18: headworks.v1.Capabilities.sampling:type_name -> headworks.v1.Capability
-	5,  // 19: headworks.v1.Price.ServiceTiersEntry.value:type_name -> headworks.v1.Rates
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	11, // 4: headworks.v1.Model.unit_prices:type_name -> headworks.v1.Model.UnitPricesEntry
+	14, // 5: headworks.v1.Model.reasoning_efforts:type_name -> headworks.v1.ReasoningEffort
+	7,  // 6: headworks.v1.Price.base:type_name -> headworks.v1.Rates
+	8,  // 7: headworks.v1.Price.tiers:type_name -> headworks.v1.PriceTier
+	12, // 8: headworks.v1.Price.service_tiers:type_name -> headworks.v1.Price.ServiceTiersEntry
+	5,  // 9: headworks.v1.Price.off_peak:type_name -> headworks.v1.OffPeak
+	13, // 10: headworks.v1.Price.residency_billionths:type_name -> headworks.v1.Price.ResidencyBillionthsEntry
+	7,  // 11: headworks.v1.OffPeak.rates:type_name -> headworks.v1.Rates
+	6,  // 12: headworks.v1.OffPeak.windows:type_name -> headworks.v1.PriceWindow
+	7,  // 13: headworks.v1.PriceTier.rates:type_name -> headworks.v1.Rates
+	2,  // 14: headworks.v1.Capabilities.tools:type_name -> headworks.v1.Capability
+	2,  // 15: headworks.v1.Capabilities.parallel_tools:type_name -> headworks.v1.Capability
+	2,  // 16: headworks.v1.Capabilities.vision:type_name -> headworks.v1.Capability
+	2,  // 17: headworks.v1.Capabilities.pdf:type_name -> headworks.v1.Capability
+	2,  // 18: headworks.v1.Capabilities.audio:type_name -> headworks.v1.Capability
+	2,  // 19: headworks.v1.Capabilities.structured_output:type_name -> headworks.v1.Capability
+	2,  // 20: headworks.v1.Capabilities.reasoning:type_name -> headworks.v1.Capability
+	2,  // 21: headworks.v1.Capabilities.streaming:type_name -> headworks.v1.Capability
+	2,  // 22: headworks.v1.Capabilities.sampling:type_name -> headworks.v1.Capability
+	7,  // 23: headworks.v1.Price.ServiceTiersEntry.value:type_name -> headworks.v1.Rates
+	24, // [24:24] is the sub-list for method output_type
+	24, // [24:24] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_headworks_v1_model_proto_init() }
@@ -1174,14 +1332,14 @@ func file_headworks_v1_model_proto_init() {
 	}
 	file_headworks_v1_chat_proto_init()
 	file_headworks_v1_model_proto_msgTypes[0].OneofWrappers = []any{}
-	file_headworks_v1_model_proto_msgTypes[2].OneofWrappers = []any{}
+	file_headworks_v1_model_proto_msgTypes[4].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headworks_v1_model_proto_rawDesc), len(file_headworks_v1_model_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   8,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -2717,7 +2717,8 @@ pub struct Model {
     /// Given by the gateway: the parameters it takes, by OpenAI's names; the same judgement as of a call.
     #[prost(string, repeated, tag = "22")]
     pub supported_parameters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Given by the gateway: prices by units other than tokens, US dollars a unit, such as `per_image_input`.
+    /// Prices by units other than tokens, US dollars a unit as a decimal number. `per_request` is billed, beside a call's
+    /// tokens; others, such as `per_image_input`, are kept and shown.
     #[prost(map = "string, string", tag = "23")]
     pub unit_prices: ::std::collections::HashMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
     /// Given by the gateway: what a call to it is warned of, today. Empty: nothing.
@@ -2742,6 +2743,36 @@ pub struct Price {
     /// Rates by service tier.
     #[prost(map = "string, message", tag = "3")]
     pub service_tiers: ::std::collections::HashMap<::prost::alloc::string::String, Rates>,
+    /// Rates at quiet hours. They change the base rates alone. Absent: the same at all hours.
+    #[prost(message, optional, tag = "4")]
+    pub off_peak: ::core::option::Option<OffPeak>,
+    /// What every price is multiplied by where the provider is made to process in a place (`eu`, `us`, `regional`), in
+    /// billionths: 1.1 is 1100000000.
+    #[prost(map = "string, int64", tag = "5")]
+    pub residency_billionths: ::std::collections::HashMap<::prost::alloc::string::String, i64>,
+}
+/// Rates at certain hours of the week.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct OffPeak {
+    /// What changes then.
+    #[prost(message, optional, tag = "1")]
+    pub rates: ::core::option::Option<Rates>,
+    /// When: at least one.
+    #[prost(message, repeated, tag = "2")]
+    pub windows: ::prost::alloc::vec::Vec<PriceWindow>,
+}
+/// Hours of some days of the week, UTC.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PriceWindow {
+    /// 1 is Monday, 7 Sunday. At least one.
+    #[prost(int32, repeated, tag = "1")]
+    pub days: ::prost::alloc::vec::Vec<i32>,
+    /// Where it begins: `HH:MM`.
+    #[prost(string, tag = "2")]
+    pub start: ::prost::alloc::string::String,
+    /// Where it ends: `HH:MM`, later than its start; `24:00` is the end of the day.
+    #[prost(string, tag = "3")]
+    pub end: ::prost::alloc::string::String,
 }
 /// Prices by kind of token, nano-USD per million tokens. Absent: the kind has no price of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

@@ -155,9 +155,9 @@ pub struct RawPrice {
 #[serde(deny_unknown_fields, default)]
 pub struct RawWindow {
     /// 1 is Monday, 7 Sunday.
-    days: Vec<u8>,
+    pub days: Vec<u8>,
     /// `HH:MM-HH:MM`; midnight at the end is the day's end.
-    hours: Vec<String>,
+    pub hours: Vec<String>,
 }
 
 /// Reads a file's models one by one: those that can be used, and what is wrong with the others. Fails where the file itself
@@ -293,7 +293,7 @@ pub(super) fn model(provider: &Arc<str>, raw: RawModel, prices: &mut Vec<Arc<Pri
     };
     let unit_prices: BTreeMap<Arc<str>, Arc<str>> =
         raw.units.iter().map(|(unit, text)| unit_price(&place, unit, text).map(|()| (unit.as_str().into(), text.as_str().into()))).collect::<Result<_, _>>()?;
-    let fee = unit_prices.get("per_request").map(|text| rate_of_request(&place, text)).transpose()?;
+    let fee = per_request(&place, &unit_prices)?;
     let price = raw.price.map(|p| price(&place, &p)).transpose()?;
     let price = price.map(|p| Price { per_request: fee, ..p }).filter(|p| *p != Price::default()).map(|p| share(prices, p));
     let name: Arc<str> = raw.name.into();
@@ -368,6 +368,9 @@ fn windows(place: &str, raw: &[RawWindow]) -> Result<Vec<Window>, CatalogError> 
             }
             days |= 1u8 << (day - 1);
         }
+        if days == 0 {
+            return Err(wrong("days are missing: 1 (Monday) to 7 (Sunday)".to_owned()));
+        }
         for hours in &span.hours {
             let clock = |text: &str| {
                 let (h, m) = text.split_once(':')?;
@@ -413,8 +416,10 @@ fn unit_price(place: &str, unit: &str, text: &str) -> Result<(), CatalogError> {
     Ok(())
 }
 
-fn rate_of_request(place: &str, text: &str) -> Result<i64, CatalogError> {
-    NanoUsd::from_decimal(text).map(|NanoUsd(nanos)| nanos).map_err(|error| CatalogError(format!("{place}: units.per_request: {error}")))
+/// The one unit price that is billed, in nano-USD.
+pub(super) fn per_request(place: &str, units: &BTreeMap<Arc<str>, Arc<str>>) -> Result<Option<i64>, CatalogError> {
+    let read = |text: &Arc<str>| NanoUsd::from_decimal(text).map(|NanoUsd(nanos)| nanos);
+    units.get("per_request").map(read).transpose().map_err(|error| CatalogError(format!("{place}: units.per_request: {error}")))
 }
 
 fn rates(place: &str, raw: &RawPrice) -> Result<Rates, CatalogError> {

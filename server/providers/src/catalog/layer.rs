@@ -52,7 +52,8 @@ fn same_unit(said: &Model, known: &Model) -> Result<(), CatalogError> {
     Ok(())
 }
 
-/// `said` with what it leaves out taken from `below`. A price is one thing: it replaces the other as a whole.
+/// `said` with what it leaves out taken from `below`. Prices of tokens are one thing: they replace the others as a whole; so do
+/// those of units.
 fn over(raw: &RawModel, mut said: Model, below: &Model) -> Model {
     fn keep<T: Clone>(absent: bool, mine: &mut T, theirs: &T) {
         if absent {
@@ -67,7 +68,7 @@ fn over(raw: &RawModel, mut said: Model, below: &Model) -> Model {
     said.context_window = said.context_window.or(below.context_window);
     said.max_input_tokens = said.max_input_tokens.or(below.max_input_tokens);
     said.max_output_tokens = said.max_output_tokens.or(below.max_output_tokens);
-    keep(raw.price.is_none() && raw.units.is_empty(), &mut said.price, &below.price);
+    keep(raw.price.is_none(), &mut said.price, &below.price);
     let (mine, theirs) = (&mut said.capabilities, &below.capabilities);
     for (mine, theirs) in [
         (&mut mine.tools, theirs.tools),
@@ -95,5 +96,10 @@ fn over(raw: &RawModel, mut said: Model, below: &Model) -> Model {
     keep(raw.canonical.is_none(), &mut said.canonical, &below.canonical);
     said.dimensions = said.dimensions.or(below.dimensions);
     keep(raw.units.is_empty(), &mut said.unit_prices, &below.unit_prices);
+    // Whichever layers the two came from: what is shown for a request is what is billed.
+    let fee = file::per_request(&below.id.model, &said.unit_prices).unwrap_or_default();
+    if let Some(price) = said.price.as_mut().filter(|price| price.per_request != fee) {
+        *price = Arc::new(Price { per_request: fee, ..(**price).clone() });
+    }
     said
 }

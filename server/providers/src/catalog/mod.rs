@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 pub use check::{Report, aliases_lead, check};
 pub use config::HostOverride;
-pub use file::{RawModel, RawPrice};
+pub use file::{RawModel, RawPrice, RawWindow};
 use headworks_core::{AuthScheme, Catalog, DialectName, Host, ModelOrigin, NanoUsd, Price};
 pub use layer::Said;
 use layer::lay;

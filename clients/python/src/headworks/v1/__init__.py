@@ -94,6 +94,8 @@ from .key_service_pb2 import BudgetWindow as BudgetWindow
 from .key_service_pb2 import AlertDelivery as AlertDelivery
 from .model_pb2 import Model as Model
 from .model_pb2 import Price as Price
+from .model_pb2 import OffPeak as OffPeak
+from .model_pb2 import PriceWindow as PriceWindow
 from .model_pb2 import Rates as Rates
 from .model_pb2 import PriceTier as PriceTier
 from .model_pb2 import Capabilities as Capabilities

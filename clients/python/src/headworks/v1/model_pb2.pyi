@@ -218,7 +218,9 @@ class Model(_message.Message):
 
     @_builtins.property
     def unit_prices(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Given by the gateway: prices by units other than tokens, US dollars a unit, such as `per_image_input`."""
+        """Prices by units other than tokens, US dollars a unit as a decimal number. `per_request` is billed, beside a call's
+        tokens; others, such as `per_image_input`, are kept and shown.
+        """
 
     @_builtins.property
     def reasoning_efforts(self) -> _containers.RepeatedScalarFieldContainer[_chat_pb2.ReasoningEffort.ValueType]:
@@ -308,9 +310,31 @@ class Price(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class ResidencyBillionthsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     BASE_FIELD_NUMBER: _builtins.int
     TIERS_FIELD_NUMBER: _builtins.int
     SERVICE_TIERS_FIELD_NUMBER: _builtins.int
+    OFF_PEAK_FIELD_NUMBER: _builtins.int
+    RESIDENCY_BILLIONTHS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def base(self) -> Global___Rates:
         """The base rates."""
@@ -323,20 +347,94 @@ class Price(_message.Message):
     def service_tiers(self) -> _containers.MessageMap[_builtins.str, Global___Rates]:
         """Rates by service tier."""
 
+    @_builtins.property
+    def off_peak(self) -> Global___OffPeak:
+        """Rates at quiet hours. They change the base rates alone. Absent: the same at all hours."""
+
+    @_builtins.property
+    def residency_billionths(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """What every price is multiplied by where the provider is made to process in a place (`eu`, `us`, `regional`), in
+        billionths: 1.1 is 1100000000.
+        """
+
     def __init__(
         self,
         *,
         base: Global___Rates | None = ...,
         tiers: _abc.Iterable[Global___PriceTier] | None = ...,
         service_tiers: _abc.Mapping[_builtins.str, Global___Rates] | None = ...,
+        off_peak: Global___OffPeak | None = ...,
+        residency_billionths: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["base", b"base"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "off_peak", b"off_peak"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "service_tiers", b"service_tiers", "tiers", b"tiers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "off_peak", b"off_peak", "residency_billionths", b"residency_billionths", "service_tiers", b"service_tiers", "tiers", b"tiers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Price: _TypeAlias = Price  # noqa: Y015
+
+@_typing.final
+class OffPeak(_message.Message):
+    """Rates at certain hours of the week."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RATES_FIELD_NUMBER: _builtins.int
+    WINDOWS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rates(self) -> Global___Rates:
+        """What changes then."""
+
+    @_builtins.property
+    def windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___PriceWindow]:
+        """When: at least one."""
+
+    def __init__(
+        self,
+        *,
+        rates: Global___Rates | None = ...,
+        windows: _abc.Iterable[Global___PriceWindow] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rates", b"rates"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rates", b"rates", "windows", b"windows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OffPeak: _TypeAlias = OffPeak  # noqa: Y015
+
+@_typing.final
+class PriceWindow(_message.Message):
+    """Hours of some days of the week, UTC."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DAYS_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    start: _builtins.str
+    """Where it begins: `HH:MM`."""
+    end: _builtins.str
+    """Where it ends: `HH:MM`, later than its start; `24:00` is the end of the day."""
+    @_builtins.property
+    def days(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """1 is Monday, 7 Sunday. At least one."""
+
+    def __init__(
+        self,
+        *,
+        days: _abc.Iterable[_builtins.int] | None = ...,
+        start: _builtins.str = ...,
+        end: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days", "end", b"end", "start", b"start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PriceWindow: _TypeAlias = PriceWindow  # noqa: Y015
 
 @_typing.final
 class Rates(_message.Message):

@@ -1,7 +1,7 @@
 //! A model as clients see it.
 
 use headworks_api::v1;
-use headworks_core::{AuthScheme, CacheKind, Capability, Effort, ModelOrigin, Price, Rates, Status as Standing, Target};
+use headworks_core::{AuthScheme, CacheKind, Capability, Effort, ModelOrigin, Price, Rates, Status as Standing, Target, Window};
 
 use crate::grpc::key_fields;
 
@@ -35,7 +35,15 @@ fn price(p: &Price) -> v1::Price {
         base: Some(rates(&p.base)),
         tiers: p.tiers.iter().map(|t| v1::PriceTier { above_input_tokens: t.above_input_tokens, rates: Some(rates(&t.rates)) }).collect(),
         service_tiers: p.service_tiers.iter().map(|(name, r)| (name.to_string(), rates(r))).collect(),
+        off_peak: p.off_peak.as_ref().map(|quiet| v1::OffPeak { rates: Some(rates(&quiet.rates)), windows: quiet.windows.iter().map(window).collect() }),
+        residency_billionths: p.residency.iter().map(|(place, factor)| (place.to_string(), factor.0)).collect(),
     }
+}
+
+fn window(window: &Window) -> v1::PriceWindow {
+    let clock = |minutes: u16| format!("{:02}:{:02}", minutes / 60, minutes % 60);
+    let days = (0..7).filter(|day| window.days & (1 << day) != 0).map(|day| day + 1).collect();
+    v1::PriceWindow { days, start: clock(window.from), end: clock(window.until) }
 }
 
 pub(super) fn texts(list: &[std::sync::Arc<str>]) -> Vec<String> {

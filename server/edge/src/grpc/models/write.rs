@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use headworks_api::{storage::ModelRecord, v1};
 use headworks_core::{Catalog, Fault, NanoUsd, Reason};
-use headworks_providers::catalog::{CatalogError, RawModel, RawPrice, Said};
+use headworks_providers::catalog::{CatalogError, RawModel, RawPrice, RawWindow, Said};
 use headworks_store::Models;
 use prost::Message;
 
@@ -63,7 +63,13 @@ impl ModelBook {
 fn refused(id: &str, error: &CatalogError) -> Fault {
     let said = error.0.strip_prefix(&format!("{id}: ")).unwrap_or(&error.0);
     let (field, what) = said.split_once(": ").unwrap_or(("", said));
-    let hint = if field.starts_with("price") { "; prices are nano-USD per million tokens, so $3 is 3000000000" } else { "" };
+    let hint = match field.split('.').nth(1) {
+        Some("residency") => "; in billionths, so 1.1 is 1100000000",
+        Some("off_peak") if field.ends_with("windows") => "",
+        _ if field.starts_with("price") => "; prices are nano-USD per million tokens, so $3 is 3000000000",
+        _ => "",
+    };
+    let field = field.replacen("units.", "unit_prices.", 1).replacen("price.residency", "price.residency_billionths", 1);
     Fault::invalid(format!("model.{field}").trim_end_matches('.'), format!("{what}{hint}"))
 }
 
@@ -125,6 +131,7 @@ fn raw(name: &str, model: &v1::Model) -> RawModel {
         aliases: model.aliases.clone(),
         canonical: some(&model.canonical),
         dimensions: model.dimensions,
+        units: model.unit_prices.iter().map(|(unit, price)| (unit.clone(), price.clone())).collect(),
         ..RawModel::default()
     }
 }
@@ -147,7 +154,16 @@ fn effort(number: i32) -> String {
 fn price(price: &v1::Price) -> RawPrice {
     let tiers = price.tiers.iter().map(|tier| RawPrice { above: Some(tier.above_input_tokens), ..rates(tier.rates.as_ref()) }).collect();
     let service_tiers = price.service_tiers.iter().map(|(name, tier)| (name.clone(), rates(Some(tier)))).collect();
-    RawPrice { tiers, service_tiers, ..rates(price.base.as_ref()) }
+    let off_peak =
+        price.off_peak.as_ref().map(|quiet| Box::new(RawPrice { windows: quiet.windows.iter().map(window).collect(), ..rates(quiet.rates.as_ref()) }));
+    let residency = price.residency_billionths.iter().map(|(place, factor)| (place.clone(), NanoUsd(*factor).to_string())).collect();
+    RawPrice { tiers, service_tiers, off_peak, residency, ..rates(price.base.as_ref()) }
+}
+
+fn window(window: &v1::PriceWindow) -> RawWindow {
+    // A day out of range becomes one that is refused by its number.
+    let days = window.days.iter().map(|day| u8::try_from(*day).unwrap_or(0)).collect();
+    RawWindow { days, hours: vec![format!("{}-{}", window.start, window.end)] }
 }
 
 fn rates(rates: Option<&v1::Rates>) -> RawPrice {
@@ -174,7 +190,7 @@ fn rates(rates: Option<&v1::Rates>) -> RawPrice {
 fn kept(mut model: v1::Model) -> v1::Model {
     (model.id, model.provider, model.etag, model.warning) = Default::default();
     (model.supported, model.configured, model.origin) = Default::default();
-    (model.supported_parameters, model.unit_prices) = Default::default();
+    model.supported_parameters = Vec::new();
     model
 }
 
@@ -190,6 +206,7 @@ fn change(model: &mut v1::Model, new: &v1::Model, paths: &[&str]) -> Result<(), 
             "max_input_tokens" => model.max_input_tokens = new.max_input_tokens,
             "max_output_tokens" => model.max_output_tokens = new.max_output_tokens,
             "price" => model.price.clone_from(&new.price),
+            "unit_prices" => model.unit_prices.clone_from(&new.unit_prices),
             "capabilities" => model.capabilities.clone_from(&new.capabilities),
             "status" => model.status = new.status,
             "deprecation_date" => model.deprecation_date.clone_from(&new.deprecation_date),
@@ -200,7 +217,7 @@ fn change(model: &mut v1::Model, new: &v1::Model, paths: &[&str]) -> Result<(), 
             "reasoning_efforts" => model.reasoning_efforts.clone_from(&new.reasoning_efforts),
             "cache_min_tokens" => model.cache_min_tokens = new.cache_min_tokens,
             other => {
-                let can = "upstream_name, aliases, mode, dialect, context_window, max_input_tokens, max_output_tokens, price, capabilities, status, \
+                let can = "upstream_name, aliases, mode, dialect, context_window, max_input_tokens, max_output_tokens, price, unit_prices, capabilities, status, \
                            deprecation_date, regions, release_date, canonical, dimensions, reasoning_efforts and cache_min_tokens can";
                 return Err(Fault::invalid("update_mask", format!("\"{other}\" cannot be changed; {can}")));
             }

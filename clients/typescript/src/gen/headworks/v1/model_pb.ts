@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headworks/v1/model.proto.
  */
 export const file_headworks_v1_model: GenFile = /*@__PURE__*/
-  fileDesc("ChhoZWFkd29ya3MvdjEvbW9kZWwucHJvdG8SDGhlYWR3b3Jrcy52MSLtBgoFTW9kZWwSCgoCaWQYASABKAkSEAoIcHJvdmlkZXIYAiABKAkSFQoNdXBzdHJlYW1fbmFtZRgDIAEoCRIPCgdhbGlhc2VzGAQgAygJEgwKBG1vZGUYBSABKAkSDwoHZGlhbGVjdBgGIAEoCRIRCglzdXBwb3J0ZWQYByABKAgSEgoKY29uZmlndXJlZBgIIAEoCBIbCg5jb250ZXh0X3dpbmRvdxgJIAEoA0gAiAEBEh0KEG1heF9pbnB1dF90b2tlbnMYCiABKANIAYgBARIeChFtYXhfb3V0cHV0X3Rva2VucxgLIAEoA0gCiAEBEiIKBXByaWNlGAwgASgLMhMuaGVhZHdvcmtzLnYxLlByaWNlEjAKDGNhcGFiaWxpdGllcxgNIAEoCzIaLmhlYWR3b3Jrcy52MS5DYXBhYmlsaXRpZXMSKQoGc3RhdHVzGA4gASgOMhkuaGVhZHdvcmtzLnYxLk1vZGVsU3RhdHVzEhgKEGRlcHJlY2F0aW9uX2RhdGUYDyABKAkSDwoHcmVnaW9ucxgQIAMoCRIUCgxyZWxlYXNlX2RhdGUYESABKAkSEQoJY2Fub25pY2FsGBIgASgJEhcKCmRpbWVuc2lvbnMYEyABKANIA4gBARIpCgZvcmlnaW4YFCABKA4yGS5oZWFkd29ya3MudjEuTW9kZWxPcmlnaW4SDAoEZXRhZxgVIAEoCRIcChRzdXBwb3J0ZWRfcGFyYW1ldGVycxgWIAMoCRI4Cgt1bml0X3ByaWNlcxgXIAMoCzIjLmhlYWR3b3Jrcy52MS5Nb2RlbC5Vbml0UHJpY2VzRW50cnkSDwoHd2FybmluZxgYIAEoCRI4ChFyZWFzb25pbmdfZWZmb3J0cxgZIAMoDjIdLmhlYWR3b3Jrcy52MS5SZWFzb25pbmdFZmZvcnQSHQoQY2FjaGVfbWluX3Rva2VucxgaIAEoA0gEiAEBGjEKD1VuaXRQcmljZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQhEKD19jb250ZXh0X3dpbmRvd0ITChFfbWF4X2lucHV0X3Rva2Vuc0IUChJfbWF4X291dHB1dF90b2tlbnNCDQoLX2RpbWVuc2lvbnNCEwoRX2NhY2hlX21pbl90b2tlbnMi2gEKBVByaWNlEiEKBGJhc2UYASABKAsyEy5oZWFkd29ya3MudjEuUmF0ZXMSJgoFdGllcnMYAiADKAsyFy5oZWFkd29ya3MudjEuUHJpY2VUaWVyEjwKDXNlcnZpY2VfdGllcnMYAyADKAsyJS5oZWFkd29ya3MudjEuUHJpY2UuU2VydmljZVRpZXJzRW50cnkaSAoRU2VydmljZVRpZXJzRW50cnkSCwoDa2V5GAEgASgJEiIKBXZhbHVlGAIgASgLMhMuaGVhZHdvcmtzLnYxLlJhdGVzOgI4ASLdBQoFUmF0ZXMSGwoOaW5wdXRfbmFub191c2QYASABKANIAIgBARIcCg9vdXRwdXRfbmFub191c2QYAiABKANIAYgBARIgChNjYWNoZV9yZWFkX25hbm9fdXNkGAMgASgDSAKIAQESJAoXY2FjaGVfd3JpdGVfNW1fbmFub191c2QYBCABKANIA4gBARIkChdjYWNoZV93cml0ZV8xaF9uYW5vX3VzZBgFIAEoA0gEiAEBEiUKGGNhY2hlX3dyaXRlXzEyaF9uYW5vX3VzZBgGIAEoA0gFiAEBEh8KEnJlYXNvbmluZ19uYW5vX3VzZBgHIAEoA0gGiAEBEiEKFGlucHV0X2F1ZGlvX25hbm9fdXNkGAggASgDSAeIAQESIgoVb3V0cHV0X2F1ZGlvX25hbm9fdXNkGAkgASgDSAiIAQESJgoZY2FjaGVfcmVhZF9hdWRpb19uYW5vX3VzZBgKIAEoA0gJiAEBEiEKFGlucHV0X2ltYWdlX25hbm9fdXNkGAsgASgDSAqIAQESIgoVb3V0cHV0X2ltYWdlX25hbm9fdXNkGAwgASgDSAuIAQFCEQoPX2lucHV0X25hbm9fdXNkQhIKEF9vdXRwdXRfbmFub191c2RCFgoUX2NhY2hlX3JlYWRfbmFub191c2RCGgoYX2NhY2hlX3dyaXRlXzVtX25hbm9fdXNkQhoKGF9jYWNoZV93cml0ZV8xaF9uYW5vX3VzZEIbChlfY2FjaGVfd3JpdGVfMTJoX25hbm9fdXNkQhUKE19yZWFzb25pbmdfbmFub191c2RCFwoVX2lucHV0X2F1ZGlvX25hbm9fdXNkQhgKFl9vdXRwdXRfYXVkaW9fbmFub191c2RCHAoaX2NhY2hlX3JlYWRfYXVkaW9fbmFub191c2RCFwoVX2lucHV0X2ltYWdlX25hbm9fdXNkQhgKFl9vdXRwdXRfaW1hZ2VfbmFub191c2QiSwoJUHJpY2VUaWVyEhoKEmFib3ZlX2lucHV0X3Rva2VucxgBIAEoAxIiCgVyYXRlcxgCIAEoCzITLmhlYWR3b3Jrcy52MS5SYXRlcyK2AwoMQ2FwYWJpbGl0aWVzEicKBXRvb2xzGAEgASgOMhguaGVhZHdvcmtzLnYxLkNhcGFiaWxpdHkSMAoOcGFyYWxsZWxfdG9vbHMYAiABKA4yGC5oZWFkd29ya3MudjEuQ2FwYWJpbGl0eRIoCgZ2aXNpb24YAyABKA4yGC5oZWFkd29ya3MudjEuQ2FwYWJpbGl0eRIlCgNwZGYYBCABKA4yGC5oZWFkd29ya3MudjEuQ2FwYWJpbGl0eRInCgVhdWRpbxgFIAEoDjIYLmhlYWR3b3Jrcy52MS5DYXBhYmlsaXR5EjMKEXN0cnVjdHVyZWRfb3V0cHV0GAYgASgOMhguaGVhZHdvcmtzLnYxLkNhcGFiaWxpdHkSKwoJcmVhc29uaW5nGAcgASgOMhguaGVhZHdvcmtzLnYxLkNhcGFiaWxpdHkSKwoJc3RyZWFtaW5nGAggASgOMhguaGVhZHdvcmtzLnYxLkNhcGFiaWxpdHkSKgoIc2FtcGxpbmcYCSABKA4yGC5oZWFkd29ya3MudjEuQ2FwYWJpbGl0eRIWCg5wcm9tcHRfY2FjaGluZxgKIAEoCSK9AQoIUHJvdmlkZXISCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIPCgdkaWFsZWN0GAMgASgJEhEKCXN1cHBvcnRlZBgEIAEoCBISCgpjb25maWd1cmVkGAUgASgIEhYKDmNyZWRlbnRpYWxfZW52GAYgASgJEhAKCGJhc2VfdXJsGAcgASgJEg8KB3JlZ2lvbnMYCCADKAkSEwoLbW9kZWxfY291bnQYCSABKAUSDwoHbWlzc2luZxgKIAEoCSp1CgtNb2RlbE9yaWdpbhIcChhNT0RFTF9PUklHSU5fVU5TUEVDSUZJRUQQABIZChVNT0RFTF9PUklHSU5fQlVJTFRfSU4QARIXChNNT0RFTF9PUklHSU5fQ09ORklHEAISFAoQTU9ERUxfT1JJR0lOX0FQSRADKpQBCgtNb2RlbFN0YXR1cxIcChhNT0RFTF9TVEFUVVNfVU5TUEVDSUZJRUQQABIXChNNT0RFTF9TVEFUVVNfQUNUSVZFEAESGAoUTU9ERUxfU1RBVFVTX1BSRVZJRVcQAhIbChdNT0RFTF9TVEFUVVNfREVQUkVDQVRFRBADEhcKE01PREVMX1NUQVRVU19ISURERU4QBCpPCgpDYXBhYmlsaXR5EhoKFkNBUEFCSUxJVFlfVU5TUEVDSUZJRUQQABISCg5DQVBBQklMSVRZX1lFUxABEhEKDUNBUEFCSUxJVFlfTk8QAmIGcHJvdG8z", [file_headworks_v1_chat]);
+  fileDesc("ChhoZWFkd29ya3MvdjEvbW9kZWwucHJvdG8SDGhlYWR3b3Jrcy52MSLtBgoFTW9kZWwSCgoCaWQYASABKAkSEAoIcHJvdmlkZXIYAiABKAkSFQoNdXBzdHJlYW1fbmFtZRgDIAEoCRIPCgdhbGlhc2VzGAQgAygJEgwKBG1vZGUYBSABKAkSDwoHZGlhbGVjdBgGIAEoCRIRCglzdXBwb3J0ZWQYByABKAgSEgoKY29uZmlndXJlZBgIIAEoCBIbCg5jb250ZXh0X3dpbmRvdxgJIAEoA0gAiAEBEh0KEG1heF9pbnB1dF90b2tlbnMYCiABKANIAYgBARIeChFtYXhfb3V0cHV0X3Rva2VucxgLIAEoA0gCiAEBEiIKBXByaWNlGAwgASgLMhMuaGVhZHdvcmtzLnYxLlByaWNlEjAKDGNhcGFiaWxpdGllcxgNIAEoCzIaLmhlYWR3b3Jrcy52MS5DYXBhYmlsaXRpZXMSKQoGc3RhdHVzGA4gASgOMhkuaGVhZHdvcmtzLnYxLk1vZGVsU3RhdHVzEhgKEGRlcHJlY2F0aW9uX2RhdGUYDyABKAkSDwoHcmVnaW9ucxgQIAMoCRIUCgxyZWxlYXNlX2RhdGUYESABKAkSEQoJY2Fub25pY2FsGBIgASgJEhcKCmRpbWVuc2lvbnMYEyABKANIA4gBARIpCgZvcmlnaW4YFCABKA4yGS5oZWFkd29ya3MudjEuTW9kZWxPcmlnaW4SDAoEZXRhZxgVIAEoCRIcChRzdXBwb3J0ZWRfcGFyYW1ldGVycxgWIAMoCRI4Cgt1bml0X3ByaWNlcxgXIAMoCzIjLmhlYWR3b3Jrcy52MS5Nb2RlbC5Vbml0UHJpY2VzRW50cnkSDwoHd2FybmluZxgYIAEoCRI4ChFyZWFzb25pbmdfZWZmb3J0cxgZIAMoDjIdLmhlYWR3b3Jrcy52MS5SZWFzb25pbmdFZmZvcnQSHQoQY2FjaGVfbWluX3Rva2VucxgaIAEoA0gEiAEBGjEKD1VuaXRQcmljZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQhEKD19jb250ZXh0X3dpbmRvd0ITChFfbWF4X2lucHV0X3Rva2Vuc0IUChJfbWF4X291dHB1dF90b2tlbnNCDQoLX2RpbWVuc2lvbnNCEwoRX2NhY2hlX21pbl90b2tlbnMiiwMKBVByaWNlEiEKBGJhc2UYASABKAsyEy5oZWFkd29ya3MudjEuUmF0ZXMSJgoFdGllcnMYAiADKAsyFy5oZWFkd29ya3MudjEuUHJpY2VUaWVyEjwKDXNlcnZpY2VfdGllcnMYAyADKAsyJS5oZWFkd29ya3MudjEuUHJpY2UuU2VydmljZVRpZXJzRW50cnkSJwoIb2ZmX3BlYWsYBCABKAsyFS5oZWFkd29ya3MudjEuT2ZmUGVhaxJKChRyZXNpZGVuY3lfYmlsbGlvbnRocxgFIAMoCzIsLmhlYWR3b3Jrcy52MS5QcmljZS5SZXNpZGVuY3lCaWxsaW9udGhzRW50cnkaSAoRU2VydmljZVRpZXJzRW50cnkSCwoDa2V5GAEgASgJEiIKBXZhbHVlGAIgASgLMhMuaGVhZHdvcmtzLnYxLlJhdGVzOgI4ARo6ChhSZXNpZGVuY3lCaWxsaW9udGhzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgDOgI4ASJZCgdPZmZQZWFrEiIKBXJhdGVzGAEgASgLMhMuaGVhZHdvcmtzLnYxLlJhdGVzEioKB3dpbmRvd3MYAiADKAsyGS5oZWFkd29ya3MudjEuUHJpY2VXaW5kb3ciNwoLUHJpY2VXaW5kb3cSDAoEZGF5cxgBIAMoBRINCgVzdGFydBgCIAEoCRILCgNlbmQYAyABKAki3QUKBVJhdGVzEhsKDmlucHV0X25hbm9fdXNkGAEgASgDSACIAQESHAoPb3V0cHV0X25hbm9fdXNkGAIgASgDSAGIAQESIAoTY2FjaGVfcmVhZF9uYW5vX3VzZBgDIAEoA0gCiAEBEiQKF2NhY2hlX3dyaXRlXzVtX25hbm9fdXNkGAQgASgDSAOIAQESJAoXY2FjaGVfd3JpdGVfMWhfbmFub191c2QYBSABKANIBIgBARIlChhjYWNoZV93cml0ZV8xMmhfbmFub191c2QYBiABKANIBYgBARIfChJyZWFzb25pbmdfbmFub191c2QYByABKANIBogBARIhChRpbnB1dF9hdWRpb19uYW5vX3VzZBgIIAEoA0gHiAEBEiIKFW91dHB1dF9hdWRpb19uYW5vX3VzZBgJIAEoA0gIiAEBEiYKGWNhY2hlX3JlYWRfYXVkaW9fbmFub191c2QYCiABKANICYgBARIhChRpbnB1dF9pbWFnZV9uYW5vX3VzZBgLIAEoA0gKiAEBEiIKFW91dHB1dF9pbWFnZV9uYW5vX3VzZBgMIAEoA0gLiAEBQhEKD19pbnB1dF9uYW5vX3VzZEISChBfb3V0cHV0X25hbm9fdXNkQhYKFF9jYWNoZV9yZWFkX25hbm9fdXNkQhoKGF9jYWNoZV93cml0ZV81bV9uYW5vX3VzZEIaChhfY2FjaGVfd3JpdGVfMWhfbmFub191c2RCGwoZX2NhY2hlX3dyaXRlXzEyaF9uYW5vX3VzZEIVChNfcmVhc29uaW5nX25hbm9fdXNkQhcKFV9pbnB1dF9hdWRpb19uYW5vX3VzZEIYChZfb3V0cHV0X2F1ZGlvX25hbm9fdXNkQhwKGl9jYWNoZV9yZWFkX2F1ZGlvX25hbm9fdXNkQhcKFV9pbnB1dF9pbWFnZV9uYW5vX3VzZEIYChZfb3V0cHV0X2ltYWdlX25hbm9fdXNkIksKCVByaWNlVGllchIaChJhYm92ZV9pbnB1dF90b2tlbnMYASABKAMSIgoFcmF0ZXMYAiABKAsyEy5oZWFkd29ya3MudjEuUmF0ZXMitgMKDENhcGFiaWxpdGllcxInCgV0b29scxgBIAEoDjIYLmhlYWR3b3Jrcy52MS5DYXBhYmlsaXR5EjAKDnBhcmFsbGVsX3Rvb2xzGAIgASgOMhguaGVhZHdvcmtzLnYxLkNhcGFiaWxpdHkSKAoGdmlzaW9uGAMgASgOMhguaGVhZHdvcmtzLnYxLkNhcGFiaWxpdHkSJQoDcGRmGAQgASgOMhguaGVhZHdvcmtzLnYxLkNhcGFiaWxpdHkSJwoFYXVkaW8YBSABKA4yGC5oZWFkd29ya3MudjEuQ2FwYWJpbGl0eRIzChFzdHJ1Y3R1cmVkX291dHB1dBgGIAEoDjIYLmhlYWR3b3Jrcy52MS5DYXBhYmlsaXR5EisKCXJlYXNvbmluZxgHIAEoDjIYLmhlYWR3b3Jrcy52MS5DYXBhYmlsaXR5EisKCXN0cmVhbWluZxgIIAEoDjIYLmhlYWR3b3Jrcy52MS5DYXBhYmlsaXR5EioKCHNhbXBsaW5nGAkgASgOMhguaGVhZHdvcmtzLnYxLkNhcGFiaWxpdHkSFgoOcHJvbXB0X2NhY2hpbmcYCiABKAkivQEKCFByb3ZpZGVyEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSDwoHZGlhbGVjdBgDIAEoCRIRCglzdXBwb3J0ZWQYBCABKAgSEgoKY29uZmlndXJlZBgFIAEoCBIWCg5jcmVkZW50aWFsX2VudhgGIAEoCRIQCghiYXNlX3VybBgHIAEoCRIPCgdyZWdpb25zGAggAygJEhMKC21vZGVsX2NvdW50GAkgASgFEg8KB21pc3NpbmcYCiABKAkqdQoLTW9kZWxPcmlnaW4SHAoYTU9ERUxfT1JJR0lOX1VOU1BFQ0lGSUVEEAASGQoVTU9ERUxfT1JJR0lOX0JVSUxUX0lOEAESFwoTTU9ERUxfT1JJR0lOX0NPTkZJRxACEhQKEE1PREVMX09SSUdJTl9BUEkQAyqUAQoLTW9kZWxTdGF0dXMSHAoYTU9ERUxfU1RBVFVTX1VOU1BFQ0lGSUVEEAASFwoTTU9ERUxfU1RBVFVTX0FDVElWRRABEhgKFE1PREVMX1NUQVRVU19QUkVWSUVXEAISGwoXTU9ERUxfU1RBVFVTX0RFUFJFQ0FURUQQAxIXChNNT0RFTF9TVEFUVVNfSElEREVOEAQqTwoKQ2FwYWJpbGl0eRIaChZDQVBBQklMSVRZX1VOU1BFQ0lGSUVEEAASEgoOQ0FQQUJJTElUWV9ZRVMQARIRCg1DQVBBQklMSVRZX05PEAJiBnByb3RvMw", [file_headworks_v1_chat]);
 
 /**
  * A model at a provider.
@@ -178,7 +178,8 @@ export type Model = Message<"headworks.v1.Model"> & {
   supportedParameters: string[];
 
   /**
-   * Given by the gateway: prices by units other than tokens, US dollars a unit, such as `per_image_input`.
+   * Prices by units other than tokens, US dollars a unit as a decimal number. `per_request` is billed, beside a call's
+   * tokens; others, such as `per_image_input`, are kept and shown.
    *
    * @generated from field: map<string, string> unit_prices = 23;
    */
@@ -239,6 +240,21 @@ export type Price = Message<"headworks.v1.Price"> & {
    * @generated from field: map<string, headworks.v1.Rates> service_tiers = 3;
    */
   serviceTiers: { [key: string]: Rates };
+
+  /**
+   * Rates at quiet hours. They change the base rates alone. Absent: the same at all hours.
+   *
+   * @generated from field: headworks.v1.OffPeak off_peak = 4;
+   */
+  offPeak?: OffPeak | undefined;
+
+  /**
+   * What every price is multiplied by where the provider is made to process in a place (`eu`, `us`, `regional`), in
+   * billionths: 1.1 is 1100000000.
+   *
+   * @generated from field: map<string, int64> residency_billionths = 5;
+   */
+  residencyBillionths: { [key: string]: bigint };
 };
 
 /**
@@ -247,6 +263,69 @@ export type Price = Message<"headworks.v1.Price"> & {
  */
 export const PriceSchema: GenMessage<Price> = /*@__PURE__*/
   messageDesc(file_headworks_v1_model, 1);
+
+/**
+ * Rates at certain hours of the week.
+ *
+ * @generated from message headworks.v1.OffPeak
+ */
+export type OffPeak = Message<"headworks.v1.OffPeak"> & {
+  /**
+   * What changes then.
+   *
+   * @generated from field: headworks.v1.Rates rates = 1;
+   */
+  rates?: Rates | undefined;
+
+  /**
+   * When: at least one.
+   *
+   * @generated from field: repeated headworks.v1.PriceWindow windows = 2;
+   */
+  windows: PriceWindow[];
+};
+
+/**
+ * Describes the message headworks.v1.OffPeak.
+ * Use `create(OffPeakSchema)` to create a new message.
+ */
+export const OffPeakSchema: GenMessage<OffPeak> = /*@__PURE__*/
+  messageDesc(file_headworks_v1_model, 2);
+
+/**
+ * Hours of some days of the week, UTC.
+ *
+ * @generated from message headworks.v1.PriceWindow
+ */
+export type PriceWindow = Message<"headworks.v1.PriceWindow"> & {
+  /**
+   * 1 is Monday, 7 Sunday. At least one.
+   *
+   * @generated from field: repeated int32 days = 1;
+   */
+  days: number[];
+
+  /**
+   * Where it begins: `HH:MM`.
+   *
+   * @generated from field: string start = 2;
+   */
+  start: string;
+
+  /**
+   * Where it ends: `HH:MM`, later than its start; `24:00` is the end of the day.
+   *
+   * @generated from field: string end = 3;
+   */
+  end: string;
+};
+
+/**
+ * Describes the message headworks.v1.PriceWindow.
+ * Use `create(PriceWindowSchema)` to create a new message.
+ */
+export const PriceWindowSchema: GenMessage<PriceWindow> = /*@__PURE__*/
+  messageDesc(file_headworks_v1_model, 3);
 
 /**
  * Prices by kind of token, nano-USD per million tokens. Absent: the kind has no price of its own.
@@ -344,7 +423,7 @@ export type Rates = Message<"headworks.v1.Rates"> & {
  * Use `create(RatesSchema)` to create a new message.
  */
 export const RatesSchema: GenMessage<Rates> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_model, 2);
+  messageDesc(file_headworks_v1_model, 4);
 
 /**
  * Rates that apply to the whole request once its input is long.
@@ -372,7 +451,7 @@ export type PriceTier = Message<"headworks.v1.PriceTier"> & {
  * Use `create(PriceTierSchema)` to create a new message.
  */
 export const PriceTierSchema: GenMessage<PriceTier> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_model, 3);
+  messageDesc(file_headworks_v1_model, 5);
 
 /**
  * What a model can do.
@@ -456,7 +535,7 @@ export type Capabilities = Message<"headworks.v1.Capabilities"> & {
  * Use `create(CapabilitiesSchema)` to create a new message.
  */
 export const CapabilitiesSchema: GenMessage<Capabilities> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_model, 4);
+  messageDesc(file_headworks_v1_model, 6);
 
 /**
  * A provider.
@@ -540,7 +619,7 @@ export type Provider = Message<"headworks.v1.Provider"> & {
  * Use `create(ProviderSchema)` to create a new message.
  */
 export const ProviderSchema: GenMessage<Provider> = /*@__PURE__*/
-  messageDesc(file_headworks_v1_model, 5);
+  messageDesc(file_headworks_v1_model, 7);
 
 /**
  * Where what is said of a model comes from. What stands further down wins, field by field.
