@@ -1,8 +1,9 @@
 //! The sums of one stretch of time and one section, in memory and as they are kept.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use bytes::Bytes;
+use foldhash::HashMap;
 use headworks_api::storage::{RequestRecord, RollupBlock};
 use prost::Message;
 
@@ -40,6 +41,33 @@ pub struct Block {
     extras: usize,
 }
 
+/// Where another block's texts stand in this one, looked up once each.
+struct Translation<'a> {
+    texts: &'a [String],
+    places: Vec<Option<i32>>,
+    extras: Vec<Option<i32>>,
+}
+
+impl<'a> Translation<'a> {
+    fn of(texts: &'a [String]) -> Self {
+        Self { texts, places: vec![None; texts.len()], extras: vec![None; texts.len()] }
+    }
+
+    fn one(texts: &[String], known: &mut [Option<i32>], at: i32, mut look: impl FnMut(&str) -> i32) -> i32 {
+        // A place that is none of the block's reads as an empty text.
+        let Some((known, text)) = usize::try_from(at).ok().and_then(|at| known.get_mut(at).zip(texts.get(at))) else { return look("") };
+        *known.get_or_insert_with(|| look(text))
+    }
+
+    fn place(&mut self, block: &mut Block, at: i32) -> i32 {
+        Self::one(self.texts, &mut self.places, at, |text| block.text(text))
+    }
+
+    fn extra(&mut self, block: &mut Block, at: i32) -> i32 {
+        Self::one(self.texts, &mut self.extras, at, |text| block.extra(text))
+    }
+}
+
 impl Block {
     /// No call.
     pub fn is_empty(&self) -> bool {
@@ -56,43 +84,83 @@ impl Block {
         place
     }
 
-    fn add(&mut self, section: Section, values: &Values, extra: &str, sums: &Sums) {
-        let mut place: Place = [0; FACETS + 1];
-        let empty = self.text("");
-        for (slot, (facet, value)) in place.iter_mut().zip(Facet::ALL.iter().zip(values)) {
-            *slot = if section.keeps(*facet) { self.text(value) } else { empty };
+    /// Of an extra's values so many are told apart.
+    fn extra(&mut self, text: &str) -> i32 {
+        let known = self.places.contains_key(text);
+        if !known && self.extras >= MOST_EXTRAS {
+            return self.text(OTHER);
         }
-        if section.extra().is_some() {
-            let known = self.places.contains_key(extra);
-            let extra = if known || self.extras < MOST_EXTRAS { extra } else { OTHER };
-            self.extras += usize::from(!known);
-            place[FACETS] = self.text(extra);
-        }
-        self.cells.entry(place).or_default().merge(sums);
+        self.extras += usize::from(!known);
+        self.text(text)
     }
 
-    /// Adds a call, taken apart by [`rows`].
+    fn add(&mut self, place: Place, sums: &Sums) {
+        match self.cells.entry(place) {
+            Entry::Occupied(mut known) => known.get_mut().merge(sums),
+            Entry::Vacant(new) => {
+                new.insert(sums.clone());
+            }
+        }
+    }
+
+    /// Adds a call, taken apart by [`rows`], to a section that tells all facets apart.
     pub fn record(&mut self, section: Section, record: &RequestRecord, rows: &[(Values, Sums)]) {
         let values_of_extra = match section.extra() {
             None => vec![String::new()],
             Some(kind) => extras(record, kind),
         };
         for extra in values_of_extra {
-            rows.iter().for_each(|(values, sums)| self.add(section, values, &extra, sums));
+            for (values, sums) in rows {
+                let mut place: Place = [0; FACETS + 1];
+                for (slot, value) in place.iter_mut().zip(values) {
+                    *slot = self.text(value);
+                }
+                place[FACETS] = self.extra(&extra);
+                self.add(place, sums);
+            }
         }
     }
 
     /// Adds another's sums.
     pub fn merge(&mut self, other: &Block) {
-        for (place, sums) in &other.cells {
-            let mut mine = *place;
-            for slot in &mut mine {
-                let text = usize::try_from(*slot).ok().and_then(|at| other.texts.get(at)).map_or("", String::as_str);
-                *slot = self.text(text);
+        self.take(other, |_| true, true);
+    }
+
+    /// The sums of a section, from those of the whole it is made of.
+    pub fn of(section: Section, whole: &Block) -> Self {
+        let mut block = Block::default();
+        block.take(whole, |facet| section.keeps(facet), section.extra().is_some());
+        block
+    }
+
+    fn take(&mut self, other: &Block, keeps: impl Fn(Facet) -> bool, extra: bool) {
+        let mut here = Translation::of(&other.texts);
+        let (kept, none) = (Facet::ALL.map(keeps), self.text(""));
+        for (theirs, sums) in &other.cells {
+            let mut place: Place = [none; FACETS + 1];
+            for ((slot, at), kept) in place.iter_mut().zip(theirs).zip(kept) {
+                if kept {
+                    *slot = here.place(self, *at);
+                }
             }
-            self.cells.entry(mine).or_default().merge(sums);
+            if extra {
+                place[FACETS] = here.extra(self, theirs[FACETS]);
+            }
+            self.add(place, sums);
         }
-        self.extras = self.extras.max(other.extras);
+    }
+
+    /// Adds what is kept of another.
+    pub fn merge_kept(&mut self, kept: &RollupBlock) {
+        let mut here = Translation::of(&kept.texts);
+        for cell in &kept.cells {
+            let mut place: Place = [0; FACETS + 1];
+            for (slot, at) in place.iter_mut().zip(cell.facets.iter().chain(std::iter::repeat_n(&-1, FACETS))) {
+                *slot = here.place(self, *at);
+            }
+            place[FACETS] = here.extra(self, cell.extra);
+            self.cells.entry(place).or_default().merge_cell(cell, true);
+        }
     }
 
     /// Each cell: the values of its facets, that of its extra, and its sums.
@@ -115,20 +183,8 @@ impl Block {
 
     /// Reads what was kept.
     pub fn decode(bytes: Bytes) -> Result<Self, StoreError> {
-        let kept = read(bytes)?;
-        let places = kept.texts.iter().enumerate().map(|(at, text)| (text.clone(), i32::try_from(at).unwrap_or(i32::MAX))).collect();
-        let mut block = Block { extras: 0, texts: kept.texts, places, cells: HashMap::new() };
-        let mut extras = std::collections::HashSet::new();
-        for cell in kept.cells {
-            let mut place: Place = [0; FACETS + 1];
-            for (slot, at) in place.iter_mut().zip(cell.facets.iter().chain(std::iter::repeat_n(&0, FACETS))) {
-                *slot = *at;
-            }
-            place[FACETS] = cell.extra;
-            extras.insert(cell.extra);
-            block.cells.entry(place).or_default().merge_cell(&cell, true);
-        }
-        block.extras = extras.len();
+        let mut block = Block::default();
+        block.merge_kept(&read(bytes)?);
         Ok(block)
     }
 }

@@ -2,6 +2,7 @@
 
 use headworks_api::storage::{AttemptRecord, RequestRecord};
 
+use super::times::Level;
 use crate::why;
 
 /// What every call has one of. The order is that on disk: only append.
@@ -115,6 +116,10 @@ pub enum Section {
     Models,
     /// By key, groups and outcome.
     Keys,
+    /// By what either of the two tells apart.
+    KeysModels,
+    /// By groups and each value of an extra.
+    Groups(Extra),
     /// By all facets.
     All,
     /// By all facets and each value of an extra.
@@ -123,26 +128,68 @@ pub enum Section {
 
 impl Section {
     /// All, smallest first.
-    pub const ALL: [Section; 6] =
-        [Section::Models, Section::Keys, Section::All, Section::By(Extra::Tag), Section::By(Extra::User), Section::By(Extra::Metadata)];
+    pub const ALL: [Section; 10] = [
+        Section::Models,
+        Section::Keys,
+        Section::KeysModels,
+        Section::Groups(Extra::Tag),
+        Section::Groups(Extra::User),
+        Section::Groups(Extra::Metadata),
+        Section::All,
+        Section::By(Extra::Tag),
+        Section::By(Extra::User),
+        Section::By(Extra::Metadata),
+    ];
+
+    /// Those that calls are counted in. The others are made of these.
+    pub const WHOLE: [Section; 4] = [Section::All, Section::By(Extra::Tag), Section::By(Extra::User), Section::By(Extra::Metadata)];
 
     /// The letter in keys of the store.
     pub const fn letter(self) -> u8 {
         match self {
             Section::Models => b'm',
             Section::Keys => b'k',
+            Section::KeysModels => b'b',
             Section::All => b'a',
+            Section::Groups(Extra::Tag) => b'T',
+            Section::Groups(Extra::User) => b'U',
+            Section::Groups(Extra::Metadata) => b'X',
             Section::By(Extra::Tag) => b't',
             Section::By(Extra::User) => b'u',
             Section::By(Extra::Metadata) => b'x',
         }
     }
 
+    /// The section it is made of; a whole one of itself.
+    pub const fn whole(self) -> Section {
+        match self {
+            Section::Models | Section::Keys | Section::KeysModels | Section::All => Section::All,
+            Section::Groups(kind) | Section::By(kind) => Section::By(kind),
+        }
+    }
+
+    /// What is made of a section: itself among them.
+    pub fn made(self) -> impl Iterator<Item = Section> {
+        Section::ALL.into_iter().filter(move |section| section.whole() == self)
+    }
+
+    /// The shortest blocks it has. Within a minute calls differ in so many ways that only few selections are smaller than the whole.
+    pub const fn finest(self) -> Level {
+        match self {
+            Section::Models | Section::Keys | Section::All | Section::By(_) => Level::Minute,
+            Section::KeysModels | Section::Groups(_) => Level::Hour,
+        }
+    }
+
     /// Whether a facet's values are told apart in it.
     pub fn keeps(self, facet: Facet) -> bool {
+        let models = matches!(facet, Facet::Model | Facet::Provider | Facet::ServedBy | Facet::Outcome);
+        let keys = matches!(facet, Facet::Key | Facet::Groups | Facet::Outcome);
         match self {
-            Section::Models => matches!(facet, Facet::Model | Facet::Provider | Facet::ServedBy | Facet::Outcome),
-            Section::Keys => matches!(facet, Facet::Key | Facet::Groups | Facet::Outcome),
+            Section::Models => models,
+            Section::Keys => keys,
+            Section::KeysModels => models || keys,
+            Section::Groups(_) => facet == Facet::Groups,
             Section::All | Section::By(_) => true,
         }
     }
@@ -150,8 +197,8 @@ impl Section {
     /// The extra whose values are told apart in it.
     pub const fn extra(self) -> Option<Extra> {
         match self {
-            Section::By(kind) => Some(kind),
-            Section::Models | Section::Keys | Section::All => None,
+            Section::Groups(kind) | Section::By(kind) => Some(kind),
+            Section::Models | Section::Keys | Section::KeysModels | Section::All => None,
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Sums over calls, kept beside the records, so that questions about millions of calls read a few blocks.
 //!
-//! Every record that lands is added to the block of the minute its call began in, once per section
-//! ([`facets::Section`]). Blocks are written with the ledger window they include all up to, in one commit, so a
-//! record is in the sums exactly once, whatever happens: after a crash the windows since then are read again.
-//! When an hour is over its minutes are summed up into a block, and so are a day's hours; a late call is added to
-//! each of its blocks that is closed already.
+//! Every record that lands is added to the block of the minute its call began in, once per whole section
+//! ([`facets::Section`]); what other sections show is made of those. Blocks are written with the ledger window they
+//! include all up to, in one commit, so a record is in the sums exactly once, whatever happens: after a crash the
+//! windows since then are read again. When an hour is over its minutes are summed up into a block, and so are a
+//! day's hours; a late call is added to each of its blocks that is closed already. Calls of a time whose minutes are
+//! kept no longer, in a history that was brought here, are added to their hour at once.
 
 mod block;
 mod facets;
@@ -29,7 +30,7 @@ use prost::Message;
 pub use query::{By, Only, QueryError, Question, Row, Step};
 pub use sketch::Sketch;
 pub use sums::{Counts, Sums};
-use times::MINUTE;
+use times::{DAY, HOUR, Level};
 use tokio::sync::broadcast;
 
 use crate::{
@@ -43,8 +44,8 @@ pub(crate) const STATE: &[u8] = b"meta/sums";
 const PERIOD: Duration = Duration::from_secs(10);
 /// Calls after which they are written whatever the time.
 const MOST_PENDING: usize = 20_000;
-/// Minutes after which they are: each is a block per section, however few its calls.
-const MOST_MINUTES: usize = 240;
+/// Stretches of time after which they are: each is a block per section, however few its calls.
+const MOST_STRETCHES: usize = 240;
 /// An hour is summed up this long after its end: most of its calls have ended by then.
 const GRACE: i64 = 300;
 /// Landed windows kept for watchers that are slow.
@@ -91,9 +92,13 @@ struct Shared {
     watchers: broadcast::Sender<Arc<Landed>>,
 }
 
+/// Sums of a stretch of time that are not written yet, by section: whole ones alone.
+type Counted = BTreeMap<Section, Block>;
+
 #[derive(Default)]
 struct Pending {
-    minutes: BTreeMap<i64, BTreeMap<Section, Block>>,
+    /// By beginning, Unix seconds: minutes, and hours of which no minutes are kept.
+    counted: BTreeMap<(i64, Level), Counted>,
     calls: usize,
     /// The last window in it.
     seen: u64,
@@ -101,16 +106,18 @@ struct Pending {
 
 impl Pending {
     fn full(&self) -> bool {
-        self.calls >= MOST_PENDING || self.minutes.len() >= MOST_MINUTES
+        self.calls >= MOST_PENDING || self.counted.len() >= MOST_STRETCHES
     }
 
-    fn add(&mut self, at: u64, records: &[RequestRecord]) {
+    /// Adds what landed with a window; calls that began before `minutes_from`, Unix seconds, to their hour.
+    fn add(&mut self, at: u64, records: &[RequestRecord], minutes_from: i64) {
         for record in records {
-            let minute = record.start_unix_nanos.div_euclid(1_000_000_000).div_euclid(MINUTE);
+            let began = record.start_unix_nanos.div_euclid(1_000_000_000);
+            let level = if began < minutes_from { Level::Hour } else { Level::Minute };
             let rows = block::rows(record);
-            let sections = self.minutes.entry(minute).or_default();
-            for section in Section::ALL {
-                sections.entry(section).or_default().record(section, record, &rows);
+            let counted = self.counted.entry((began.div_euclid(level.seconds()) * level.seconds(), level)).or_default();
+            for section in Section::WHOLE {
+                counted.entry(section).or_default().record(section, record, &rows);
             }
         }
         self.calls += records.len();
@@ -141,6 +148,9 @@ impl Rollups {
             watchers: broadcast::Sender::new(WATCHED),
         };
         let rollups = Self { shared: Arc::new(shared) };
+        rollups.complete().await?;
+        // Whole hours, of which no minute is to be kept.
+        let minutes_from = if keep.minute_days == 0 { i64::MIN } else { (now - i64::from(keep.minute_days) * DAY).div_euclid(HOUR) * HOUR };
         let mut after = Some(window_place(rolled));
         loop {
             let page = rollups.shared.store.scan(WINDOWS, after.as_deref(), 500).await?;
@@ -150,7 +160,7 @@ impl Rollups {
             let reached = time_of(&last.0).and_then(|at| i64::try_from(at / 1_000_000_000).ok()).map_or(now, |at| at.min(now));
             for (key, _, value) in page {
                 let records = decode(&key, value)?.records;
-                rollups.shared.pending.lock().add(time_of(&key).unwrap_or(0), &records);
+                rollups.shared.pending.lock().add(time_of(&key).unwrap_or(0), &records, minutes_from);
             }
             if rollups.shared.pending.lock().full() {
                 rollups.write(reached).await?;
@@ -197,7 +207,7 @@ impl Rollups {
     }
 
     fn take(&self, window: &Arc<Landed>) {
-        self.shared.pending.lock().add(window.at, &window.records);
+        self.shared.pending.lock().add(window.at, &window.records, i64::MIN);
         // Nobody may be listening.
         let _ = self.shared.watchers.send(window.clone());
     }

@@ -152,26 +152,29 @@ impl Rollups {
         let until = question.until.min(now + 2 * DAY);
         let until = (until + unit(until) - 1).div_euclid(unit(until)) * unit(until);
         let mut sum = Sum::new();
-        match section(question) {
-            Some(section) => self.sum_blocks(question, section, from, until, &mut sum).await?,
-            None => self.sum_records(question, from, until, &mut sum).await?,
+        if section(question, Level::Minute).is_some() {
+            self.sum_blocks(question, from, until, &mut sum).await?;
+        } else {
+            self.sum_records(question, from, until, &mut sum).await?;
         }
         let rows = sum.into_iter().map(|((start, values), sums)| Row { start: if question.step == Step::Whole { from } else { start }, values, sums });
         Ok(rows.collect())
     }
 
-    async fn sum_blocks(&self, question: &Question, section: Section, from: i64, until: i64, sum: &mut Sum) -> Result<(), StoreError> {
+    async fn sum_blocks(&self, question: &Question, from: i64, until: i64, sum: &mut Sum) -> Result<(), StoreError> {
         let _turn = self.shared.turn.read().await;
         let state = *self.shared.state.lock();
         for (level, first, after) in pieces(from, until, question.step, state.hours_closed, state.days_closed) {
+            let Some(section) = section(question, level) else { continue };
             for (at, bytes) in self.kept(section, level, first, after).await? {
                 add_kept(question, step(question.step, at * level.seconds()), &read(bytes)?, sum);
             }
         }
+        let whole = section(question, Level::Minute).map(Section::whole);
         let pending = self.shared.pending.lock();
-        for (minute, sections) in pending.minutes.range(from / MINUTE..until / MINUTE) {
-            if let Some(block) = sections.get(&section) {
-                add_block(question, step(question.step, minute * MINUTE), block, sum);
+        for ((start, _), counted) in pending.counted.range((from, Level::Minute)..(until, Level::Minute)) {
+            if let Some(block) = whole.and_then(|whole| counted.get(&whole)) {
+                add_block(question, step(question.step, *start), block, sum);
             }
         }
         Ok(())
@@ -205,22 +208,22 @@ impl Rollups {
     }
 }
 
-/// The smallest section that tells apart what is asked for.
-fn section(question: &Question) -> Option<Section> {
+/// The smallest section that tells apart what is asked for and has blocks of that length.
+fn section(question: &Question, level: Level) -> Option<Section> {
     let uses = || question.only.iter().map(|only| &only.by).chain(&question.by);
     let mut kinds: Vec<&By> = uses().filter(|by| by.extra().is_some()).collect();
     kinds.sort();
     kinds.dedup();
     let tags = uses().filter(|by| **by == By::Tag).count();
-    match kinds.as_slice() {
-        [] => Section::ALL
-            .into_iter()
-            .find(|section| section.extra().is_none() && uses().all(|by| if let By::Facet(facet) = by { section.keeps(*facet) } else { false })),
+    let extra = match kinds.as_slice() {
+        [] => None,
         // A call can have many tags: those of one tag told apart by their others are in no block.
-        [By::Tag] if tags > 1 => None,
-        [one] => one.extra().map(Section::By),
-        _ => None,
-    }
+        [By::Tag] if tags > 1 => return None,
+        [one] => one.extra(),
+        _ => return None,
+    };
+    let tells = |section: Section| uses().all(|by| if let By::Facet(facet) = by { section.keeps(*facet) } else { true });
+    Section::ALL.into_iter().find(|section| section.extra() == extra && section.finest() <= level && tells(*section))
 }
 
 /// Beginning of the step that a time lies in.

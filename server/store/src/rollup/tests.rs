@@ -39,6 +39,7 @@ prop_compose! {
         RequestRecord {
             id: format!("req_{id}"),
             key_id: format!("k{key}"),
+            group_ids: if key == 0 { Vec::new() } else { vec![format!("t{key}"), "g".into()] },
             model: format!("model{model}"),
             start_unix_nanos: (START + second) * 1_000_000_000,
             latency_nanos: latency,
@@ -65,6 +66,19 @@ async fn land(store: &Arc<dyn Store>, records: &[RequestRecord]) {
     }
 }
 
+async fn without_small_sections(store: &Arc<dyn Store>) {
+    let (version, state) = store.get(STATE).await.unwrap().unwrap();
+    let state = RollupState { sections: 0, ..RollupState::decode(state).unwrap() };
+    let mut changes = vec![Change::Put { key: STATE.to_vec(), value: state.encode_to_vec().into(), expect: Expect::Version(version) }];
+    for section in Section::ALL.into_iter().filter(|section| section.finest() == Level::Hour) {
+        for level in Level::ALL {
+            let blocks = store.scan(&prefix(section, level), None, 10_000).await.unwrap();
+            changes.extend(blocks.into_iter().map(|(key, ..)| Change::Delete { key, expect: Expect::Any }));
+        }
+    }
+    store.commit(changes).await.unwrap();
+}
+
 fn question(by: &[&str], only: &[(&str, &str)], step: Step) -> Question {
     Question {
         from: START,
@@ -80,25 +94,33 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn sums_equal_those_of_the_records_whenever_they_were_written(records in proptest::collection::vec(record(), 1..60), cut in 0usize..60, restart in any::<bool>()) {
+    fn sums_equal_those_of_the_records_whenever_they_were_written(records in proptest::collection::vec(record(), 1..60), cut in 0usize..60, restart in any::<bool>(), minute_days in 0u32..8) {
         let mut records = records;
         records.sort_by_key(|r| r.start_unix_nanos);
         tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
             let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
             let now = START + 500_000;
+            // The calls are two to six days old: what lies before the days of minutes is counted by the hour.
+            let keep = Keep { minute_days, ..Keep::default() };
             let cut = cut.min(records.len());
             land(&store, &records[..cut]).await;
-            let mut rollups = Rollups::open(store.clone(), Keep::default(), now).await.unwrap();
+            let mut rollups = Rollups::open(store.clone(), keep, now).await.unwrap();
             // Closes every hour and day; what lands later is late for all of them.
             rollups.write(now).await.unwrap();
             land(&store, &records[cut..]).await;
             if restart {
-                rollups = Rollups::open(store.clone(), Keep::default(), now).await.unwrap();
+                rollups = Rollups::open(store.clone(), keep, now).await.unwrap();
             } else if cut < records.len() {
                 rollups.take(&Arc::new(Landed { at: u64::MAX / 4, records: records[cut..].to_vec() }));
             }
             if cut % 2 == 0 {
                 rollups.write(now).await.unwrap();
+            }
+            if cut % 3 == 0 {
+                // As a store written before there were small sections by key and model and of extras.
+                rollups.write(now).await.unwrap();
+                without_small_sections(&store).await;
+                rollups = Rollups::open(store.clone(), keep, now).await.unwrap();
             }
             for (by, only, step) in [
                 (&[][..], &[][..], Step::Whole),
@@ -110,9 +132,15 @@ proptest! {
                 (&["metadata.env"], &[("key", "k1")], Step::Whole),
                 (&["tag", "user"], &[("tag", "t1")], Step::Whole),
                 (&["attempt_reason"], &[], Step::Whole),
+                (&["key", "model"], &[], Step::Day),
+                (&["group", "served_by"], &[("key", "k2")], Step::Whole),
+                (&["user"], &[], Step::Whole),
+                (&["tag"], &[("group", "g")], Step::Day),
+                (&["metadata.env"], &[("metadata.env", "e1")], Step::Month),
             ] {
                 let question = question(by, only, step);
                 let answer = rollups.query(&question, now).await.unwrap();
+                let from = answer.first().map_or(0, |row| row.start);
                 // The same question put to every record.
                 let mut blocks: BTreeMap<(i64, Vec<String>), Sums> = BTreeMap::new();
                 for record in &records {
@@ -120,7 +148,7 @@ proptest! {
                 }
                 let wanted: Vec<Row> = blocks
                     .into_iter()
-                    .map(|((start, values), sums)| Row { start: if step == Step::Whole { START.div_euclid(60) * 60 } else { start }, values, sums })
+                    .map(|((start, values), sums)| Row { start: if step == Step::Whole { from } else { start }, values, sums })
                     .collect();
                 assert_eq!(answer, wanted, "{question:?}");
             }

@@ -11,7 +11,7 @@ pub const HOUR: i64 = 3_600;
 pub const DAY: i64 = 86_400;
 
 /// How long a block's stretch of time is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// A minute.
     Minute,
@@ -22,6 +22,9 @@ pub enum Level {
 }
 
 impl Level {
+    /// All, shortest first.
+    pub const ALL: [Level; 3] = [Level::Minute, Level::Hour, Level::Day];
+
     /// Its seconds.
     pub const fn seconds(self) -> i64 {
         match self {

@@ -7,15 +7,17 @@ use headworks_api::storage::RollupState;
 use prost::Message;
 
 use super::{
-    GRACE, Rollups, STATE,
-    block::Block,
+    Counted, GRACE, Rollups, STATE,
+    block::{Block, read},
     facets::Section,
-    times::{self, DAY, HOUR, Level, MINUTE, place},
+    times::{self, DAY, HOUR, Level, place},
 };
 use crate::{Change, Expect, StoreError};
 
 /// Blocks taken away in one commit.
 const FORGOTTEN: usize = 256;
+/// The sections that stores have since this number was written with them.
+const SECTIONS: i32 = 1;
 
 /// Blocks to be put, by their keys.
 #[derive(Default)]
@@ -27,8 +29,15 @@ impl Rollups {
     /// Each commit takes the shared state with it: what failed later is done again by the next call, and nothing twice.
     pub async fn write(&self, now: i64) -> Result<(), StoreError> {
         let _turn = self.shared.turn.write().await;
+        // What is counted by the hour belongs into hours that are closed.
+        let hour = self.shared.pending.lock().counted.keys().filter(|(_, level)| *level == Level::Hour).map(|(start, _)| start / HOUR + 1).max();
+        let mut any = self.close(Level::Hour, Level::Minute, hour.unwrap_or(0)).await?;
         self.write_pending().await?;
-        if self.close(now).await? {
+        any |= self.close(Level::Hour, Level::Minute, (now - GRACE).div_euclid(HOUR)).await?;
+        // A day's hours must be closed before it is.
+        let closed = self.shared.state.lock().hours_closed * HOUR;
+        any |= self.close(Level::Day, Level::Hour, (now - GRACE).min(closed).div_euclid(DAY)).await?;
+        if any {
             self.forget(now).await?;
         }
         Ok(())
@@ -37,25 +46,25 @@ impl Rollups {
     /// Puts what is pending into its blocks, in one commit with how far they have got. Where that fails it stays pending.
     async fn write_pending(&self) -> Result<(), StoreError> {
         let mut state = *self.shared.state.lock();
-        let (minutes, seen, calls) = {
+        let (counted, seen, calls) = {
             let mut pending = self.shared.pending.lock();
             let calls = std::mem::take(&mut pending.calls);
-            (std::mem::take(&mut pending.minutes), pending.seen, calls)
+            (std::mem::take(&mut pending.counted), pending.seen, calls)
         };
         let rolled = i64::try_from(seen).unwrap_or(i64::MAX);
-        if minutes.is_empty() && rolled == state.rolled {
+        if counted.is_empty() && rolled == state.rolled {
             return Ok(());
         }
         state.rolled = rolled;
-        let done = match self.blocks(&minutes, &state).await {
+        let done = match self.blocks(&counted, &state).await {
             Ok(changes) => self.commit(changes, state).await,
             Err(error) => Err(error),
         };
         if done.is_err() {
             // Put back: what came meanwhile is added to it.
             let mut pending = self.shared.pending.lock();
-            for (minute, sections) in minutes {
-                let place = pending.minutes.entry(minute).or_default();
+            for (stretch, sections) in counted {
+                let place = pending.counted.entry(stretch).or_default();
                 for (section, block) in sections {
                     place.entry(section).or_default().merge(&block);
                 }
@@ -65,18 +74,23 @@ impl Rollups {
         done
     }
 
-    /// The blocks as they are with these minutes added: an hour or a day that is closed already gains too.
-    async fn blocks(&self, minutes: &BTreeMap<i64, BTreeMap<Section, Block>>, state: &RollupState) -> Result<Changed, StoreError> {
+    /// The blocks as they are with this added: an hour or a day that is closed already gains too.
+    async fn blocks(&self, counted: &BTreeMap<(i64, Level), Counted>, state: &RollupState) -> Result<Changed, StoreError> {
         let mut changes = Changed::default();
-        for (minute, sections) in minutes {
-            for (section, block) in sections.iter().filter(|(_, block)| !block.is_empty()) {
-                let (hour, day) = (minute * MINUTE / HOUR, minute * MINUTE / DAY);
-                self.add(&mut changes, *section, Level::Minute, *minute, block).await?;
-                if hour < state.hours_closed {
-                    self.add(&mut changes, *section, Level::Hour, hour, block).await?;
-                }
-                if day < state.days_closed {
-                    self.add(&mut changes, *section, Level::Day, day, block).await?;
+        for ((start, shortest), sections) in counted {
+            let (hour, day) = (start.div_euclid(HOUR), start.div_euclid(DAY));
+            let gains = |level| match level {
+                Level::Minute => true,
+                Level::Hour => hour < state.hours_closed,
+                Level::Day => day < state.days_closed,
+            };
+            for (whole, block) in sections.iter().filter(|(_, block)| !block.is_empty()) {
+                for section in whole.made() {
+                    let levels = Level::ALL.into_iter().filter(|level| (*shortest).max(section.finest()) <= *level && gains(*level));
+                    let part = if section == *whole { None } else { Some(Block::of(section, block)) };
+                    for level in levels {
+                        self.add(&mut changes, section, level, start.div_euclid(level.seconds()), part.as_ref().unwrap_or(block)).await?;
+                    }
                 }
             }
         }
@@ -107,48 +121,72 @@ impl Rollups {
         Ok(())
     }
 
-    /// Sums up the hours and days that are over; says whether there was one.
-    async fn close(&self, now: i64) -> Result<bool, StoreError> {
+    /// Sums up the hours or days before `over`; says whether there was one.
+    async fn close(&self, level: Level, finer: Level, over: i64) -> Result<bool, StoreError> {
         let mut any = false;
-        for (level, finer) in [(Level::Hour, Level::Minute), (Level::Day, Level::Hour)] {
-            loop {
-                let mut state = *self.shared.state.lock();
-                let over = (now - GRACE).div_euclid(level.seconds());
-                // A day's hours must be closed before it is.
-                let (closed, over) = match level {
-                    Level::Day => (&mut state.days_closed, over.min(state.hours_closed * HOUR / DAY)),
-                    Level::Hour | Level::Minute => (&mut state.hours_closed, over),
-                };
-                if *closed >= over {
-                    break;
-                }
-                // Where nothing happened for long, the next hour with calls is looked for.
-                let next = self.first(finer, *closed * level.seconds() / finer.seconds()).await?;
-                let next = next.map_or(over, |at| (at * finer.seconds()).div_euclid(level.seconds())).min(over);
-                *closed = (next + 1).min(over);
-                let changes = if next < over { self.sum_up(level, finer, next).await? } else { Changed::default() };
-                self.commit(changes, state).await?;
-                any = true;
+        loop {
+            let mut state = *self.shared.state.lock();
+            let closed = if level == Level::Day { &mut state.days_closed } else { &mut state.hours_closed };
+            if *closed >= over {
+                return Ok(any);
             }
+            // Where nothing happened for long, the next hour with calls is looked for.
+            let next = self.first(finer, *closed * level.seconds() / finer.seconds()).await?;
+            let next = next.map_or(over, |at| (at * finer.seconds()).div_euclid(level.seconds())).min(over);
+            *closed = (next + 1).min(over);
+            if next < over {
+                self.sum_up(level, finer, next).await?;
+            }
+            self.commit(Changed::default(), state).await?;
+            any = true;
         }
-        Ok(any)
     }
 
-    /// The blocks of an hour or a day, from finer ones.
-    async fn sum_up(&self, level: Level, finer: Level, at: i64) -> Result<Changed, StoreError> {
-        let mut changes = Changed::default();
+    /// Writes the blocks of an hour or a day, from finer ones: a commit for each whole section, since those of a busy day are
+    /// large. They count once it is closed; until then they are written again as they were.
+    async fn sum_up(&self, level: Level, finer: Level, at: i64) -> Result<(), StoreError> {
         let from = at * level.seconds() / finer.seconds();
         let until = (at + 1) * level.seconds() / finer.seconds();
-        for section in Section::ALL {
+        for whole in Section::WHOLE {
             let mut sum = Block::default();
-            for (_, block) in self.kept(section, finer, from, until).await? {
-                sum.merge(&Block::decode(block)?);
+            for (_, block) in self.kept(whole, finer, from, until).await? {
+                sum.merge_kept(&read(block)?);
             }
-            if !sum.is_empty() {
-                changes.0.insert(place(section, level, at), sum);
+            self.put(whole, level, at, &sum, |_| true).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts the block of a whole section and those made of it, of which `which` says.
+    async fn put(&self, whole: Section, level: Level, at: i64, sum: &Block, which: impl Fn(Section) -> bool) -> Result<(), StoreError> {
+        let made = whole.made().filter(|section| which(*section));
+        let value = |section| if section == whole { sum.encode() } else { Block::of(section, sum).encode() };
+        let changes: Vec<Change> = made.map(|section| Change::Put { key: place(section, level, at), value: value(section), expect: Expect::Any }).collect();
+        if !sum.is_empty() {
+            self.shared.store.commit(changes).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes sections that the store was written without.
+    pub(super) async fn complete(&self) -> Result<(), StoreError> {
+        let mut state = *self.shared.state.lock();
+        if state.sections >= SECTIONS {
+            return Ok(());
+        }
+        for level in [Level::Hour, Level::Day] {
+            for whole in Section::WHOLE {
+                let mut after = times::before(whole, level, 0);
+                while let Some((key, _, value)) = self.shared.store.scan(&times::prefix(whole, level), Some(&after), 1).await?.pop() {
+                    if let Some(at) = times::read(&key) {
+                        self.put(whole, level, at, &Block::decode(value)?, |section| section.finest() == Level::Hour).await?;
+                    }
+                    after = key;
+                }
             }
         }
-        Ok(changes)
+        state.sections = SECTIONS;
+        self.commit(Changed::default(), state).await
     }
 
     /// The first block of a level from `at` on, whatever its section: all sections but those of extras have one for every call.
