@@ -5,6 +5,7 @@
 //! the time of its commit, which makes a record findable by the time in its id.
 
 mod backfill;
+mod queue;
 mod recover;
 mod spent;
 mod writer;
@@ -53,7 +54,7 @@ pub type Done = oneshot::Receiver<Result<(), StoreError>>;
 /// The ledger.
 #[derive(Clone)]
 pub struct Ledger {
-    queue: mpsc::Sender<Queued>,
+    queue: Arc<queue::Sender>,
     spent: Arc<Mutex<HashMap<String, Tally>>>,
 }
 
@@ -80,7 +81,7 @@ impl Ledger {
     pub async fn tapped(store: Arc<dyn Store>, tap: Option<mpsc::Sender<Arc<Landed>>>) -> Result<Self, StoreError> {
         let last = store.scan_back(WINDOWS, None, 1).await?.first().and_then(|(key, ..)| time_of(key)).unwrap_or(0);
         let spent = Arc::new(Mutex::new(spent::read(&*store).await?));
-        let (queue, entries) = mpsc::channel();
+        let (queue, entries) = queue::queue();
         let left = recover::left_open(&*store).await?;
         let writer = writer::Writer::new(store, last, spent.clone(), tap);
         let runtime = tokio::runtime::Handle::current();
@@ -88,7 +89,7 @@ impl Ledger {
             .name("ledger".to_owned())
             .spawn(move || writer.run(&entries, &runtime))
             .map_err(|error| StoreError::Unavailable(format!("no thread for the ledger: {error}")))?;
-        let ledger = Self { queue, spent };
+        let ledger = Self { queue: Arc::new(queue), spent };
         let count = left.len();
         for record in left {
             // One by one into the queue; the last one's answer means that all are on disk.
@@ -104,7 +105,7 @@ impl Ledger {
     fn send(&self, entry: Entry, urgent: bool) -> Done {
         let (done, answer) = oneshot::channel();
         // Where the writer is gone, the receiver tells so.
-        let _ = self.queue.send(Queued { entry, urgent, done });
+        self.queue.send(Queued { entry, urgent, done });
         answer
     }
 

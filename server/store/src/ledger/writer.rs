@@ -17,17 +17,13 @@ use headworks_core::Tally;
 use parking_lot::Mutex;
 use prost::Message;
 
-use super::{Entry, OPEN, Queued, place, spent};
+use super::{Entry, OPEN, Queued, place, queue::Receiver, spent};
 use crate::{Change, Expect, Landed, Store, StoreError};
 
-/// Most entries in one window.
-const MOST: usize = 128;
 /// Least time from the start of one commit to that of the next while calls are many.
 const DELAY: Duration = Duration::from_millis(1);
 /// How many open calls are many.
 const SIBLINGS: usize = 5;
-/// How long an entry that nobody waits for may wait for one that somebody does.
-const LAZY: Duration = Duration::from_millis(2);
 
 /// The pauses between tries of a commit that failed: each double the last, some three seconds in all.
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
@@ -63,16 +59,16 @@ impl Writer {
         Self { store, last, open: BTreeMap::new(), windows: HashMap::new(), low: 0, spent, owed: Owed::default(), tap }
     }
 
-    /// Works until all senders are gone.
-    pub(super) fn run(mut self, queue: &mpsc::Receiver<Queued>, runtime: &tokio::runtime::Handle) {
-        let mut batch: Vec<Queued> = Vec::with_capacity(MOST);
+    /// Works until the sender is gone.
+    pub(super) fn run(mut self, queue: &Receiver, runtime: &tokio::runtime::Handle) {
+        let mut batch: Vec<Queued> = Vec::new();
         let mut began = Instant::now().checked_sub(DELAY).unwrap_or_else(Instant::now);
-        while gather(queue, &mut batch) {
+        while queue.wait() {
             if self.windows.len() >= SIBLINGS {
                 // No wake-ups meanwhile: whoever comes is found in the queue.
                 std::thread::sleep(DELAY.saturating_sub(began.elapsed()));
             }
-            batch.extend(queue.try_iter().take(MOST.saturating_sub(batch.len())));
+            queue.take(&mut batch);
             began = Instant::now();
             let mut window = Window::default();
             let mut waiting = Vec::with_capacity(batch.len());
@@ -170,22 +166,4 @@ impl Writer {
 
 fn put(key: Vec<u8>, value: Bytes) -> Change {
     Change::Put { key, value, expect: Expect::Any }
-}
-
-/// Waits for something to commit: all that is there once somebody waits for one of it, or once the first has waited long enough.
-fn gather(queue: &mpsc::Receiver<Queued>, batch: &mut Vec<Queued>) -> bool {
-    let Ok(first) = queue.recv() else { return false };
-    let mut urgent = first.urgent;
-    batch.push(first);
-    let until = Instant::now() + LAZY;
-    while !urgent && batch.len() < MOST {
-        match queue.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Ok(next) => {
-                urgent = next.urgent;
-                batch.push(next);
-            }
-            Err(_) => break,
-        }
-    }
-    true
 }

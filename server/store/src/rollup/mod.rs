@@ -40,6 +40,8 @@ use crate::{
 
 /// How far the sums have got.
 pub(crate) const STATE: &[u8] = b"meta/sums";
+/// How long what landed waits for more before it is counted and shown to watchers.
+const TOGETHER: Duration = Duration::from_millis(5);
 /// How often blocks are written, at least.
 const PERIOD: Duration = Duration::from_secs(10);
 /// Calls after which they are written whatever the time.
@@ -181,6 +183,9 @@ impl Rollups {
                 let over = match landed.recv_timeout(due.saturating_duration_since(std::time::Instant::now())) {
                     Ok(window) => {
                         rollups.take(&window);
+                        // What lands meanwhile wakes nobody.
+                        std::thread::sleep(TOGETHER);
+                        landed.try_iter().for_each(|window| rollups.take(&window));
                         false
                     }
                     Err(mpsc::RecvTimeoutError::Timeout) => false,
