@@ -9,6 +9,7 @@ use prost::Message;
 
 use super::{
     facets::{FACETS, Facet, Section, Values, extras, values},
+    kept::Kept,
     sums::Sums,
 };
 use crate::StoreError;
@@ -42,21 +43,21 @@ pub struct Block {
 }
 
 /// Where another block's texts stand in this one, looked up once each.
-struct Translation<'a> {
-    texts: &'a [String],
+struct Translation<'a, T> {
+    texts: &'a [T],
     places: Vec<Option<i32>>,
     extras: Vec<Option<i32>>,
 }
 
-impl<'a> Translation<'a> {
-    fn of(texts: &'a [String]) -> Self {
+impl<'a, T: AsRef<str>> Translation<'a, T> {
+    fn of(texts: &'a [T]) -> Self {
         Self { texts, places: vec![None; texts.len()], extras: vec![None; texts.len()] }
     }
 
-    fn one(texts: &[String], known: &mut [Option<i32>], at: i32, mut look: impl FnMut(&str) -> i32) -> i32 {
+    fn one(texts: &[T], known: &mut [Option<i32>], at: i32, mut look: impl FnMut(&str) -> i32) -> i32 {
         // A place that is none of the block's reads as an empty text.
         let Some((known, text)) = usize::try_from(at).ok().and_then(|at| known.get_mut(at).zip(texts.get(at))) else { return look("") };
-        *known.get_or_insert_with(|| look(text))
+        *known.get_or_insert_with(|| look(text.as_ref()))
     }
 
     fn place(&mut self, block: &mut Block, at: i32) -> i32 {
@@ -151,16 +152,17 @@ impl Block {
     }
 
     /// Adds what is kept of another.
-    pub fn merge_kept(&mut self, kept: &RollupBlock) {
+    pub fn merge_kept(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        let kept = Kept::read(bytes)?;
         let mut here = Translation::of(&kept.texts);
-        for cell in &kept.cells {
+        kept.each(|cell| {
             let mut place: Place = [0; FACETS + 1];
             for (slot, at) in place.iter_mut().zip(cell.facets.iter().chain(std::iter::repeat_n(&-1, FACETS))) {
                 *slot = here.place(self, *at);
             }
             place[FACETS] = here.extra(self, cell.extra);
             self.cells.entry(place).or_default().merge_cell(cell, true);
-        }
+        })
     }
 
     /// Each cell: the values of its facets, that of its extra, and its sums.
@@ -182,14 +184,9 @@ impl Block {
     }
 
     /// Reads what was kept.
-    pub fn decode(bytes: Bytes) -> Result<Self, StoreError> {
+    pub fn decode(bytes: &[u8]) -> Result<Self, StoreError> {
         let mut block = Block::default();
-        block.merge_kept(&read(bytes)?);
+        block.merge_kept(bytes)?;
         Ok(block)
     }
-}
-
-/// The kept form, for readers that look at few of its cells.
-pub fn read(bytes: Bytes) -> Result<RollupBlock, StoreError> {
-    RollupBlock::decode(bytes).map_err(|error| StoreError::Damaged { folder: "of the store".to_owned(), detail: format!("a block of sums: {error}") })
 }

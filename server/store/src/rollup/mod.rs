@@ -9,6 +9,7 @@
 
 mod block;
 mod facets;
+mod kept;
 mod query;
 mod sketch;
 mod sums;

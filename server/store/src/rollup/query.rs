@@ -1,13 +1,13 @@
 //! Answers questions from blocks, and from the records themselves where no section tells apart what is asked for.
 
-use std::collections::{BTreeMap, HashMap};
-
-use headworks_api::storage::{RequestRecord, RollupBlock};
+use foldhash::HashMap;
+use headworks_api::storage::RequestRecord;
 
 use super::{
     Rollups,
-    block::{Block, read, rows},
+    block::{Block, rows},
     facets::{Extra, FACETS, Facet, Section, extras},
+    kept::Kept,
     sums::Sums,
     times::{DAY, HOUR, Level, MINUTE, month},
 };
@@ -127,7 +127,37 @@ pub enum QueryError {
     TooMany,
 }
 
-type Sum = BTreeMap<(i64, Vec<String>), Sums>;
+/// The answer as it grows: rows by the beginning of their step and their values.
+#[derive(Default)]
+struct Answer {
+    places: HashMap<(i64, Vec<String>), usize>,
+    rows: Vec<Sums>,
+}
+
+impl Answer {
+    fn place(&mut self, start: i64, values: Vec<String>) -> usize {
+        *self.places.entry((start, values)).or_insert_with(|| {
+            self.rows.push(Sums::default());
+            self.rows.len() - 1
+        })
+    }
+
+    fn row(&mut self, start: i64, values: Vec<String>) -> Option<&mut Sums> {
+        let place = self.place(start, values);
+        self.rows.get_mut(place)
+    }
+
+    fn sorted(mut self) -> Vec<Row> {
+        let mut places: Vec<_> = self.places.into_iter().collect();
+        places.sort_unstable();
+        let row = |((start, values), place): ((i64, Vec<String>), usize)| Row {
+            start,
+            values,
+            sums: self.rows.get_mut(place).map(std::mem::take).unwrap_or_default(),
+        };
+        places.into_iter().map(row).collect()
+    }
+}
 
 impl Rollups {
     /// Answers a question. Rows come by step, then by values. Times are rounded outwards to minutes,
@@ -151,37 +181,40 @@ impl Rollups {
         // Nothing begins later than now, give or take a clock.
         let until = question.until.min(now + 2 * DAY);
         let until = (until + unit(until) - 1).div_euclid(unit(until)) * unit(until);
-        let mut sum = Sum::new();
+        let mut answer = Answer::default();
         if section(question, Level::Minute).is_some() {
-            self.sum_blocks(question, from, until, &mut sum).await?;
+            self.sum_blocks(question, from, until, &mut answer).await?;
         } else {
-            self.sum_records(question, from, until, &mut sum).await?;
+            self.sum_records(question, from, until, &mut answer).await?;
         }
-        let rows = sum.into_iter().map(|((start, values), sums)| Row { start: if question.step == Step::Whole { from } else { start }, values, sums });
-        Ok(rows.collect())
+        let mut rows = answer.sorted();
+        if question.step == Step::Whole {
+            rows.iter_mut().for_each(|row| row.start = from);
+        }
+        Ok(rows)
     }
 
-    async fn sum_blocks(&self, question: &Question, from: i64, until: i64, sum: &mut Sum) -> Result<(), StoreError> {
+    async fn sum_blocks(&self, question: &Question, from: i64, until: i64, answer: &mut Answer) -> Result<(), StoreError> {
         let _turn = self.shared.turn.read().await;
         let state = *self.shared.state.lock();
         for (level, first, after) in pieces(from, until, question.step, state.hours_closed, state.days_closed) {
             let Some(section) = section(question, level) else { continue };
             for (at, bytes) in self.kept(section, level, first, after).await? {
-                add_kept(question, step(question.step, at * level.seconds()), &read(bytes)?, sum);
+                add_kept(question, step(question.step, at * level.seconds()), &Kept::read(&bytes)?, answer)?;
             }
         }
         let whole = section(question, Level::Minute).map(Section::whole);
         let pending = self.shared.pending.lock();
         for ((start, _), counted) in pending.counted.range((from, Level::Minute)..(until, Level::Minute)) {
             if let Some(block) = whole.and_then(|whole| counted.get(&whole)) {
-                add_block(question, step(question.step, *start), block, sum);
+                add_block(question, step(question.step, *start), block, answer);
             }
         }
         Ok(())
     }
 
     /// From the records themselves.
-    async fn sum_records(&self, question: &Question, from: i64, until: i64, sum: &mut Sum) -> Result<(), QueryError> {
+    async fn sum_records(&self, question: &Question, from: i64, until: i64, answer: &mut Answer) -> Result<(), QueryError> {
         let nanos = |seconds: i64| u64::try_from(seconds.saturating_mul(1_000_000_000)).unwrap_or(0);
         let mut after = Some(window_place(nanos(from)));
         let mut count = 0;
@@ -197,7 +230,7 @@ impl Rollups {
                     let began = record.start_unix_nanos.div_euclid(1_000_000_000);
                     if (from..until).contains(&began) {
                         count += 1;
-                        add_record(question, step(question.step, began), &record, sum);
+                        add_record(question, step(question.step, began), &record, answer);
                     }
                 }
                 if count > MOST_RECORDS {
@@ -290,47 +323,49 @@ fn slot(by: &By) -> usize {
 }
 
 /// Adds the cells of a kept block. Texts are compared once per block, not per cell.
-fn add_kept(question: &Question, start: i64, block: &RollupBlock, sum: &mut Sum) {
+fn add_kept(question: &Question, start: i64, block: &Kept<'_>, answer: &mut Answer) -> Result<(), StoreError> {
     let only: Vec<(usize, Vec<bool>)> =
         question.only.iter().map(|only| (slot(&only.by), block.texts.iter().map(|text| fits(&only.by, &only.value, text)).collect())).collect();
     let by: Vec<(usize, &By)> = question.by.iter().map(|by| (slot(by), by)).collect();
-    let mut found: HashMap<Vec<i32>, Sums> = HashMap::new();
+    let mut places: HashMap<Vec<i32>, Option<usize>> = HashMap::default();
     let mut group = Vec::with_capacity(by.len());
-    for cell in &block.cells {
+    block.each(|cell| {
         let at = |slot: usize| if slot == FACETS { cell.extra } else { cell.facets.get(slot).copied().unwrap_or(0) };
         let place = |slot: usize| usize::try_from(at(slot)).unwrap_or(usize::MAX);
         if !only.iter().all(|(slot, fits)| fits.get(place(*slot)).copied().unwrap_or(false)) {
-            continue;
+            return;
         }
         group.clear();
         group.extend(by.iter().map(|(slot, _)| at(*slot)));
-        match found.get_mut(&group) {
-            Some(sums) => sums.merge_cell(cell, question.percentiles),
-            None => found.entry(group.clone()).or_default().merge_cell(cell, question.percentiles),
+        let row = if let Some(row) = places.get(&group) {
+            *row
+        } else {
+            let text = |at: &i32| usize::try_from(*at).ok().and_then(|at| block.texts.get(at)).copied().unwrap_or_default();
+            let values: Option<Vec<String>> = group.iter().zip(&by).map(|(at, (_, by))| shown(by, text(at)).map(str::to_owned)).collect();
+            let row = values.map(|values| answer.place(start, values));
+            places.insert(group.clone(), row);
+            row
+        };
+        if let Some(sums) = row.and_then(|row| answer.rows.get_mut(row)) {
+            sums.merge_cell(cell, question.percentiles);
         }
-    }
-    for (group, sums) in found {
-        let text = |at: &i32| usize::try_from(*at).ok().and_then(|at| block.texts.get(at)).map_or("", String::as_str);
-        let values: Option<Vec<String>> = group.iter().zip(&by).map(|(at, (_, by))| shown(by, text(at)).map(str::to_owned)).collect();
-        if let Some(values) = values {
-            sum.entry((start, values)).or_default().merge(&sums);
-        }
-    }
+    })
 }
 
-fn add_block(question: &Question, start: i64, block: &Block, sum: &mut Sum) {
+fn add_block(question: &Question, start: i64, block: &Block, answer: &mut Answer) {
     block.each(|facets, extra, sums| {
         let value = |by: &By| if slot(by) == FACETS { extra } else { facets.get(slot(by)).copied().unwrap_or("") };
         if question.only.iter().all(|only| fits(&only.by, &only.value, value(&only.by)))
             && let Some(values) = question.by.iter().map(|by| shown(by, value(by)).map(str::to_owned)).collect::<Option<Vec<_>>>()
+            && let Some(row) = answer.row(start, values)
         {
-            sum.entry((start, values)).or_default().merge(sums);
+            row.merge(sums);
         }
     });
 }
 
 /// Adds a record, for each combination of values it has of what is asked for.
-fn add_record(question: &Question, start: i64, record: &RequestRecord, sum: &mut Sum) {
+fn add_record(question: &Question, start: i64, record: &RequestRecord, answer: &mut Answer) {
     let has = |by: &By, wanted: &str| match by.extra() {
         Some(kind) => extras(record, kind).iter().any(|value| fits(by, wanted, value)),
         None => true,
@@ -352,13 +387,19 @@ fn add_record(question: &Question, start: i64, record: &RequestRecord, sum: &mut
             groups = groups.iter().flat_map(|group| values.iter().map(|value| [group.as_slice(), std::slice::from_ref(value)].concat())).collect();
         }
         for group in groups {
-            sum.entry((start, group)).or_default().merge(&sums);
+            if let Some(row) = answer.row(start, group) {
+                row.merge(&sums);
+            }
         }
     }
 }
 
-/// For tests: puts a question to one record.
+/// For tests: puts a question to records, one by one.
 #[cfg(test)]
-pub(super) fn tests_only_add(question: &Question, record: &RequestRecord, sum: &mut BTreeMap<(i64, Vec<String>), Sums>) {
-    add_record(question, step(question.step, record.start_unix_nanos.div_euclid(1_000_000_000)), record, sum);
+pub(super) fn of_records(question: &Question, records: &[RequestRecord]) -> Vec<Row> {
+    let mut answer = Answer::default();
+    for record in records {
+        add_record(question, step(question.step, record.start_unix_nanos.div_euclid(1_000_000_000)), record, &mut answer);
+    }
+    answer.sorted()
 }

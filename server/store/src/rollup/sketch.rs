@@ -40,9 +40,12 @@ impl Sketch {
         if self.counts.is_empty() {
             self.first = bucket;
         }
-        if let Ok(missing @ 1..) = usize::try_from(self.first - bucket) {
+        if bucket < self.first {
+            // Room for more below, so that values which come in descending order do not move all others each time.
+            let room = i64::try_from(self.counts.len() / 2).unwrap_or(0).min(bucket);
+            let missing = usize::try_from(self.first - (bucket - room)).unwrap_or(0);
             self.counts.splice(0..0, std::iter::repeat_n(0, missing));
-            self.first = bucket;
+            self.first = bucket - room;
         }
         let at = usize::try_from(bucket - self.first).unwrap_or(0);
         if at >= self.counts.len() {

@@ -2,7 +2,7 @@
 
 use headworks_api::storage::{AttemptRecord, RequestRecord, RollupCell};
 
-use super::sketch::Sketch;
+use super::{kept::Cell, sketch::Sketch};
 use crate::{read_tokens, records::failed_over};
 
 macro_rules! counts {
@@ -116,12 +116,12 @@ impl Sums {
     }
 
     /// Adds what is kept in a cell; its sketches only where they are wanted.
-    pub fn merge_cell(&mut self, cell: &RollupCell, sketches: bool) {
+    pub fn merge_cell(&mut self, cell: &Cell<'_>, sketches: bool) {
         self.counts.add_list(&cell.sums);
         if sketches {
-            self.latency.merge_packed(&cell.latency);
-            self.first_token.merge_packed(&cell.first_token);
-            self.speed.merge_packed(&cell.speed);
+            self.latency.merge_packed(cell.latency);
+            self.first_token.merge_packed(cell.first_token);
+            self.speed.merge_packed(cell.speed);
         }
     }
 

@@ -8,7 +8,7 @@ use prost::Message;
 
 use super::{
     Counted, GRACE, Rollups, STATE,
-    block::{Block, read},
+    block::Block,
     facets::Section,
     times::{self, DAY, HOUR, Level, place},
 };
@@ -102,7 +102,7 @@ impl Rollups {
         let key = place(section, level, at);
         if !changes.0.contains_key(&key) {
             let kept = self.shared.store.get(&key).await?;
-            let block = kept.map(|(_, bytes)| Block::decode(bytes)).transpose()?.unwrap_or_default();
+            let block = kept.map(|(_, bytes)| Block::decode(&bytes)).transpose()?.unwrap_or_default();
             changes.0.insert(key.clone(), block);
         }
         if let Some(block) = changes.0.get_mut(&key) {
@@ -150,7 +150,7 @@ impl Rollups {
         for whole in Section::WHOLE {
             let mut sum = Block::default();
             for (_, block) in self.kept(whole, finer, from, until).await? {
-                sum.merge_kept(&read(block)?);
+                sum.merge_kept(&block)?;
             }
             self.put(whole, level, at, &sum, |_| true).await?;
         }
@@ -179,7 +179,7 @@ impl Rollups {
                 let mut after = times::before(whole, level, 0);
                 while let Some((key, _, value)) = self.shared.store.scan(&times::prefix(whole, level), Some(&after), 1).await?.pop() {
                     if let Some(at) = times::read(&key) {
-                        self.put(whole, level, at, &Block::decode(value)?, |section| section.finest() == Level::Hour).await?;
+                        self.put(whole, level, at, &Block::decode(&value)?, |section| section.finest() == Level::Hour).await?;
                     }
                     after = key;
                 }
