@@ -114,6 +114,14 @@ fn split(bytes: &[u8]) -> Option<(Version, Bytes)> {
     Some((u64::from_be_bytes(version.try_into().ok()?), Bytes::copy_from_slice(value)))
 }
 
+/// The opposite of [`split`].
+fn joined(revision: Revision, value: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(value.len() + 8);
+    bytes.extend_from_slice(&revision.to_be_bytes());
+    bytes.extend_from_slice(value);
+    bytes
+}
+
 struct Writer {
     db: sled::Db,
     tree: sled::Tree,
@@ -216,21 +224,37 @@ impl Writer {
         if journaled {
             self.journal.write().map_err(|error| StoreError::Unavailable(format!("the journal: {error}")))?;
         }
-        self.apply(overlay.iter().map(|(key, value)| (&key[..], value.as_deref())), revision)?;
-        self.revision = revision;
-        if journaled { Ok(()) } else { self.checkpoint() }
+        let changes = overlay.iter().map(|(key, value)| (&key[..], value.as_deref()));
+        if journaled {
+            self.apply(changes, revision)?;
+            self.revision = revision;
+            Ok(())
+        } else {
+            self.apply_whole(changes, revision)?;
+            self.revision = revision;
+            self.checkpoint()
+        }
     }
 
+    /// Gives sled the changes of a commit that the journal has, one by one: after a crash it has them all again. A batch of
+    /// sled's would be whole by itself, at the price of two writes of its own and of waking all of its threads for each.
     fn apply<'a>(&self, changes: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>, revision: Revision) -> Result<(), StoreError> {
+        for (key, value) in changes {
+            match value {
+                Some(value) => self.tree.insert(key, joined(revision, value)),
+                None => self.tree.remove(key),
+            }
+            .map_err(unavailable)?;
+        }
+        Ok(())
+    }
+
+    /// Gives sled a commit that is too large for the journal, whole.
+    fn apply_whole<'a>(&self, changes: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>, revision: Revision) -> Result<(), StoreError> {
         let mut batch = sled::Batch::default();
         for (key, value) in changes {
             match value {
-                Some(value) => {
-                    let mut bytes = Vec::with_capacity(value.len() + 8);
-                    bytes.extend_from_slice(&revision.to_be_bytes());
-                    bytes.extend_from_slice(value);
-                    batch.insert(key, bytes);
-                }
+                Some(value) => batch.insert(key, joined(revision, value)),
                 None => batch.remove(key),
             }
         }
