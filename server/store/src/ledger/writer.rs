@@ -21,7 +21,7 @@ use super::{Entry, OPEN, Queued, place, queue::Receiver, spent};
 use crate::{Change, Expect, Landed, Store, StoreError};
 
 /// Least time from the start of one commit to that of the next while calls are many.
-const DELAY: Duration = Duration::from_millis(2);
+const DELAY: Duration = Duration::from_millis(1);
 /// How many open calls are many.
 const SIBLINGS: usize = 5;
 
