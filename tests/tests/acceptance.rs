@@ -11,7 +11,7 @@ use std::{
 /// What must stand in the table: translation, accounting, streaming, fidelity.
 fn required() -> Vec<String> {
     let run = |letter: char, last: u32| (1..=last).map(move |n| format!("{letter}{n}"));
-    run('T', 14).chain(run('A', 6)).chain(["A13".to_owned()]).chain(run('S', 4)).chain(run('F', 13)).collect()
+    run('T', 14).chain(run('A', 14)).chain(run('S', 4)).chain(run('R', 10)).chain(run('F', 13)).chain(run('L', 8)).collect()
 }
 
 /// The part of a source that is tests: all of a file of tests, else what follows `#[cfg(test)]`.

@@ -2285,7 +2285,10 @@ type Routing struct {
 	Regions []string `protobuf:"bytes,10,rep,name=regions,proto3" json:"regions,omitempty"`
 	// What becomes of the call where a target cannot express all of it. Unspecified: as the key says, or DROP.
 	// `ModelService.CheckChat` tells in advance.
-	OnLoss        OnLoss `protobuf:"varint,11,opt,name=on_loss,json=onLoss,proto3,enum=headworks.v1.OnLoss" json:"on_loss,omitempty"`
+	OnLoss OnLoss `protobuf:"varint,11,opt,name=on_loss,json=onLoss,proto3,enum=headworks.v1.OnLoss" json:"on_loss,omitempty"`
+	// Answer from the gateway's memory where the same call of the same key was answered before, no longer ago than this;
+	// and keep this answer as long. Nothing is billed for an answer given again. Absent or 0: always ask anew.
+	ResponseCache *durationpb.Duration `protobuf:"bytes,12,opt,name=response_cache,json=responseCache,proto3" json:"response_cache,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2395,6 +2398,13 @@ func (x *Routing) GetOnLoss() OnLoss {
 		return x.OnLoss
 	}
 	return OnLoss_ON_LOSS_UNSPECIFIED
+}
+
+func (x *Routing) GetResponseCache() *durationpb.Duration {
+	if x != nil {
+		return x.ResponseCache
+	}
+	return nil
 }
 
 var File_headworks_v1_chat_proto protoreflect.FileDescriptor
@@ -2567,7 +2577,7 @@ const file_headworks_v1_chat_proto_rawDesc = "" +
 	"\ainclude\x18\x03 \x01(\bH\x01R\ainclude\x88\x01\x01B\x10\n" +
 	"\x0e_budget_tokensB\n" +
 	"\n" +
-	"\b_include\"\x83\x04\n" +
+	"\b_include\"\xc5\x04\n" +
 	"\aRouting\x12\x16\n" +
 	"\x06models\x18\x01 \x03(\tR\x06models\x12\x12\n" +
 	"\x04only\x18\x02 \x03(\tR\x04only\x12\x16\n" +
@@ -2580,7 +2590,8 @@ const file_headworks_v1_chat_proto_rawDesc = "" +
 	"\x19max_output_price_nano_usd\x18\t \x01(\x03H\x02R\x15maxOutputPriceNanoUsd\x88\x01\x01\x12\x18\n" +
 	"\aregions\x18\n" +
 	" \x03(\tR\aregions\x12-\n" +
-	"\aon_loss\x18\v \x01(\x0e2\x14.headworks.v1.OnLossR\x06onLossB\x12\n" +
+	"\aon_loss\x18\v \x01(\x0e2\x14.headworks.v1.OnLossR\x06onLoss\x12@\n" +
+	"\x0eresponse_cache\x18\f \x01(\v2\x19.google.protobuf.DurationR\rresponseCacheB\x12\n" +
 	"\x10_allow_fallbacksB\x1b\n" +
 	"\x19_max_input_price_nano_usdB\x1c\n" +
 	"\x1a_max_output_price_nano_usd*s\n" +
@@ -2705,11 +2716,12 @@ var file_headworks_v1_chat_proto_depIdxs = []int32{
 	3,  // 32: headworks.v1.ReasoningOptions.effort:type_name -> headworks.v1.ReasoningEffort
 	5,  // 33: headworks.v1.Routing.sort:type_name -> headworks.v1.RoutingSort
 	4,  // 34: headworks.v1.Routing.on_loss:type_name -> headworks.v1.OnLoss
-	35, // [35:35] is the sub-list for method output_type
-	35, // [35:35] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	31, // 35: headworks.v1.Routing.response_cache:type_name -> google.protobuf.Duration
+	36, // [36:36] is the sub-list for method output_type
+	36, // [36:36] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_headworks_v1_chat_proto_init() }

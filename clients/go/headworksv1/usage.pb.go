@@ -131,6 +131,9 @@ type Usage struct {
 	Estimated bool `protobuf:"varint,18,opt,name=estimated,proto3" json:"estimated,omitempty"`
 	// What the gateway's operator adds to the cost, billionths of a US dollar. Not in `cost_nano_usd`; budgets count both.
 	MarkupNanoUsd int64 `protobuf:"varint,19,opt,name=markup_nano_usd,json=markupNanoUsd,proto3" json:"markup_nano_usd,omitempty"`
+	// The answer was given again from the gateway's memory (`Routing.response_cache`): no provider was asked and nothing
+	// is billed. The tokens are those of the answer when it was made, and what it cost then is in `saved_nano_usd`.
+	Cached        bool `protobuf:"varint,20,opt,name=cached,proto3" json:"cached,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -296,6 +299,13 @@ func (x *Usage) GetMarkupNanoUsd() int64 {
 		return x.MarkupNanoUsd
 	}
 	return 0
+}
+
+func (x *Usage) GetCached() bool {
+	if x != nil {
+		return x.Cached
+	}
+	return false
 }
 
 // How a call went through the gateway.
@@ -621,7 +631,7 @@ var File_headworks_v1_usage_proto protoreflect.FileDescriptor
 
 const file_headworks_v1_usage_proto_rawDesc = "" +
 	"\n" +
-	"\x18headworks/v1/usage.proto\x12\fheadworks.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headworks/v1/reason.proto\"\xb5\x06\n" +
+	"\x18headworks/v1/usage.proto\x12\fheadworks.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headworks/v1/reason.proto\"\xcd\x06\n" +
 	"\x05Usage\x12!\n" +
 	"\finput_tokens\x18\x01 \x01(\x03R\vinputTokens\x12*\n" +
 	"\x11cache_read_tokens\x18\x02 \x01(\x03R\x0fcacheReadTokens\x121\n" +
@@ -643,7 +653,8 @@ const file_headworks_v1_usage_proto_rawDesc = "" +
 	"\n" +
 	"cost_known\x18\x11 \x01(\bR\tcostKnown\x12\x1c\n" +
 	"\testimated\x18\x12 \x01(\bR\testimated\x12&\n" +
-	"\x0fmarkup_nano_usd\x18\x13 \x01(\x03R\rmarkupNanoUsd\"\xbe\x01\n" +
+	"\x0fmarkup_nano_usd\x18\x13 \x01(\x03R\rmarkupNanoUsd\x12\x16\n" +
+	"\x06cached\x18\x14 \x01(\bR\x06cached\"\xbe\x01\n" +
 	"\x05Route\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x16\n" +

@@ -713,8 +713,11 @@ type UsageRow struct {
 	FailoverRate float64 `protobuf:"fixed64,27,opt,name=failover_rate,json=failoverRate,proto3" json:"failover_rate,omitempty"`
 	// How many failed for each reason, by the reason's name without its prefix.
 	ErrorsByReason map[string]int64 `protobuf:"bytes,28,rep,name=errors_by_reason,json=errorsByReason,proto3" json:"errors_by_reason,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// How many were answered from the gateway's memory. They have no attempt, no tokens and no cost here; what they would
+	// have cost is in `usage.saved_nano_usd`.
+	ResponseCacheHitCount int64 `protobuf:"varint,29,opt,name=response_cache_hit_count,json=responseCacheHitCount,proto3" json:"response_cache_hit_count,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
 }
 
 func (x *UsageRow) Reset() {
@@ -941,6 +944,13 @@ func (x *UsageRow) GetErrorsByReason() map[string]int64 {
 		return x.ErrorsByReason
 	}
 	return nil
+}
+
+func (x *UsageRow) GetResponseCacheHitCount() int64 {
+	if x != nil {
+		return x.ResponseCacheHitCount
+	}
+	return 0
 }
 
 // Asks for calls.
@@ -1417,7 +1427,7 @@ const file_headworks_v1_usage_service_proto_rawDesc = "" +
 	"\x04rows\x18\x01 \x03(\v2\x16.headworks.v1.UsageRowR\x04rows\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12:\n" +
 	"\x17projected_cost_nano_usd\x18\x03 \x01(\x03H\x00R\x14projectedCostNanoUsd\x88\x01\x01B\x1a\n" +
-	"\x18_projected_cost_nano_usd\"\xdf\f\n" +
+	"\x18_projected_cost_nano_usd\"\x98\r\n" +
 	"\bUsageRow\x127\n" +
 	"\x05group\x18\x01 \x03(\v2!.headworks.v1.UsageRow.GroupEntryR\x05group\x129\n" +
 	"\n" +
@@ -1454,7 +1464,8 @@ const file_headworks_v1_usage_service_proto_rawDesc = "" +
 	"\x0ecache_hit_rate\x18\x19 \x01(\x01R\fcacheHitRate\x12(\n" +
 	"\x10cache_token_rate\x18\x1a \x01(\x01R\x0ecacheTokenRate\x12#\n" +
 	"\rfailover_rate\x18\x1b \x01(\x01R\ffailoverRate\x12T\n" +
-	"\x10errors_by_reason\x18\x1c \x03(\v2*.headworks.v1.UsageRow.ErrorsByReasonEntryR\x0eerrorsByReason\x1a8\n" +
+	"\x10errors_by_reason\x18\x1c \x03(\v2*.headworks.v1.UsageRow.ErrorsByReasonEntryR\x0eerrorsByReason\x127\n" +
+	"\x18response_cache_hit_count\x18\x1d \x01(\x03R\x15responseCacheHitCount\x1a8\n" +
 	"\n" +
 	"GroupEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +

@@ -226,6 +226,17 @@ pub struct Facts {
     pub warning: Option<Arc<str>>,
     /// How far the nearest limits of requests and of tokens are.
     pub rates: Option<Box<Rated>>,
+    /// Whether the call was answered before, where it asked for that.
+    pub lookup: Option<Lookup>,
+}
+
+/// What became of a call that may be answered from memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// It was, by an answer of this age.
+    Hit(std::time::Duration),
+    /// It was not.
+    Miss,
 }
 
 /// How far rate limits are, where there are some.

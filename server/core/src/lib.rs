@@ -28,7 +28,7 @@ pub use catalog::{
 };
 pub use date::{date_seconds, month_seconds};
 pub use embed::{EmbedInput, EmbedRequest, Vector, VectorForm};
-pub use event::{Batch, Begun, Event, EventKind, EventStream, Facts, FinishReason, Frame, Left, Rated, Reply};
+pub use event::{Batch, Begun, Event, EventKind, EventStream, Facts, FinishReason, Frame, Left, Lookup, Rated, Reply};
 pub use fault::{Cause, Fault, Limit, UpstreamError, Violation};
 pub use json::Json;
 pub use key::{ALERTS, Budget, Fit, Key, Markup, Payer, RateLimit, Role, Unit, matches_pattern};
@@ -38,7 +38,7 @@ pub use money::{ATTOS_PER_NANO, NanoUsd, PriceError};
 pub use price::{FACTOR_ONE, Factor, OffPeak, Price, Rates, Tier, Window};
 pub use reason::Reason;
 pub use request::{ChatRequest, Effort, Member, Original, Output, Reasoning, Routing, Sampling, Sort, Tool, ToolChoice};
-pub use route::{AttemptReport, Outcome, Receipt, Skipped, Timings, written};
+pub use route::{AttemptReport, Cached, Outcome, Receipt, Skipped, Timings, written};
 pub use text::Str;
 pub use tokens::Tokens;
 pub use window::{BudgetWindow, Span, Tally};

@@ -208,6 +208,8 @@ pub struct Routing {
     pub request_id: Option<Arc<str>>,
     /// Keep the stream resumable this long after its client is gone.
     pub resume_window: Option<Duration>,
+    /// An answer given before to the same call may be given again if it is not older than this; this one is kept as long.
+    pub response_cache: Option<Duration>,
     /// Whole-call time limit asked for in the request.
     pub timeout: Option<Duration>,
 }

@@ -109,6 +109,25 @@ pub struct Receipt {
     pub cost_known: bool,
     /// Some count is an estimate.
     pub estimated: bool,
-    /// What the served attempt would have cost more without its cache; negative if caching cost more.
+    /// What the served attempt would have cost more without its cache; negative if caching cost more. Of an answer given
+    /// again, what it cost when it was made.
     pub saved: NanoUsd,
+    /// It is an answer given again: nobody was asked.
+    #[serde(default)]
+    pub cached: Option<Cached>,
+}
+
+/// An answer given again.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Cached {
+    /// Who made it.
+    pub target: ModelId,
+    /// When, Unix nanoseconds.
+    pub made_unix_nanos: i64,
+    /// How long ago.
+    pub age: std::time::Duration,
+    /// What it used then.
+    pub tokens: Tokens,
+    /// What it cost then.
+    pub cost: NanoUsd,
 }

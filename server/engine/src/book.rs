@@ -10,7 +10,7 @@ use std::{
 
 use futures_core::Stream;
 use headworks_core::{
-    AttemptReport, Batch, Call, EventKind, EventStream, Facts, Fault, ModelId, NanoUsd, Outcome, Planned, Reason, Receipt, Skipped, Tokens, written,
+    AttemptReport, Batch, Cached, Call, EventKind, EventStream, Facts, Fault, ModelId, NanoUsd, Outcome, Planned, Reason, Receipt, Skipped, Tokens, written,
 };
 use parking_lot::Mutex;
 
@@ -42,6 +42,8 @@ struct Lines {
     adjusted: Option<Arc<str>>,
     /// What the call took from rate limits.
     permit: Option<Permit>,
+    /// The answer was given before.
+    cached: Option<Cached>,
     closed: bool,
 }
 
@@ -86,6 +88,11 @@ impl Book {
         self.lines.lock().adjusted = adjusted;
     }
 
+    /// The answer is one given before.
+    pub fn cached(&self, cached: Cached) {
+        self.lines.lock().cached = Some(cached);
+    }
+
     /// What the attempts that wrote the answer have used so far.
     pub fn written(&self) -> Tokens {
         wrote(&self.lines.lock().attempts)
@@ -95,7 +102,7 @@ impl Book {
     pub fn facts(&self, served: &ModelId) -> Facts {
         let lines = self.lines.lock();
         let warning = lines.warnings.iter().find(|(id, _)| id == served).map(|(_, warning)| warning.clone());
-        Facts { adjusted: lines.adjusted.clone(), warning, rates: lines.permit.as_ref().map(|permit| Box::new(permit.facts())) }
+        Facts { adjusted: lines.adjusted.clone(), warning, rates: lines.permit.as_ref().map(|permit| Box::new(permit.facts())), lookup: None }
     }
 
     /// Counts an attempt that did not serve.
@@ -167,19 +174,21 @@ impl Drop for Book {
 
 fn receipt(call: &Call, policy: Option<Arc<str>>, lines: &mut Lines) -> Receipt {
     let attempts = std::mem::take(&mut lines.attempts);
+    let cached = lines.cached.take();
     let used = |a: &AttemptReport| a.tokens.prompt() + a.tokens.completion() > 0;
     Receipt {
         request_id: call.id.clone(),
         asked: call.work.model().clone(),
         policy,
-        tokens: wrote(&attempts),
+        tokens: cached.as_ref().map_or_else(|| wrote(&attempts), |cached| cached.tokens),
         cost: attempts.iter().filter_map(|a| a.cost).sum(),
         cost_known: attempts.iter().all(|a| a.cost.is_some() || !used(a)),
         estimated: attempts.iter().any(|a| a.estimated),
-        saved: lines.saved,
+        saved: cached.as_ref().map_or(lines.saved, |cached| cached.cost),
         skipped: std::mem::take(&mut lines.skipped),
         notes: std::mem::take(&mut lines.notes),
         attempts,
+        cached,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Verbs in time: the tower stack that a call passes through.
 //!
-//! `Inbound -> admit -> resumable -> once -> Call -> route -> Booked -> failover -> Trial ->
+//! `Inbound -> admit -> resumable -> once -> Call -> route -> Booked -> cached -> failover -> Trial ->
 //! meter -> limit -> breaker -> observe -> timed -> Attempt -> upstream`.
 //! A layer out of place does not compile.
 
@@ -9,6 +9,7 @@ mod affinity;
 mod book;
 mod breaker;
 mod budget;
+mod cached;
 mod clock;
 mod config;
 mod control;
@@ -38,6 +39,7 @@ use std::sync::{Arc, atomic::AtomicBool};
 pub use affinity::Homes;
 use arc_swap::ArcSwap;
 pub use budget::{Budgets, Lowered, Reserved, Told};
+pub use cached::{Answers, AnswersConfig};
 pub use clock::{unix_nanos, unix_seconds};
 pub use config::{BudgetConfig, Config, Timeouts};
 pub use control::{Cancel, Running};
@@ -84,6 +86,8 @@ pub struct Shared {
     pub running: Arc<Running>,
     /// Streams that clients may come back to.
     pub streams: Arc<Streams>,
+    /// Answers that may be given again.
+    pub answers: Answers,
     /// Counters.
     pub metrics: Metrics,
     /// Set when the gateway shuts down: no new calls.

@@ -41,6 +41,11 @@ struct FailoverLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct LookupLabels {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct HedgeLabels {
     provider: String,
     model: String,
@@ -79,6 +84,7 @@ pub struct Metrics {
     failovers: Family<FailoverLabels, Counter>,
     hedges: Family<HedgeLabels, Counter>,
     hedges_won: Family<HedgeLabels, Counter>,
+    lookups: Family<LookupLabels, Counter>,
     in_flight: Gauge,
 }
 
@@ -109,6 +115,7 @@ impl Default for Metrics {
             failovers: Family::default(),
             hedges: Family::default(),
             hedges_won: Family::default(),
+            lookups: Family::default(),
             in_flight: Gauge::default(),
         };
         {
@@ -121,6 +128,7 @@ impl Default for Metrics {
             r.register("headworks_cost_nano_usd", "Cost in billionths of a US dollar", metrics.cost.clone());
             r.register("headworks_failovers", "Attempts that were given up for the next target", metrics.failovers.clone());
             r.register("headworks_hedges", "Second attempts begun beside one that was late", metrics.hedges.clone());
+            r.register("headworks_response_cache_lookups", "Calls that may be answered from memory, by whether they were", metrics.lookups.clone());
             r.register("headworks_hedges_won", "Second attempts that answered first", metrics.hedges_won.clone());
             r.register("headworks_requests_in_flight", "Calls under way", metrics.in_flight.clone());
         }
@@ -194,6 +202,11 @@ impl Metrics {
     /// A second attempt answered first.
     pub fn hedge_won(&self, policy: Option<&str>, at: &ModelId) {
         self.hedges_won.get_or_create(&HedgeLabels::new(at, policy)).inc();
+    }
+
+    /// A call was looked for among the answers that may be given again.
+    pub fn looked_up(&self, result: &'static str) {
+        self.lookups.get_or_create(&LookupLabels { result }).inc();
     }
 
     /// Calls under way.

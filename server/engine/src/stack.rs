@@ -10,6 +10,7 @@ use crate::{
     Shared,
     admit::AdmitLayer,
     breaker::BreakerLayer,
+    cached::CachedLayer,
     failover::{Failover, Stack},
     health::{Standing, shared_id},
     limit::LimitLayer,
@@ -36,6 +37,7 @@ pub fn gateway(shared: &Arc<Shared>, leaf: Leaf) -> Gateway {
             .layer(ResumableLayer { shared: shared.clone() }) // who may come back reads from a tape
             .layer(OnceLayer { shared: shared.clone() }) // a repeated request id never reaches a target
             .layer(RouteLayer { shared: shared.clone() }) // from here on we know who could serve
+            .layer(CachedLayer { shared: shared.clone() }) // what was answered before, and may be again
             .service(Failover { shared: shared.clone(), stacks }),
     )
 }

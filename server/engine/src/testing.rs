@@ -290,6 +290,7 @@ impl Bench {
             hedges: crate::Hedges::default(),
             running: Arc::new(Running::default()),
             streams: crate::Streams::new(streams),
+            answers: crate::Answers::new(crate::AnswersConfig::default()),
             metrics: Metrics::default(),
             draining: false.into(),
         });

@@ -29,6 +29,8 @@ pub struct Config {
     pub engine: headworks_engine::Config,
     /// Streams that clients may come back to.
     pub streams: headworks_engine::StreamsConfig,
+    /// Answers that may be given again.
+    pub response_cache: headworks_engine::AnswersConfig,
     /// What becomes of calls that budgets do not cover.
     pub budget: headworks_engine::BudgetConfig,
     /// Budgets' thresholds told to a webhook.

@@ -110,6 +110,7 @@ pub async fn gateway(config: &Config, env: &BTreeMap<String, String>) -> Result<
         hedges: Hedges::default(),
         running: Arc::new(Running::default()),
         streams: engine::Streams::new(config.streams.clone()),
+        answers: engine::Answers::new(config.response_cache.clone()),
         metrics: Metrics::default(),
         draining: false.into(),
     });

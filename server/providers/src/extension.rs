@@ -22,6 +22,7 @@ pub(crate) struct Headworks {
     route: Option<Route>,
     on_loss: Option<String>,
     resume_window: Option<f64>,
+    response_cache: Option<f64>,
     timeout_ms: Option<u64>,
 }
 
@@ -69,6 +70,11 @@ pub fn on_loss(word: &str, field: &str) -> Result<OnLoss, Fault> {
     OnLoss::from_name(word).ok_or_else(|| Fault::invalid(field, format!("\"{word}\" is none of drop, refuse and skip")))
 }
 
+/// How old an answer given again may be.
+pub fn response_cache(seconds: f64, field: &str) -> Result<Duration, Fault> {
+    Duration::try_from_secs_f64(seconds).map_err(|_| Fault::invalid(field, "must be a number of seconds, 0 or more"))
+}
+
 /// US dollars per million tokens, as number or string.
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -112,6 +118,9 @@ fn headworks(request: &mut ChatRequest, said: Headworks, name: &str) -> Result<(
         let window =
             Duration::try_from_secs_f64(seconds).map_err(|_| Fault::invalid(format!("{name}.resume_window"), "must be a number of seconds, 0 or more"))?;
         routing.resume_window = Some(window);
+    }
+    if let Some(seconds) = said.response_cache {
+        routing.response_cache = Some(response_cache(seconds, &format!("{name}.response_cache"))?);
     }
     if let Some(word) = said.on_loss {
         routing.on_loss = Some(on_loss(&word, &format!("{name}.on_loss"))?);

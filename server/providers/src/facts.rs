@@ -6,7 +6,7 @@ use crate::spell::Object;
 
 /// The provider counted, so there is something to tell.
 pub(crate) fn counted(receipt: &Receipt) -> bool {
-    receipt.attempts.last().is_some_and(|a| !a.estimated)
+    receipt.cached.is_some() || receipt.attempts.last().is_some_and(|a| !a.estimated)
 }
 
 /// How an attempt ended, in a word. One that lost a race to another did not fail.
@@ -21,9 +21,13 @@ fn outcome(attempt: &AttemptReport) -> &'static str {
 /// What the gateway has to say of the call.
 pub(crate) fn facts(o: &mut Object<'_>, receipt: &Receipt) {
     o.str("request_id", &receipt.request_id);
-    if let Some(last) = receipt.attempts.last() {
-        o.str("provider", &last.target.provider);
-        o.str("model", &last.target.to_string());
+    if let Some(target) = receipt.cached.as_ref().map(|cached| &cached.target).or(receipt.attempts.last().map(|last| &last.target)) {
+        o.str("provider", &target.provider);
+        o.str("model", &target.to_string());
+    }
+    if let Some(cached) = &receipt.cached {
+        o.val("cached", true);
+        o.val("cached_age_s", cached.age.as_secs());
     }
     o.opt_str("policy", receipt.policy.as_deref());
     o.val("attempts", receipt.attempts.len());

@@ -151,6 +151,7 @@ fn receipt(target: &Target) -> Batch {
         cost_known: true,
         estimated: false,
         saved: NanoUsd(0),
+        cached: None,
     })));
     batch
 }

@@ -264,6 +264,8 @@ pub fn request_record(call: &Call, receipt: &Receipt, ended: Outcome, reason: Op
         cost_nano_usd: receipt.cost.0,
         cost_known: receipt.cost_known,
         saved_nano_usd: receipt.saved.0,
+        cached_from: receipt.cached.as_ref().map(|cached| cached.target.to_string()).unwrap_or_default(),
+        cached_tokens: receipt.cached.as_ref().map(|cached| tokens(&cached.tokens)).unwrap_or_default(),
         tags: routing.tags.iter().map(ToString::to_string).collect(),
         user_id: routing.user_id.as_ref().or(call.work.user()).map(|user| &**user).unwrap_or_default().to_owned(),
         trace_id: routing.trace_id.as_deref().unwrap_or_default().to_owned(),
@@ -369,6 +371,9 @@ pub fn read_tokens(list: &[i64]) -> Tokens {
 
 /// Tokens of the attempts that wrote what the client has.
 pub fn written_tokens(record: &RequestRecord) -> Tokens {
+    if !record.cached_from.is_empty() {
+        return read_tokens(&record.cached_tokens);
+    }
     let partial = outcome(Outcome::FailedPartial);
     headworks_core::written(record.attempts.iter().map(|a| (a.outcome == partial, read_tokens(&a.tokens))))
 }

@@ -458,6 +458,10 @@ pub struct Routing {
     /// `ModelService.CheckChat` tells in advance.
     #[prost(enumeration = "OnLoss", tag = "11")]
     pub on_loss: i32,
+    /// Answer from the gateway's memory where the same call of the same key was answered before, no longer ago than this;
+    /// and keep this answer as long. Nothing is billed for an answer given again. Absent or 0: always ask anew.
+    #[prost(message, optional, tag = "12")]
+    pub response_cache: ::core::option::Option<::prost_types::Duration>,
 }
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -979,6 +983,10 @@ pub struct Usage {
     /// What the gateway's operator adds to the cost, billionths of a US dollar. Not in `cost_nano_usd`; budgets count both.
     #[prost(int64, tag = "19")]
     pub markup_nano_usd: i64,
+    /// The answer was given again from the gateway's memory (`Routing.response_cache`): no provider was asked and nothing
+    /// is billed. The tokens are those of the answer when it was made, and what it cost then is in `saved_nano_usd`.
+    #[prost(bool, tag = "20")]
+    pub cached: bool,
 }
 /// How a call went through the gateway.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4662,6 +4670,10 @@ pub struct UsageRow {
     /// How many failed for each reason, by the reason's name without its prefix.
     #[prost(map = "string, int64", tag = "28")]
     pub errors_by_reason: ::std::collections::HashMap<::prost::alloc::string::String, i64>,
+    /// How many were answered from the gateway's memory. They have no attempt, no tokens and no cost here; what they would
+    /// have cost is in `usage.saved_nano_usd`.
+    #[prost(int64, tag = "29")]
+    pub response_cache_hit_count: i64,
 }
 /// Asks for calls.
 #[derive(Clone, PartialEq, ::prost::Message)]

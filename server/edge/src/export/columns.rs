@@ -84,7 +84,7 @@ columns! {
     "model" Text |r: R<'_>| r.model.clone();
     "policy" Text |r: R<'_>| r.policy.clone();
     "provider" Text |r: R<'_>| served(r).map(|a| a.provider.clone()).unwrap_or_default();
-    "served_by" Text |r: R<'_>| served(r).map(|a| format!("{}/{}", a.provider, a.model)).unwrap_or_default();
+    "served_by" Text |r: R<'_>| served(r).map_or_else(|| r.cached_from.clone(), |a| format!("{}/{}", a.provider, a.model));
     "served_model" Text |r: R<'_>| served(r).map(|a| a.served_model.clone()).unwrap_or_default();
     "outcome" Text outcome;
     "reason" Text |r: R<'_>| why(r).to_owned();
@@ -118,6 +118,7 @@ columns! {
     "metadata" Text |r: R<'_>| serde_json::to_string(&r.metadata.iter().collect::<std::collections::BTreeMap<_, _>>()).unwrap_or_default();
     "markup_nano_usd" Int |r: R<'_>| r.markup_nano_usd;
     "hedged" Bool |r: R<'_>| r.attempts.iter().any(|a| a.hedge);
+    "cached" Bool |r: R<'_>| !r.cached_from.is_empty();
 }
 
 /// A time as people and programs read it: RFC 3339, UTC, nanoseconds.

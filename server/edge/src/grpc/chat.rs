@@ -52,6 +52,9 @@ pub(super) fn name<T>(response: &mut Response<T>, id: &Arc<str>, facts: &Facts) 
     if let Some(rates) = &facts.rates {
         crate::rest::rate_headers(headers, rates);
     }
+    if let Some(lookup) = facts.lookup {
+        crate::rest::lookup_headers(headers, lookup, "headworks-response-cache");
+    }
     if let Ok(value) = HeaderValue::from_str(id) {
         let headers = response.metadata_mut().as_mut();
         headers.insert("headworks-request-id", value.clone());

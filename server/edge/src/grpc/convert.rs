@@ -108,6 +108,7 @@ pub(super) fn routing(chat: &v1::Chat) -> Read<Routing> {
         trace_id: some(&chat.trace_id),
         request_id: some(&chat.request_id),
         resume_window: duration(chat.resume_window, "chat.resume_window")?,
+        response_cache: duration(r.response_cache, "chat.routing.response_cache")?,
         timeout: duration(chat.timeout, "chat.timeout")?,
     })
 }

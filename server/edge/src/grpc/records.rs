@@ -69,6 +69,7 @@ pub(crate) fn usage(receipt: &Receipt) -> v1::Usage {
         saved_nano_usd: receipt.saved.0,
         cost_known: receipt.cost_known,
         estimated: receipt.estimated,
+        cached: receipt.cached.is_some(),
         ..tokens(&receipt.tokens)
     }
 }
@@ -146,7 +147,7 @@ pub(crate) fn record(r: storage::RequestRecord) -> v1::RequestRecord {
     let last = r.attempts.last();
     let served = last.filter(|a| a.outcome == v1::AttemptOutcome::Success as i32 || a.outcome == v1::AttemptOutcome::FailedPartial as i32);
     v1::RequestRecord {
-        served_by: served.map(|a| format!("{}/{}", a.provider, a.model)).unwrap_or_default(),
+        served_by: served.map(|a| format!("{}/{}", a.provider, a.model)).unwrap_or_else(|| r.cached_from.clone()),
         reason: reason_named(why(&r)),
         usage: Some(v1::Usage {
             cost_nano_usd: r.cost_nano_usd,
@@ -154,6 +155,7 @@ pub(crate) fn record(r: storage::RequestRecord) -> v1::RequestRecord {
             saved_nano_usd: r.saved_nano_usd,
             cost_known: r.cost_known,
             estimated: r.attempts.iter().any(|a| a.estimated),
+            cached: !r.cached_from.is_empty(),
             ..tokens(&written_tokens(&r))
         }),
         start_time: timestamp(r.start_unix_nanos),

@@ -204,6 +204,7 @@ impl Metrics {
         if self.has("saved") {
             out.cost_without_cache_nano_usd = counts.cost.saturating_add(counts.saved);
             out.cache_hit_count = counts.cache_hits;
+            out.response_cache_hit_count = counts.response_cache_hits;
             out.cache_hit_rate = share(counts.cache_hits, requests);
             out.cache_token_rate = share(counts.cache_read + counts.cache_read_audio, prompt(counts));
         }

@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tower::ServiceExt;
 
 use super::{
-    ADJUSTED, ATTEMPTS, CACHE, COST, MODEL, PROVIDER, REQUEST_ID, RESUME_WINDOW, STREAM_ID, WARNING, body, json, rate_headers, refuse_at,
+    ADJUSTED, ATTEMPTS, CACHE, COST, MODEL, PROVIDER, REQUEST_ID, RESUME_WINDOW, STREAM_ID, WARNING, body, json, lookup_headers, rate_headers, refuse_at,
     responses::{Keep, Keeper},
     sse::{Calling, Sse},
     streams::Written,
@@ -167,6 +167,9 @@ pub(super) fn route_headers(headers: &mut HeaderMap, reply: &Reply) {
     if let Some(rates) = &reply.facts.rates {
         rate_headers(headers, rates);
     }
+    if let Some(lookup) = reply.facts.lookup {
+        lookup_headers(headers, lookup, RESPONSE_CACHE);
+    }
 }
 
 /// `grpc-timeout` is for gRPC; REST clients say `x-headworks-timeout-ms`.
@@ -183,6 +186,9 @@ pub(super) fn deadline(headers: &HeaderMap) -> Result<Option<Instant>, Fault> {
 /// What becomes of a call that a target cannot express, for clients that cannot add to their bodies; the body stands above it.
 const ON_LOSS: &str = "x-headworks-on-loss";
 
+/// Asked: how many seconds old an answer given again may be. Answered: `hit` or `miss`.
+const RESPONSE_CACHE: &str = "x-headworks-response-cache";
+
 /// What clients say in headers rather than in the body.
 pub(super) fn from_headers(headers: &HeaderMap, routing: &mut Routing) -> Result<(), Fault> {
     if let Some(id) = text(headers, "idempotency-key") {
@@ -195,6 +201,11 @@ pub(super) fn from_headers(headers: &HeaderMap, routing: &mut Routing) -> Result
         let said = headworks_providers::on_loss(word, ON_LOSS)?;
         routing.on_loss.get_or_insert(said);
     }
+    if let Some(said) = text(headers, RESPONSE_CACHE) {
+        let seconds = said.parse().map_err(|_| Fault::invalid(RESPONSE_CACHE, format!("\"{said}\" is not a number of seconds")))?;
+        let age = headworks_providers::response_cache(seconds, RESPONSE_CACHE)?;
+        routing.response_cache.get_or_insert(age);
+    }
     for (header, name) in [("http-referer", "referer"), ("x-title", "title")] {
         if let Some(said) = text(headers, header) {
             routing.label(name, said);
@@ -203,7 +214,7 @@ pub(super) fn from_headers(headers: &HeaderMap, routing: &mut Routing) -> Result
     for (name, value) in headers {
         let own = name.as_str().strip_prefix("x-headworks-").or_else(|| name.as_str().strip_prefix("x-requesty-"));
         if let (Some(own), Ok(said)) = (own, value.to_str())
-            && !matches!(own, "timeout-ms" | "on-loss")
+            && !matches!(own, "timeout-ms" | "on-loss" | "response-cache")
         {
             routing.label(own, said);
         }

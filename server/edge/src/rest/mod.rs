@@ -19,7 +19,7 @@ use axum::{
     routing::{get, post},
 };
 use bytes::Bytes;
-use headworks_core::{Fault, Left, Rated, Reason};
+use headworks_core::{Fault, Left, Lookup, Rated, Reason};
 use headworks_providers::{Door, openai::OpenAiDoor};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
@@ -63,6 +63,18 @@ pub(crate) const ADJUSTED: HeaderName = HeaderName::from_static("x-headworks-adj
 
 /// What the caller should be warned of: the model that serves is about to be retired.
 pub(crate) const WARNING: HeaderName = HeaderName::from_static("x-headworks-warning");
+
+/// Tells whether the answer was given before, and its age as HTTP does (RFC 9111, 5.1).
+pub(crate) fn lookup_headers(headers: &mut HeaderMap, lookup: Lookup, name: &'static str) {
+    let (said, age) = match lookup {
+        Lookup::Hit(age) => ("hit", Some(age.as_secs())),
+        Lookup::Miss => ("miss", None),
+    };
+    headers.insert(name, HeaderValue::from_static(said));
+    if let Some(age) = age {
+        headers.insert(header::AGE, HeaderValue::from(age));
+    }
+}
 
 /// How far rate limits are, in the names and forms of OpenAI's.
 pub(crate) fn rate_headers(headers: &mut HeaderMap, rates: &Rated) {

@@ -46,7 +46,9 @@ impl Identity {
             self.id = format!("chatcmpl-{}", receipt.request_id.trim_start_matches("req_")).into();
         }
         if self.created == 0 {
-            self.created = receipt.attempts.last().map_or(0, |a| a.timings.start_unix_nanos / 1_000_000_000);
+            let made = receipt.cached.as_ref().map(|cached| cached.made_unix_nanos);
+            let made = made.or(receipt.attempts.last().map(|attempt| attempt.timings.start_unix_nanos));
+            self.created = made.unwrap_or(0) / 1_000_000_000;
         }
     }
 }

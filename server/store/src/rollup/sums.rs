@@ -86,6 +86,8 @@ counts! {
     output_audio,
     /// Pictures made.
     output_image,
+    /// Calls that were answered from memory.
+    response_cache_hits,
 }
 
 /// Everything that is counted of some calls.
@@ -150,6 +152,7 @@ impl Sums {
         counts.price_unknown = i64::from(!record.cost_known);
         counts.estimated = i64::from(record.attempts.iter().any(|a| a.estimated));
         counts.saved = record.saved_nano_usd;
+        counts.response_cache_hits = i64::from(!record.cached_from.is_empty());
         if record.outcome == SUCCESS {
             sums.latency.add(record.latency_nanos);
         }

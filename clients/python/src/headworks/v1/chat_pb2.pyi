@@ -1191,6 +1191,7 @@ class Routing(_message.Message):
     MAX_OUTPUT_PRICE_NANO_USD_FIELD_NUMBER: _builtins.int
     REGIONS_FIELD_NUMBER: _builtins.int
     ON_LOSS_FIELD_NUMBER: _builtins.int
+    RESPONSE_CACHE_FIELD_NUMBER: _builtins.int
     allow_fallbacks: _builtins.bool
     """Whether targets after the first may be tried. Absent: yes."""
     require_parameters: _builtins.bool
@@ -1225,6 +1226,12 @@ class Routing(_message.Message):
     def regions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Regions allowed, such as `eu`. Empty: all."""
 
+    @_builtins.property
+    def response_cache(self) -> _duration_pb2.Duration:
+        """Answer from the gateway's memory where the same call of the same key was answered before, no longer ago than this;
+        and keep this answer as long. Nothing is billed for an answer given again. Absent or 0: always ask anew.
+        """
+
     def __init__(
         self,
         *,
@@ -1239,10 +1246,11 @@ class Routing(_message.Message):
         max_output_price_nano_usd: _builtins.int | None = ...,
         regions: _abc.Iterable[_builtins.str] | None = ...,
         on_loss: Global___OnLoss.ValueType = ...,
+        response_cache: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_allow_fallbacks", b"_allow_fallbacks", "_max_input_price_nano_usd", b"_max_input_price_nano_usd", "_max_output_price_nano_usd", b"_max_output_price_nano_usd", "allow_fallbacks", b"allow_fallbacks", "max_input_price_nano_usd", b"max_input_price_nano_usd", "max_output_price_nano_usd", b"max_output_price_nano_usd"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_allow_fallbacks", b"_allow_fallbacks", "_max_input_price_nano_usd", b"_max_input_price_nano_usd", "_max_output_price_nano_usd", b"_max_output_price_nano_usd", "allow_fallbacks", b"allow_fallbacks", "max_input_price_nano_usd", b"max_input_price_nano_usd", "max_output_price_nano_usd", b"max_output_price_nano_usd", "response_cache", b"response_cache"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_allow_fallbacks", b"_allow_fallbacks", "_max_input_price_nano_usd", b"_max_input_price_nano_usd", "_max_output_price_nano_usd", b"_max_output_price_nano_usd", "allow_fallbacks", b"allow_fallbacks", "ignore", b"ignore", "max_input_price_nano_usd", b"max_input_price_nano_usd", "max_output_price_nano_usd", b"max_output_price_nano_usd", "models", b"models", "on_loss", b"on_loss", "only", b"only", "order", b"order", "regions", b"regions", "require_parameters", b"require_parameters", "sort", b"sort"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_allow_fallbacks", b"_allow_fallbacks", "_max_input_price_nano_usd", b"_max_input_price_nano_usd", "_max_output_price_nano_usd", b"_max_output_price_nano_usd", "allow_fallbacks", b"allow_fallbacks", "ignore", b"ignore", "max_input_price_nano_usd", b"max_input_price_nano_usd", "max_output_price_nano_usd", b"max_output_price_nano_usd", "models", b"models", "on_loss", b"on_loss", "only", b"only", "order", b"order", "regions", b"regions", "require_parameters", b"require_parameters", "response_cache", b"response_cache", "sort", b"sort"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__allow_fallbacks: _TypeAlias = _typing.Literal["allow_fallbacks"]  # noqa: Y015
     _WhichOneofArgType__allow_fallbacks: _TypeAlias = _typing.Literal["_allow_fallbacks", b"_allow_fallbacks"]  # noqa: Y015

@@ -83,6 +83,7 @@ class Usage(_message.Message):
     COST_KNOWN_FIELD_NUMBER: _builtins.int
     ESTIMATED_FIELD_NUMBER: _builtins.int
     MARKUP_NANO_USD_FIELD_NUMBER: _builtins.int
+    CACHED_FIELD_NUMBER: _builtins.int
     input_tokens: _builtins.int
     """Input neither read from nor written to a cache, and neither sound nor picture."""
     cache_read_tokens: _builtins.int
@@ -121,6 +122,10 @@ class Usage(_message.Message):
     """Whether some count is the gateway's estimate and not the provider's."""
     markup_nano_usd: _builtins.int
     """What the gateway's operator adds to the cost, billionths of a US dollar. Not in `cost_nano_usd`; budgets count both."""
+    cached: _builtins.bool
+    """The answer was given again from the gateway's memory (`Routing.response_cache`): no provider was asked and nothing
+    is billed. The tokens are those of the answer when it was made, and what it cost then is in `saved_nano_usd`.
+    """
     def __init__(
         self,
         *,
@@ -143,10 +148,11 @@ class Usage(_message.Message):
         cost_known: _builtins.bool = ...,
         estimated: _builtins.bool = ...,
         markup_nano_usd: _builtins.int = ...,
+        cached: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_read_audio_tokens", b"cache_read_audio_tokens", "cache_read_tokens", b"cache_read_tokens", "cache_write_12h_tokens", b"cache_write_12h_tokens", "cache_write_1h_tokens", b"cache_write_1h_tokens", "cache_write_5m_tokens", b"cache_write_5m_tokens", "completion_tokens", b"completion_tokens", "cost_known", b"cost_known", "cost_nano_usd", b"cost_nano_usd", "estimated", b"estimated", "input_audio_tokens", b"input_audio_tokens", "input_image_tokens", b"input_image_tokens", "input_tokens", b"input_tokens", "markup_nano_usd", b"markup_nano_usd", "output_audio_tokens", b"output_audio_tokens", "output_image_tokens", b"output_image_tokens", "output_tokens", b"output_tokens", "prompt_tokens", b"prompt_tokens", "reasoning_tokens", b"reasoning_tokens", "saved_nano_usd", b"saved_nano_usd"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_read_audio_tokens", b"cache_read_audio_tokens", "cache_read_tokens", b"cache_read_tokens", "cache_write_12h_tokens", b"cache_write_12h_tokens", "cache_write_1h_tokens", b"cache_write_1h_tokens", "cache_write_5m_tokens", b"cache_write_5m_tokens", "cached", b"cached", "completion_tokens", b"completion_tokens", "cost_known", b"cost_known", "cost_nano_usd", b"cost_nano_usd", "estimated", b"estimated", "input_audio_tokens", b"input_audio_tokens", "input_image_tokens", b"input_image_tokens", "input_tokens", b"input_tokens", "markup_nano_usd", b"markup_nano_usd", "output_audio_tokens", b"output_audio_tokens", "output_image_tokens", b"output_image_tokens", "output_tokens", b"output_tokens", "prompt_tokens", b"prompt_tokens", "reasoning_tokens", b"reasoning_tokens", "saved_nano_usd", b"saved_nano_usd"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -467,6 +467,7 @@ class UsageRow(_message.Message):
     CACHE_TOKEN_RATE_FIELD_NUMBER: _builtins.int
     FAILOVER_RATE_FIELD_NUMBER: _builtins.int
     ERRORS_BY_REASON_FIELD_NUMBER: _builtins.int
+    RESPONSE_CACHE_HIT_COUNT_FIELD_NUMBER: _builtins.int
     request_count: _builtins.int
     """How many calls."""
     error_count: _builtins.int
@@ -499,6 +500,10 @@ class UsageRow(_message.Message):
     """Share of input tokens that were read from a prompt cache, 0 to 1."""
     failover_rate: _builtins.float
     """Share of calls that needed another target than their first, 0 to 1."""
+    response_cache_hit_count: _builtins.int
+    """How many were answered from the gateway's memory. They have no attempt, no tokens and no cost here; what they would
+    have cost is in `usage.saved_nano_usd`.
+    """
     @_builtins.property
     def group(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The group's values, by name."""
@@ -578,10 +583,11 @@ class UsageRow(_message.Message):
         cache_token_rate: _builtins.float = ...,
         failover_rate: _builtins.float = ...,
         errors_by_reason: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        response_cache_hit_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["latency_p50", b"latency_p50", "latency_p90", b"latency_p90", "latency_p95", b"latency_p95", "latency_p99", b"latency_p99", "start_time", b"start_time", "time_to_first_token_p50", b"time_to_first_token_p50", "time_to_first_token_p90", b"time_to_first_token_p90", "time_to_first_token_p95", b"time_to_first_token_p95", "time_to_first_token_p99", b"time_to_first_token_p99", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_count", b"attempt_count", "cache_hit_count", b"cache_hit_count", "cache_hit_rate", b"cache_hit_rate", "cache_token_rate", b"cache_token_rate", "cancelled_count", b"cancelled_count", "cost_without_cache_nano_usd", b"cost_without_cache_nano_usd", "error_count", b"error_count", "errors_by_reason", b"errors_by_reason", "failed_attempt_count", b"failed_attempt_count", "failover_count", b"failover_count", "failover_rate", b"failover_rate", "group", b"group", "guardrail_hit_count", b"guardrail_hit_count", "hedge_count", b"hedge_count", "latency_p50", b"latency_p50", "latency_p90", b"latency_p90", "latency_p95", b"latency_p95", "latency_p99", b"latency_p99", "price_unknown_count", b"price_unknown_count", "request_count", b"request_count", "start_time", b"start_time", "time_to_first_token_p50", b"time_to_first_token_p50", "time_to_first_token_p90", b"time_to_first_token_p90", "time_to_first_token_p95", b"time_to_first_token_p95", "time_to_first_token_p99", b"time_to_first_token_p99", "tokens_per_second_p10", b"tokens_per_second_p10", "tokens_per_second_p50", b"tokens_per_second_p50", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_count", b"attempt_count", "cache_hit_count", b"cache_hit_count", "cache_hit_rate", b"cache_hit_rate", "cache_token_rate", b"cache_token_rate", "cancelled_count", b"cancelled_count", "cost_without_cache_nano_usd", b"cost_without_cache_nano_usd", "error_count", b"error_count", "errors_by_reason", b"errors_by_reason", "failed_attempt_count", b"failed_attempt_count", "failover_count", b"failover_count", "failover_rate", b"failover_rate", "group", b"group", "guardrail_hit_count", b"guardrail_hit_count", "hedge_count", b"hedge_count", "latency_p50", b"latency_p50", "latency_p90", b"latency_p90", "latency_p95", b"latency_p95", "latency_p99", b"latency_p99", "price_unknown_count", b"price_unknown_count", "request_count", b"request_count", "response_cache_hit_count", b"response_cache_hit_count", "start_time", b"start_time", "time_to_first_token_p50", b"time_to_first_token_p50", "time_to_first_token_p90", b"time_to_first_token_p90", "time_to_first_token_p95", b"time_to_first_token_p95", "time_to_first_token_p99", b"time_to_first_token_p99", "tokens_per_second_p10", b"tokens_per_second_p10", "tokens_per_second_p50", b"tokens_per_second_p50", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

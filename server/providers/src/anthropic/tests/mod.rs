@@ -63,6 +63,7 @@ fn receipt(tokens: Tokens) -> EventKind {
         cost_known: true,
         estimated: false,
         saved: NanoUsd(200),
+        cached: None,
     };
     EventKind::Receipt(receipt.into())
 }

@@ -44,6 +44,7 @@ fn receipt() -> EventKind {
         cost_known: true,
         estimated: false,
         saved: NanoUsd(0),
+        cached: None,
     }))
 }
 
