@@ -73,6 +73,7 @@ pub fn receipt(target: &Target) -> Receipt {
         cost_known: true,
         estimated: false,
         saved: NanoUsd(0),
+        cached: None,
     }
 }
 
