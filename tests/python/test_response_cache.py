@@ -2,7 +2,7 @@
 import http.client, json, time
 import grpc
 from google.protobuf import duration_pb2, field_mask_pb2
-from headworks.v1 import (chat_pb2 as c, chat_service_pb2 as cs, chat_service_pb2_grpc as csg, key_service_pb2 as ks, key_service_pb2_grpc as ksg, policy_service_pb2 as ps,
+from headworks.v1 import (chat_pb2 as c, chat_service_pb2 as cs, chat_service_pb2_grpc as csg, embedding_service_pb2 as es, embedding_service_pb2_grpc as esg, key_service_pb2 as ks, key_service_pb2_grpc as ksg, policy_service_pb2 as ps,
                           policy_service_pb2_grpc as psg, usage_service_pb2 as us, usage_service_pb2_grpc as usg)
 import dialects
 from gateway import ADMIN, Checks, Gateway, Upstream, providers
@@ -78,6 +78,18 @@ made, head = complete('by gRPC', 60)
 check('A10 gRPC: the second', (asked(), head['headworks-response-cache'], made.usage.cached, made.usage.cost_nano_usd, made.usage.prompt_tokens, made.usage.completion_tokens, len(made.route.attempts), made.served_by),
       (0, 'hit', True, 0, 11, 7, 0, 'openai/gpt-4o'))
 check('a call of no time at all asks anew', (complete('by gRPC', 0)[1].get('headworks-response-cache'), asked()), (None, 1))
+
+# --- vectors
+for n in range(2): s, h, b = g.call('/v1/embeddings', {'model': 'sandbox/embedding', 'input': ['one', 'two']}, key=key.secret, headers=HEADER)
+check('vectors', (s, h['x-headworks-response-cache'], float(h['x-headworks-cost-usd']), len(b['data']), b['usage']['prompt_tokens'] > 0), (200, 'hit', 0.0, 2, True))
+embed = lambda: esg.EmbeddingServiceStub(channel).Embed.with_call(es.EmbedRequest(model='sandbox/embedding', inputs=['by gRPC'],
+    routing=c.Routing(response_cache=duration_pb2.Duration(seconds=60))), metadata=MINE)
+made = [embed() for n in range(2)][-1][0]
+check('vectors by gRPC', (made.usage.cached, made.usage.cost_nano_usd), (True, 0))
+
+# --- a stream that can be resumed may be one given again
+h, events = stream('/v1/chat/completions', {'model': 'openai/gpt-4o', 'messages': [{'role': 'user', 'content': 'hi'}], 'stream': True, 'headworks': {'resume_window': 30}}, HEADER)
+check('resumable', (asked(), h['x-headworks-response-cache'], bool(h['x-headworks-stream-id'])), (0, 'hit', True))
 
 # --- what makes calls the same
 for what, call in {'another text': dict(content='ho'), 'another parameter': dict(temperature=0.5), 'another key': dict(secret=other), 'not asked for': dict(headers=None)}.items():
