@@ -80,8 +80,8 @@ async fn main() {
                 let (intents, records): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
                 let changes: [Vec<Change>; 2] = if packed {
                     [
-                        vec![put(format!("ledger/{window:016}a"), Window { intents, records: vec![] }.encode_to_vec())],
-                        vec![put(format!("ledger/{window:016}b"), Window { intents: vec![], records }.encode_to_vec())],
+                        vec![put(format!("ledger/{window:016}a"), Window { intents, ..Window::default() }.encode_to_vec())],
+                        vec![put(format!("ledger/{window:016}b"), Window { records, ..Window::default() }.encode_to_vec())],
                     ]
                 } else {
                     let open: Vec<Change> = intents.iter().map(|i| put(format!("intent/{}", i.request_id), i.encode_to_vec())).collect();

@@ -5,22 +5,22 @@ use std::{collections::HashMap, sync::Arc};
 use bytes::Bytes;
 use headworks_api::storage::Window;
 use headworks_core::Tally;
-use prost::Message;
 
-use super::{OPEN, place, spent};
+use super::{OPEN, place, spent, window::Packer};
 use crate::{Change, Expect, Store, StoreError};
 
 /// Writes windows as the ledger would have when they were new. For a store that no gateway has open.
 pub struct Backfill {
     store: Arc<dyn Store>,
     spent: HashMap<String, Tally>,
+    packer: Packer,
 }
 
 impl Backfill {
     /// Over a store, with what its payers spent so far.
     pub async fn open(store: Arc<dyn Store>) -> Result<Self, StoreError> {
         let spent = spent::read(&*store).await?;
-        Ok(Self { store, spent })
+        Ok(Self { store, spent, packer: Packer::default() })
     }
 
     /// Puts windows, oldest first, with what they add to their payers' sums, in one commit. A window's key is its time in Unix nanoseconds.
@@ -30,7 +30,7 @@ impl Backfill {
         let mut changes = Vec::with_capacity(windows.len() + 32);
         let mut payers: Vec<&str> = Vec::new();
         for (at, window) in windows {
-            changes.push(put(place(*at), window.encode_to_vec().into()));
+            changes.push(put(place(*at), self.packer.pack(window)));
             for record in &window.records {
                 spent::add(&mut self.spent, record, &mut payers);
             }

@@ -8,6 +8,7 @@ mod backfill;
 mod queue;
 mod recover;
 mod spent;
+mod window;
 mod writer;
 
 use std::{
@@ -20,7 +21,6 @@ use bytes::Bytes;
 use headworks_api::storage::{Intent, RequestRecord, Window};
 use headworks_core::{Fault, Tally};
 use parking_lot::Mutex;
-use prost::Message;
 use tokio::sync::oneshot;
 
 use crate::{Landed, Store, StoreError};
@@ -67,8 +67,7 @@ pub(crate) fn time_of(key: &[u8]) -> Option<u64> {
 }
 
 pub(crate) fn decode(key: &[u8], value: Bytes) -> Result<Window, StoreError> {
-    Window::decode(value)
-        .map_err(|error| StoreError::Damaged { folder: "of the store".to_owned(), detail: format!("ledger window {:?}: {error}", time_of(key)) })
+    window::unpack(time_of(key), value)
 }
 
 impl Ledger {

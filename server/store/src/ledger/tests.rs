@@ -80,7 +80,7 @@ async fn a_record_is_found_by_its_id_and_a_page_that_would_read_too_much_ends_ea
     let mut backfill = crate::Backfill::open(store.clone()).await.unwrap();
     let millis = 1_790_000_000_000u64;
     let named = |id: &str, key: &str| RequestRecord { id: id.into(), key_id: key.into(), ..Default::default() };
-    let window = |records: Vec<RequestRecord>| Window { intents: Vec::new(), records };
+    let window = |records: Vec<RequestRecord>| Window { records, ..Window::default() };
     let (id, lost) = (id_of(millis, 1), id_of(millis, 2));
     let many = || window((0..1_000).map(|_| named("req_other", "k")).collect());
     let mut windows: Vec<(u64, Window)> =

@@ -15,9 +15,8 @@ use bytes::Bytes;
 use headworks_api::storage::Window;
 use headworks_core::Tally;
 use parking_lot::Mutex;
-use prost::Message;
 
-use super::{Entry, OPEN, Queued, place, queue::Receiver, spent};
+use super::{Entry, OPEN, Queued, place, queue::Receiver, spent, window::Packer};
 use crate::{Change, Expect, Landed, Store, StoreError};
 
 /// Least time from the start of one commit to that of the next while calls are many.
@@ -43,6 +42,7 @@ pub(super) struct Writer {
     open: BTreeMap<u64, usize>,
     windows: HashMap<String, u64>,
     low: u64,
+    packer: Packer,
     spent: Arc<Mutex<HashMap<String, Tally>>>,
     /// What could not be written yet. It goes before whatever comes next: a record is never given up.
     owed: Owed,
@@ -56,7 +56,7 @@ fn now() -> u64 {
 
 impl Writer {
     pub(super) fn new(store: Arc<dyn Store>, last: u64, spent: Arc<Mutex<HashMap<String, Tally>>>, tap: Option<mpsc::Sender<Arc<Landed>>>) -> Self {
-        Self { store, last, open: BTreeMap::new(), windows: HashMap::new(), low: 0, spent, owed: Owed::default(), tap }
+        Self { store, last, open: BTreeMap::new(), windows: HashMap::new(), low: 0, packer: Packer::default(), spent, owed: Owed::default(), tap }
     }
 
     /// Works until the sender is gone.
@@ -145,7 +145,7 @@ impl Writer {
             }
         }
         let mut changes = Vec::with_capacity(3);
-        changes.push(put(place(at), window.encode_to_vec().into()));
+        changes.push(put(place(at), self.packer.pack(window)));
         if !window.records.is_empty() {
             let mut spent = self.spent.lock();
             let mut payers: Vec<&str> = Vec::new();

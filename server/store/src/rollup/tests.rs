@@ -60,7 +60,7 @@ prop_compose! {
 async fn land(store: &Arc<dyn Store>, records: &[RequestRecord]) {
     for (at, chunk) in records.chunks(3).enumerate() {
         let late = chunk.iter().map(|r| r.start_unix_nanos).max().unwrap() + 1_000_000_000 + i64::try_from(at).unwrap();
-        let window = Window { intents: Vec::new(), records: chunk.to_vec() };
+        let window = Window { intents: Vec::new(), records: chunk.to_vec(), ..Window::default() };
         let key = window_place(u64::try_from(late).unwrap());
         store.commit(vec![Change::Put { key, value: window.encode_to_vec().into(), expect: Expect::Any }]).await.unwrap();
     }
