@@ -32,6 +32,14 @@ pub struct Tokens {
 }
 
 impl Tokens {
+    /// No answer has more of a kind. What a host tells beyond that is no count, and adding it up must not overflow.
+    pub const MOST: i64 = 1_000_000_000_000;
+
+    /// A count as a host told it: absent or below nothing is 0.
+    pub fn count(told: Option<i64>) -> i64 {
+        told.unwrap_or(0).clamp(0, Self::MOST)
+    }
+
     /// Everything the model read.
     pub fn prompt(&self) -> i64 {
         self.input
@@ -69,5 +77,20 @@ impl AddAssign for Tokens {
         self.reasoning += other.reasoning;
         self.output_audio += other.output_audio;
         self.output_image += other.output_image;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Tokens;
+
+    #[test]
+    fn a_count_is_what_was_told_within_reason() {
+        for (told, count) in [(None, 0), (Some(-5), 0), (Some(0), 0), (Some(7), 7), (Some(i64::MAX), Tokens::MOST)] {
+            assert_eq!(Tokens::count(told), count, "{told:?}");
+        }
+        let all = Tokens::count(Some(i64::MAX));
+        let most = Tokens { input: all, cache_read: all, cache_write_5m: all, cache_write_1h: all, output: all, output_audio: all, ..Tokens::default() };
+        assert!(most.prompt() + most.completion() > 0);
     }
 }

@@ -159,7 +159,7 @@ impl Counts {
         seen.cache_creation = new.cache_creation.or(seen.cache_creation.take());
         seen.output_tokens_details = new.output_tokens_details.or(seen.output_tokens_details.take());
         seen.service_tier = new.service_tier.or(seen.service_tier.take());
-        let count = |n: Option<i64>| n.unwrap_or(0).max(0);
+        let count = Tokens::count;
         let split = |kind: fn(&Creation) -> Option<i64>| seen.cache_creation.as_ref().map_or(0, |c| count(kind(c)));
         let (minutes, hour) = (split(|c| c.ephemeral_5m_input_tokens), split(|c| c.ephemeral_1h_input_tokens));
         // The sum is what counts; a split without one is its own sum.

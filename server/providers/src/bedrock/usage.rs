@@ -35,10 +35,10 @@ impl Usage {
         if self.input_tokens.is_none() && self.output_tokens.is_none() {
             return None;
         }
-        let count = |n: Option<i64>| n.unwrap_or(0).max(0);
+        let count = Tokens::count;
         let details = self.cache_details.as_deref().unwrap_or_default();
         let with = |ttl: &str| details.iter().filter(|d| d.ttl.as_deref() == Some(ttl)).map(|d| count(d.input_tokens)).sum::<i64>();
-        let written = self.cache_write_input_tokens.map_or_else(|| details.iter().map(|d| count(d.input_tokens)).sum(), |n| n.max(0));
+        let written = self.cache_write_input_tokens.map_or_else(|| details.iter().map(|d| count(d.input_tokens)).sum(), |n| count(Some(n)));
         let hour = with("1h").min(written);
         let tokens = Tokens {
             input: count(self.input_tokens),

@@ -112,6 +112,9 @@ fn a3_f4_usage_is_what_is_billed() {
     // F4: counts are never invented.
     assert_eq!(usage(json!({"billed_units": {"search_units": 1}})), None);
     assert_eq!(usage(Value::Null), None);
+    // Nobody reads so much: found by fuzzing, where the sum of the two overflowed.
+    let many = usage(json!({"tokens": {"input_tokens": 5, "output_tokens": 2e31}})).unwrap();
+    assert_eq!((many.output, many.prompt() + many.completion()), (Tokens::MOST, Tokens::MOST + 5));
 }
 
 #[test]

@@ -123,7 +123,7 @@ impl Usage {
     pub(super) fn tokens(&self) -> Option<Tokens> {
         let said = |counts: &Option<Counts>| counts.filter(|c| c.input_tokens.is_some() || c.output_tokens.is_some());
         let counts = said(&self.billed_units).or_else(|| said(&self.tokens))?;
-        let whole = |n: Option<f64>| n.filter(|n| n.is_finite()).map_or(0, |n| (n as i64).max(0));
+        let whole = |n: Option<f64>| Tokens::count(n.filter(|n| n.is_finite()).map(|n| n as i64));
         let output = whole(counts.output_tokens);
         let reasoning = counts.reasoning_tokens.or(self.tokens.and_then(|t| t.reasoning_tokens));
         Some(Tokens { input: whole(counts.input_tokens), output, reasoning: whole(reasoning).min(output), ..Tokens::default() })

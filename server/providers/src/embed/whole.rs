@@ -54,7 +54,7 @@ impl Decoder for Whole {
             out.push(EventKind::Embedded { index, vector });
         }
         // A host that says 0 of what cannot be nothing has not counted.
-        if let Some(input) = answer.input_tokens.filter(|tokens| *tokens > 0) {
+        if let Some(input) = answer.input_tokens.map(|told| Tokens::count(Some(told))).filter(|tokens| *tokens > 0) {
             out.push(EventKind::Usage { tokens: Tokens { input, ..Tokens::default() }, service_tier: None });
         }
         out.push(EventKind::Finished(FinishReason::Stop));

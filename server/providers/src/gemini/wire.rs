@@ -166,7 +166,7 @@ struct Modality {
 /// Tokens of one modality: `IMAGE` is 2 and `AUDIO` 4 where numbers are sent.
 fn of(list: &Option<Vec<Modality>>, word: &str, number: i64) -> i64 {
     let is = |value: &Value| value.as_str() == Some(word) || value.as_i64() == Some(number);
-    list.iter().flatten().filter(|m| m.modality.as_ref().is_some_and(is)).filter_map(|m| m.token_count).sum::<i64>().max(0)
+    list.iter().flatten().filter(|m| m.modality.as_ref().is_some_and(is)).map(|m| Tokens::count(m.token_count)).fold(0, i64::saturating_add)
 }
 
 impl Usage {
@@ -178,7 +178,7 @@ impl Usage {
         if self.prompt_token_count.is_none() && self.candidates_token_count.is_none() && self.thoughts_token_count.is_none() {
             return None;
         }
-        let count = |n: Option<i64>| n.unwrap_or(0).max(0);
+        let count = Tokens::count;
         let prompt = count(self.prompt_token_count) + count(self.tool_use_prompt_token_count);
         let cached = count(self.cached_content_token_count).min(prompt);
         let cached_audio = of(&self.cache_tokens_details, "AUDIO", 4).min(cached);

@@ -215,22 +215,21 @@ pub(super) fn tokens(raw: &RawValue, quirks: &Quirks) -> Option<Tokens> {
     if usage.prompt_tokens.is_none() && usage.completion_tokens.is_none() {
         return None;
     }
-    let at_least_0 = |n: Option<i64>| n.unwrap_or(0).max(0);
     let prompt_details = usage.prompt_tokens_details.unwrap_or_default();
     let completion_details = usage.completion_tokens_details.unwrap_or_default();
-    let prompt = at_least_0(usage.prompt_tokens);
-    let cached = at_least_0(prompt_details.cached_tokens.or(usage.prompt_cache_hit_tokens).or(usage.cached_tokens).or(usage.num_cached_tokens)).min(prompt);
-    let written =
-        at_least_0(prompt_details.cache_write_tokens.or(prompt_details.cache_creation_input_tokens).or(usage.cache_creation_input_tokens)).min(prompt - cached);
-    let audio = at_least_0(prompt_details.audio_tokens).min(prompt - cached - written);
-    let mut completion = at_least_0(usage.completion_tokens);
-    let reasoning = at_least_0(completion_details.reasoning_tokens.or(usage.reasoning_tokens));
+    let prompt = Tokens::count(usage.prompt_tokens);
+    let cached = Tokens::count(prompt_details.cached_tokens.or(usage.prompt_cache_hit_tokens).or(usage.cached_tokens).or(usage.num_cached_tokens)).min(prompt);
+    let written = Tokens::count(prompt_details.cache_write_tokens.or(prompt_details.cache_creation_input_tokens).or(usage.cache_creation_input_tokens))
+        .min(prompt - cached);
+    let audio = Tokens::count(prompt_details.audio_tokens).min(prompt - cached - written);
+    let mut completion = Tokens::count(usage.completion_tokens);
+    let reasoning = Tokens::count(completion_details.reasoning_tokens.or(usage.reasoning_tokens));
     let beside =
         usage.total_tokens.is_some_and(|total| total == prompt + completion + reasoning) || (quirks.reasoning_beside_completion && reasoning > completion);
     if reasoning > 0 && beside {
         completion += reasoning;
     }
-    let spoken = at_least_0(completion_details.audio_tokens).min(completion);
+    let spoken = Tokens::count(completion_details.audio_tokens).min(completion);
     Some(Tokens {
         input: prompt - cached - written - audio,
         cache_read: cached,

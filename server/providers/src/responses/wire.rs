@@ -136,19 +136,18 @@ pub(super) fn tokens(raw: &RawValue, quirks: &Quirks) -> Option<Tokens> {
     if usage.input_tokens.is_none() && usage.output_tokens.is_none() {
         return None;
     }
-    let at_least_0 = |n: Option<i64>| n.unwrap_or(0).max(0);
     let (read, wrote) = (usage.input_tokens_details.unwrap_or_default(), usage.output_tokens_details.unwrap_or_default());
-    let input = at_least_0(usage.input_tokens);
-    let cached = at_least_0(read.cached_tokens).min(input);
-    let written = at_least_0(read.cache_write_tokens).min(input - cached);
-    let audio = at_least_0(read.audio_tokens).min(input - cached - written);
-    let mut output = at_least_0(usage.output_tokens);
-    let reasoning = at_least_0(wrote.reasoning_tokens);
+    let input = Tokens::count(usage.input_tokens);
+    let cached = Tokens::count(read.cached_tokens).min(input);
+    let written = Tokens::count(read.cache_write_tokens).min(input - cached);
+    let audio = Tokens::count(read.audio_tokens).min(input - cached - written);
+    let mut output = Tokens::count(usage.output_tokens);
+    let reasoning = Tokens::count(wrote.reasoning_tokens);
     let beside = usage.total_tokens.is_some_and(|total| total == input.saturating_add(output).saturating_add(reasoning));
     if reasoning > 0 && (beside || (quirks.reasoning_beside_completion && reasoning > output)) {
         output = output.saturating_add(reasoning);
     }
-    let spoken = at_least_0(wrote.audio_tokens).min(output);
+    let spoken = Tokens::count(wrote.audio_tokens).min(output);
     Some(Tokens {
         input: input - cached - written - audio,
         cache_read: cached,
