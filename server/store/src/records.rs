@@ -8,7 +8,7 @@ use headworks_core::{AttemptReport, Call, Fault, Origin, Outcome, Rates, Reason,
 
 use crate::{
     Ledger, Store, StoreError,
-    ledger::{WINDOWS, decode, place, time_of},
+    ledger::{WINDOWS, decode, place, plain, time_of},
 };
 
 /// Which records.
@@ -129,7 +129,8 @@ impl Records {
                 if time_of(&key).is_some_and(|at| at > from.saturating_add(DAY_NANOS)) {
                     return Ok(None);
                 }
-                // Ids are plain text in the value: most windows need no decoding.
+                // Ids are plain text in it: most windows need no decoding.
+                let value = plain(&key, value)?;
                 if !holds(&value, id) {
                     continue;
                 }

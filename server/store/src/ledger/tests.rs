@@ -2,6 +2,8 @@
 use headworks_api::storage::AttemptRecord;
 use headworks_core::{BudgetWindow, NanoUsd};
 
+use prost::Message;
+
 use super::*;
 use crate::{Change, Expect, Filter, MemoryStore, Records, testing::Failing};
 
@@ -102,6 +104,37 @@ async fn a_record_is_found_by_its_id_and_a_page_that_would_read_too_much_ends_ea
         }
     }
     assert_eq!((found, pages), (vec![id], 3), "400,002 records, 200,000 a page");
+}
+
+/// Whatever comes together: windows stay small enough for a page of sled's, each record is in one of them, and is found by its id.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_at_once_go_into_several_windows_and_are_found_one_by_one() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+    let (tap, landed) = mpsc::channel();
+    let ledger = Ledger::tapped(store.clone(), Some(tap)).await.unwrap();
+    let millis = u64::try_from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis()).unwrap();
+    let ids: Vec<String> = (0..500).map(|n| id_of(millis, n)).collect();
+    for id in &ids {
+        drop(ledger.intent(Intent { request_id: id.clone(), model: "m".repeat(100), ..Intent::default() }));
+        // One is larger than a window may be.
+        let message = "x".repeat(if id == &ids[77] { 40_000 } else { 300 });
+        drop(ledger.record(RequestRecord { id: id.clone(), key_id: "k".into(), notes: vec![message], cost_nano_usd: 1, ..RequestRecord::default() }, false));
+    }
+    ledger.flush().await.unwrap();
+    let windows = store.scan(WINDOWS, None, 10_000).await.unwrap();
+    let sizes: Vec<usize> = windows.iter().map(|(key, _, value)| decode(key, value.clone()).unwrap().encoded_len()).collect();
+    assert!(windows.len() > 500 * 400 / (16 << 10) && sizes.iter().all(|size| *size < 18 << 10 || *size > 40_000), "{sizes:?}");
+    assert!(windows.iter().map(|(.., value)| value.len()).sum::<usize>() * 2 < sizes.iter().sum(), "packed");
+    let records = Records::new(store.clone());
+    for id in &ids {
+        assert_eq!(records.get(id).await.unwrap().map(|record| record.id).as_ref(), Some(id));
+    }
+    ledger.flush().await.unwrap();
+    assert_eq!(landed.try_iter().map(|window| window.records.len()).sum::<usize>(), 500);
+    assert_eq!(records.list(&Filter::default(), 1_000, None).await.unwrap().records.len(), 500);
+    let ledger = Ledger::open(store.clone()).await.unwrap();
+    assert_eq!(ledger.spent().iter().map(|(_, tally)| tally.span(BudgetWindow::Lifetime).spent.0).sum::<i64>(), 500);
+    assert_eq!(records.list(&Filter::default(), 1_000, None).await.unwrap().records.len(), 500, "no call was left open");
 }
 
 /// An id as the engine makes them: 48 bits of milliseconds, then 72 of which some are random, in base 32.

@@ -44,18 +44,28 @@ impl Packer {
     }
 }
 
-/// Reads what [`Packer::pack`] gave; `at`: the window's time, for the error.
+fn damaged(at: Option<u64>, error: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Damaged { folder: "of the store".to_owned(), detail: format!("ledger window {at:?}: {error}") }
+}
+
+/// How a packed window begins: the key of its one field, `packed`.
+const PACKED: u8 = 3 << 3 | 2;
+
+/// The message in what [`Packer::pack`] gave, its texts as they are; `at`: the window's time, for the error.
+pub fn plain(at: Option<u64>, value: Bytes) -> Result<Bytes, StoreError> {
+    if value.first() != Some(&PACKED) {
+        return Ok(value);
+    }
+    let packed = Window::decode(value).map_err(|error| damaged(at, &error))?.packed;
+    if snap::raw::decompress_len(&packed).is_ok_and(|length| length > MOST) {
+        return Err(damaged(at, &"it says that it is larger than any"));
+    }
+    snap::raw::Decoder::new().decompress_vec(&packed).map(Bytes::from).map_err(|error| damaged(at, &error))
+}
+
+/// Reads what [`Packer::pack`] gave.
 pub fn unpack(at: Option<u64>, value: Bytes) -> Result<Window, StoreError> {
-    let damaged = |error: &dyn std::fmt::Display| StoreError::Damaged { folder: "of the store".to_owned(), detail: format!("ledger window {at:?}: {error}") };
-    let window = Window::decode(value).map_err(|error| damaged(&error))?;
-    if window.packed.is_empty() {
-        return Ok(window);
-    }
-    if snap::raw::decompress_len(&window.packed).is_ok_and(|length| length > MOST) {
-        return Err(damaged(&"it says that it is larger than any"));
-    }
-    let plain = snap::raw::Decoder::new().decompress_vec(&window.packed).map_err(|error| damaged(&error))?;
-    Window::decode(Bytes::from(plain)).map_err(|error| damaged(&error))
+    Window::decode(plain(at, value)?).map_err(|error| damaged(at, &error))
 }
 
 #[cfg(test)]

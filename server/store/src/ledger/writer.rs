@@ -16,6 +16,8 @@ use headworks_api::storage::Window;
 use headworks_core::Tally;
 use parking_lot::Mutex;
 
+use prost::Message;
+
 use super::{Entry, OPEN, Queued, place, queue::Receiver, spent, window::Packer};
 use crate::{Change, Expect, Landed, Store, StoreError};
 
@@ -23,6 +25,10 @@ use crate::{Change, Expect, Landed, Store, StoreError};
 const DELAY: Duration = Duration::from_millis(1);
 /// How many open calls are many.
 const SIBLINGS: usize = 5;
+
+/// Bytes of one window, before it is packed; what is larger alone has one of its own. sled keeps sixteen values in a page,
+/// and forgets pages above 128 KiB never.
+const LARGEST: usize = 16 << 10;
 
 /// The pauses between tries of a commit that failed: each double the last, some three seconds in all.
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
@@ -70,23 +76,17 @@ impl Writer {
             }
             queue.take(&mut batch);
             began = Instant::now();
-            let mut window = Window::default();
+            let mut windows = Windows::default();
             let mut waiting = Vec::with_capacity(batch.len());
             for queued in batch.drain(..) {
                 match queued.entry {
-                    Entry::Intent(intent) => window.intents.push(intent),
-                    Entry::Record(record) => window.records.push(*record),
+                    Entry::Intent(intent) => windows.with_room(intent.encoded_len()).intents.push(intent),
+                    Entry::Record(record) => windows.with_room(record.encoded_len()).records.push(*record),
                     Entry::Flush => {}
                 }
                 waiting.push(queued.done);
             }
-            if !window.intents.is_empty() || !window.records.is_empty() {
-                let changes = self.changes(&window);
-                self.owed.changes.extend(changes);
-                if !window.records.is_empty() {
-                    self.owed.landing.push(Landed { at: self.last, records: window.records });
-                }
-            }
+            self.owe(windows.all);
             let outcome = if self.owed.changes.is_empty() { Ok(()) } else { self.commit(runtime) };
             for done in waiting {
                 let _ = done.send(outcome.clone());
@@ -125,9 +125,38 @@ impl Writer {
         }
     }
 
-    fn changes(&mut self, window: &Window) -> Vec<Change> {
-        let at = now().max(self.last + 1);
-        self.last = at;
+    /// Adds windows to what is to be written, with what they add to their payers' sums.
+    fn owe(&mut self, windows: Vec<Window>) {
+        if windows.is_empty() {
+            return;
+        }
+        let (mut keys, mut payers): (Vec<u64>, Vec<&str>) = (Vec::with_capacity(windows.len()), Vec::new());
+        for window in &windows {
+            let at = now().max(self.last + 1);
+            self.last = at;
+            self.follow(at, window);
+            self.owed.changes.push(put(place(at), self.packer.pack(window)));
+            keys.push(at);
+        }
+        {
+            let mut spent = self.spent.lock();
+            for record in windows.iter().flat_map(|window| &window.records) {
+                spent::add(&mut spent, record, &mut payers);
+            }
+            self.owed.changes.extend(payers.into_iter().filter_map(|payer| Some(spent::put(payer, spent.get(payer)?))));
+        }
+        // Nothing older than this needs to be looked at after a crash. Written seldom: being low costs only time then.
+        let low = self.open.first_key_value().map_or(self.last, |(window, _)| *window);
+        if low.saturating_sub(self.low) > 1_000_000_000 {
+            self.low = low;
+            self.owed.changes.push(put(OPEN.to_vec(), Bytes::copy_from_slice(&low.to_be_bytes())));
+        }
+        let landed = windows.into_iter().zip(keys).filter(|(window, _)| !window.records.is_empty());
+        self.owed.landing.extend(landed.map(|(window, at)| Landed { at, records: window.records }));
+    }
+
+    /// Which calls are open, by the window that holds their first intent.
+    fn follow(&mut self, at: u64, window: &Window) {
         for intent in &window.intents {
             if !self.windows.contains_key(&intent.request_id) {
                 self.windows.insert(intent.request_id.clone(), at);
@@ -144,23 +173,27 @@ impl Writer {
                 }
             }
         }
-        let mut changes = Vec::with_capacity(3);
-        changes.push(put(place(at), self.packer.pack(window)));
-        if !window.records.is_empty() {
-            let mut spent = self.spent.lock();
-            let mut payers: Vec<&str> = Vec::new();
-            for record in &window.records {
-                spent::add(&mut spent, record, &mut payers);
-            }
-            changes.extend(payers.into_iter().filter_map(|payer| Some(spent::put(payer, spent.get(payer)?))));
+    }
+}
+
+/// The windows of one commit.
+#[derive(Default)]
+struct Windows {
+    all: Vec<Window>,
+    /// Bytes of the last.
+    bytes: usize,
+}
+
+impl Windows {
+    /// The last window, or a new one where that has no room for so many bytes more.
+    fn with_room(&mut self, bytes: usize) -> &mut Window {
+        if self.all.is_empty() || self.bytes.saturating_add(bytes) > LARGEST {
+            self.all.push(Window::default());
+            self.bytes = 0;
         }
-        // Nothing older than this needs to be looked at after a crash. Written seldom: being low costs only time then.
-        let low = self.open.first_key_value().map_or(at, |(window, _)| *window);
-        if low.saturating_sub(self.low) > 1_000_000_000 {
-            self.low = low;
-            changes.push(put(OPEN.to_vec(), Bytes::copy_from_slice(&low.to_be_bytes())));
-        }
-        changes
+        self.bytes = self.bytes.saturating_add(bytes);
+        let last = self.all.len() - 1;
+        &mut self.all[last]
     }
 }
 
