@@ -42,6 +42,36 @@ pub struct Block {
     extras: usize,
 }
 
+/// Bytes of a part: sixteen of them fit the largest page that sled forgets again, 128 KiB.
+const PART: usize = if cfg!(test) { 100 } else { 6 << 10 };
+
+/// A part of a block as it is made.
+struct Part {
+    block: RollupBlock,
+    /// Where the texts of the whole stand in it.
+    places: Vec<Option<i32>>,
+    bytes: usize,
+}
+
+impl Part {
+    fn of(texts: usize) -> Self {
+        Self { block: RollupBlock::default(), places: vec![None; texts], bytes: 0 }
+    }
+
+    fn text(&mut self, texts: &[String], at: i32) -> i32 {
+        let Some((place, text)) = usize::try_from(at).ok().and_then(|at| self.places.get_mut(at).zip(texts.get(at))) else { return -1 };
+        *place.get_or_insert_with(|| {
+            self.block.texts.push(text.clone());
+            self.bytes += text.len() + 2;
+            i32::try_from(self.block.texts.len() - 1).unwrap_or(i32::MAX)
+        })
+    }
+
+    fn encode(self) -> Bytes {
+        self.block.encode_to_vec().into()
+    }
+}
+
 /// Where another block's texts stand in this one, looked up once each.
 struct Translation<'a, T> {
     texts: &'a [T],
@@ -177,16 +207,25 @@ impl Block {
         }
     }
 
-    /// The bytes that keep it.
-    pub fn encode(&self) -> Bytes {
-        let cells = self.cells.iter().map(|(place, sums)| sums.cell(place[..FACETS].to_vec(), place[FACETS])).collect();
-        RollupBlock { texts: self.texts.clone(), cells }.encode_to_vec().into()
-    }
-
-    /// Reads what was kept.
-    pub fn decode(bytes: &[u8]) -> Result<Self, StoreError> {
-        let mut block = Block::default();
-        block.merge_kept(bytes)?;
-        Ok(block)
+    /// The bytes that keep it, in parts: each a block of its own, with the texts that its cells name.
+    pub fn encode(&self) -> Vec<Bytes> {
+        let mut cells: Vec<(&Place, &Sums)> = self.cells.iter().collect();
+        // Those that name the same texts stand together.
+        cells.sort_unstable_by_key(|(place, _)| **place);
+        let (mut parts, mut part) = (Vec::new(), Part::of(self.texts.len()));
+        for (place, sums) in cells {
+            if part.bytes >= PART {
+                parts.push(std::mem::replace(&mut part, Part::of(self.texts.len())).encode());
+            }
+            let facets = place[..FACETS].iter().map(|at| part.text(&self.texts, *at)).collect();
+            let extra = part.text(&self.texts, place[FACETS]);
+            let cell = sums.cell(facets, extra);
+            part.bytes += cell.encoded_len();
+            part.block.cells.push(cell);
+        }
+        if !part.block.cells.is_empty() {
+            parts.push(part.encode());
+        }
+        parts
     }
 }

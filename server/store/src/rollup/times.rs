@@ -55,6 +55,14 @@ pub fn place(section: Section, level: Level, at: i64) -> Key {
     key
 }
 
+/// Where a part of a block is kept: the first at the block's place, the others behind it.
+pub fn part(mut place: Key, number: usize) -> Key {
+    if number > 0 {
+        place.extend_from_slice(&u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes());
+    }
+    place
+}
+
 /// The last key before a block's.
 pub fn before(section: Section, level: Level, at: i64) -> Key {
     match at {
@@ -69,7 +77,8 @@ pub fn before(section: Section, level: Level, at: i64) -> Key {
 
 /// The time in a block's key.
 pub fn read(key: &[u8]) -> Option<i64> {
-    let number = key.strip_prefix(b"sums/")?.get(3..)?;
+    // The number of a part may follow.
+    let number = key.strip_prefix(b"sums/")?.get(3..11)?;
     i64::try_from(u64::from_be_bytes(number.try_into().ok()?)).ok()
 }
 
@@ -106,6 +115,11 @@ mod tests {
         let at = |n| place(Section::All, Level::Hour, n);
         assert!(at(1) < at(256) && at(255) < at(256) && before(Section::All, Level::Hour, 256) < at(256) && at(255) < before(Section::All, Level::Hour, 256));
         assert_eq!(read(&at(77)), Some(77));
+        let parts = [0, 1, 2, 256].map(|number| part(at(77), number));
+        assert!(
+            parts.is_sorted() && parts[0] == at(77) && parts[3] < before(Section::All, Level::Hour, 78) && before(Section::All, Level::Hour, 77) < parts[0]
+        );
+        assert!(parts.iter().all(|key| read(key) == Some(77)));
         assert!(at(5).starts_with(&prefix(Section::All, Level::Hour)));
     }
 }

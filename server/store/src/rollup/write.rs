@@ -23,6 +23,12 @@ const SECTIONS: i32 = 1;
 #[derive(Default)]
 struct Changed(BTreeMap<Vec<u8>, Block>);
 
+/// Puts a block, part by part. One that is there already has no more parts: calls are added to blocks, never taken away.
+fn puts(key: &[u8], block: &Block) -> Vec<Change> {
+    let put = |(number, value)| Change::Put { key: times::part(key.to_vec(), number), value, expect: Expect::Any };
+    block.encode().into_iter().enumerate().map(put).collect()
+}
+
 impl Rollups {
     /// Writes what is pending, sums up hours and days that are over, and drops what is kept no longer.
     ///
@@ -101,8 +107,10 @@ impl Rollups {
     async fn add(&self, changes: &mut Changed, section: Section, level: Level, at: i64, more: &Block) -> Result<(), StoreError> {
         let key = place(section, level, at);
         if !changes.0.contains_key(&key) {
-            let kept = self.shared.store.get(&key).await?;
-            let block = kept.map(|(_, bytes)| Block::decode(&bytes)).transpose()?.unwrap_or_default();
+            let mut block = Block::default();
+            for (_, bytes) in self.kept(section, level, at, at + 1).await? {
+                block.merge_kept(&bytes)?;
+            }
             changes.0.insert(key.clone(), block);
         }
         if let Some(block) = changes.0.get_mut(&key) {
@@ -113,9 +121,8 @@ impl Rollups {
 
     /// Writes blocks and a new state, in one commit; then the state is the shared one.
     async fn commit(&self, changes: Changed, state: RollupState) -> Result<(), StoreError> {
-        let put = |key, value| Change::Put { key, value, expect: Expect::Any };
-        let mut all: Vec<Change> = changes.0.into_iter().map(|(key, block)| put(key, block.encode())).collect();
-        all.push(put(STATE.to_vec(), Bytes::from(state.encode_to_vec())));
+        let mut all: Vec<Change> = changes.0.into_iter().flat_map(|(key, block)| puts(&key, &block)).collect();
+        all.push(Change::Put { key: STATE.to_vec(), value: Bytes::from(state.encode_to_vec()), expect: Expect::Any });
         self.shared.store.commit(all).await?;
         *self.shared.state.lock() = state;
         Ok(())
@@ -130,8 +137,8 @@ impl Rollups {
             if *closed >= over {
                 return Ok(any);
             }
-            // Where nothing happened for long, the next hour with calls is looked for.
-            let next = self.first(finer, *closed * level.seconds() / finer.seconds()).await?;
+            // Where nothing happened for long, the next hour with calls is looked for: every call is in the section of models.
+            let next = self.first(Section::Models, finer, *closed * level.seconds() / finer.seconds()).await?;
             let next = next.map_or(over, |at| (at * finer.seconds()).div_euclid(level.seconds())).min(over);
             *closed = (next + 1).min(over);
             if next < over {
@@ -160,8 +167,8 @@ impl Rollups {
     /// Puts the block of a whole section and those made of it, of which `which` says.
     async fn put(&self, whole: Section, level: Level, at: i64, sum: &Block, which: impl Fn(Section) -> bool) -> Result<(), StoreError> {
         let made = whole.made().filter(|section| which(*section));
-        let value = |section| if section == whole { sum.encode() } else { Block::of(section, sum).encode() };
-        let changes: Vec<Change> = made.map(|section| Change::Put { key: place(section, level, at), value: value(section), expect: Expect::Any }).collect();
+        let of = |section| if section == whole { puts(&place(section, level, at), sum) } else { puts(&place(section, level, at), &Block::of(section, sum)) };
+        let changes: Vec<Change> = made.flat_map(of).collect();
         if !sum.is_empty() {
             self.shared.store.commit(changes).await?;
         }
@@ -176,12 +183,14 @@ impl Rollups {
         }
         for level in [Level::Hour, Level::Day] {
             for whole in Section::WHOLE {
-                let mut after = times::before(whole, level, 0);
-                while let Some((key, _, value)) = self.shared.store.scan(&times::prefix(whole, level), Some(&after), 1).await?.pop() {
-                    if let Some(at) = times::read(&key) {
-                        self.put(whole, level, at, &Block::decode(&value)?, |section| section.finest() == Level::Hour).await?;
+                let mut next = self.first(whole, level, 0).await?;
+                while let Some(at) = next {
+                    let mut block = Block::default();
+                    for (_, bytes) in self.kept(whole, level, at, at + 1).await? {
+                        block.merge_kept(&bytes)?;
                     }
-                    after = key;
+                    self.put(whole, level, at, &block, |section| section.finest() == Level::Hour).await?;
+                    next = self.first(whole, level, at + 1).await?;
                 }
             }
         }
@@ -189,9 +198,9 @@ impl Rollups {
         self.commit(Changed::default(), state).await
     }
 
-    /// The first block of a level from `at` on, whatever its section: all sections but those of extras have one for every call.
-    async fn first(&self, level: Level, at: i64) -> Result<Option<i64>, StoreError> {
-        let found = self.shared.store.scan(&times::prefix(Section::Models, level), Some(&times::before(Section::Models, level, at)), 1).await?;
+    /// The first block of a section and level from `at` on.
+    async fn first(&self, section: Section, level: Level, at: i64) -> Result<Option<i64>, StoreError> {
+        let found = self.shared.store.scan(&times::prefix(section, level), Some(&times::before(section, level, at)), 1).await?;
         Ok(found.first().and_then(|(key, ..)| times::read(key)))
     }
 
@@ -200,7 +209,7 @@ impl Rollups {
         let mut found = Vec::new();
         let mut after = times::before(section, level, from);
         loop {
-            let page = self.shared.store.scan(&times::prefix(section, level), Some(&after), 64).await?;
+            let page = self.shared.store.scan(&times::prefix(section, level), Some(&after), 512).await?;
             let Some(last) = page.last() else { return Ok(found) };
             after.clone_from(&last.0);
             for (key, _, value) in page {
