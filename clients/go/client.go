@@ -70,11 +70,11 @@ type Client struct {
 	// belongs to a group reaches that group and what is in it alone; what is out of reach is NOT_FOUND. It reads its own
 	// group but does not change it.
 	Keys Keys
-	// Tells which models and providers there are, and what they would make of a request. Admins add models and change them.
-	Models Models
 	// Manages policies: which targets serve a call, and in which order. Needs the role ADMIN; to
 	// read, KEY_MANAGER or READER will do, and to explain and simulate, READER.
 	Policies Policies
+	// Tells which models and providers there are, and what they would make of a request. Admins add models and change them.
+	Models Models
 	// Answers chats as they are written.
 	Streams Streams
 	// Tells what was called and what it cost. A key sees its own calls; one with the role READER those of its group and
@@ -125,8 +125,8 @@ func New(baseURL, apiKey string, options ...Option) (*Client, error) {
 		Chat:       Chat{v1.NewChatServiceClient(conn)},
 		Embeddings: Embeddings{v1.NewEmbeddingServiceClient(conn)},
 		Keys:       Keys{v1.NewKeyServiceClient(conn)},
-		Models:     Models{v1.NewModelServiceClient(conn)},
 		Policies:   Policies{v1.NewPolicyServiceClient(conn)},
+		Models:     Models{v1.NewModelServiceClient(conn)},
 		Streams:    Streams{v1.NewStreamServiceClient(conn)},
 		Usage:      Usage{v1.NewUsageServiceClient(conn)},
 	}, nil
@@ -145,14 +145,14 @@ var idempotent = map[string]bool{
 	"/headworks.v1.KeyService/GetBudget":             true,
 	"/headworks.v1.KeyService/ListAlerts":            true,
 	"/headworks.v1.KeyService/WatchAlerts":           true,
-	"/headworks.v1.ModelService/ListModels":          true,
-	"/headworks.v1.ModelService/GetModel":            true,
-	"/headworks.v1.ModelService/ListProviders":       true,
 	"/headworks.v1.PolicyService/GetPolicy":          true,
 	"/headworks.v1.PolicyService/ListPolicies":       true,
 	"/headworks.v1.PolicyService/ListPolicyVersions": true,
 	"/headworks.v1.PolicyService/ExplainRoute":       true,
 	"/headworks.v1.PolicyService/SimulatePolicy":     true,
+	"/headworks.v1.ModelService/ListModels":          true,
+	"/headworks.v1.ModelService/GetModel":            true,
+	"/headworks.v1.ModelService/ListProviders":       true,
 	"/headworks.v1.StreamService/Resume":             true,
 	"/headworks.v1.StreamService/Cancel":             true,
 	"/headworks.v1.UsageService/QueryUsage":          true,
@@ -222,27 +222,6 @@ func (s Keys) ListAlertsAll(ctx context.Context, request *v1.ListAlertsRequest, 
 		func(p *v1.ListAlertsResponse) []*v1.Alert { return p.GetAlerts() })
 }
 
-// Tells which models and providers there are, and what they would make of a request. Admins add models and change them.
-type Models struct{ v1.ModelServiceClient }
-
-// ListModelsAll walks all pages of ListModels.
-func (s Models) ListModelsAll(ctx context.Context, request *v1.ListModelsRequest, options ...grpc.CallOption) iter.Seq2[*v1.Model, error] {
-	return walk(request,
-		func(q *v1.ListModelsRequest, token string) { q.PageToken = token },
-		func(q *v1.ListModelsRequest) (*v1.ListModelsResponse, error) { return s.ListModels(ctx, q, options...) },
-		func(p *v1.ListModelsResponse) []*v1.Model { return p.GetModels() })
-}
-
-// ListProvidersAll walks all pages of ListProviders.
-func (s Models) ListProvidersAll(ctx context.Context, request *v1.ListProvidersRequest, options ...grpc.CallOption) iter.Seq2[*v1.Provider, error] {
-	return walk(request,
-		func(q *v1.ListProvidersRequest, token string) { q.PageToken = token },
-		func(q *v1.ListProvidersRequest) (*v1.ListProvidersResponse, error) {
-			return s.ListProviders(ctx, q, options...)
-		},
-		func(p *v1.ListProvidersResponse) []*v1.Provider { return p.GetProviders() })
-}
-
 // Manages policies: which targets serve a call, and in which order. Needs the role ADMIN; to
 // read, KEY_MANAGER or READER will do, and to explain and simulate, READER.
 type Policies struct{ v1.PolicyServiceClient }
@@ -265,6 +244,27 @@ func (s Policies) ListPolicyVersionsAll(ctx context.Context, request *v1.ListPol
 			return s.ListPolicyVersions(ctx, q, options...)
 		},
 		func(p *v1.ListPolicyVersionsResponse) []*v1.Policy { return p.GetPolicies() })
+}
+
+// Tells which models and providers there are, and what they would make of a request. Admins add models and change them.
+type Models struct{ v1.ModelServiceClient }
+
+// ListModelsAll walks all pages of ListModels.
+func (s Models) ListModelsAll(ctx context.Context, request *v1.ListModelsRequest, options ...grpc.CallOption) iter.Seq2[*v1.Model, error] {
+	return walk(request,
+		func(q *v1.ListModelsRequest, token string) { q.PageToken = token },
+		func(q *v1.ListModelsRequest) (*v1.ListModelsResponse, error) { return s.ListModels(ctx, q, options...) },
+		func(p *v1.ListModelsResponse) []*v1.Model { return p.GetModels() })
+}
+
+// ListProvidersAll walks all pages of ListProviders.
+func (s Models) ListProvidersAll(ctx context.Context, request *v1.ListProvidersRequest, options ...grpc.CallOption) iter.Seq2[*v1.Provider, error] {
+	return walk(request,
+		func(q *v1.ListProvidersRequest, token string) { q.PageToken = token },
+		func(q *v1.ListProvidersRequest) (*v1.ListProvidersResponse, error) {
+			return s.ListProviders(ctx, q, options...)
+		},
+		func(p *v1.ListProvidersResponse) []*v1.Provider { return p.GetProviders() })
 }
 
 // Answers chats as they are written.

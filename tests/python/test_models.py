@@ -70,7 +70,7 @@ check('vectors too', create(id='openai/vec', mode='embedding', dimensions=3, pri
 # --- prices at night, by place and for a request
 now = time.gmtime()
 today, other = now.tm_wday + 1, (now.tm_wday + 3) % 7 + 1
-def quiet(*days, start='00:00', end='24:00'): return m.OffPeak(rates=m.Rates(output_nano_usd=1_000_000_000), windows=[m.PriceWindow(days=days, start=start, end=end)])
+def quiet(*days, start='00:00', end='24:00'): return m.OffPeak(rates=m.Rates(output_nano_usd=1_000_000_000), windows=[ps.TimeWindow(days=days, start=start, end=end)])
 def full(**more): return m.Price(base=m.Rates(input_nano_usd=1_000_000_000, output_nano_usd=2_000_000_000), **more)
 def cheap(off_peak): return full(off_peak=off_peak, residency_billionths={'eu': 1_100_000_000})
 night = create(id='openai/night', price=cheap(quiet(other, start='01:30', end='24:00')))
@@ -78,6 +78,10 @@ check('hours and places are told back', (night.price, get('openai/night').price)
 check('out of those hours it costs as ever', cost('openai/night'), (200, 11 * 1000 + 7 * 2000))
 update(['price'], id='openai/night', price=cheap(quiet(today, today % 7 + 1)))
 check('in them less', cost('openai/night'), (200, 11 * 1000 + 7 * 1000))
+update(['price'], id='openai/night', price=cheap(quiet(start='00:01', end='00:00')))
+check('on every day, where no day is said', list(get('openai/night').price.off_peak.windows), [ps.TimeWindow(days=range(1, 8), start='00:01', end='24:00')])
+update(['price'], id='openai/night', price=cheap(quiet(today, start='22:00', end='06:00')))
+check('over midnight', list(get('openai/night').price.off_peak.windows), [ps.TimeWindow(days=[today], start='22:00', end='06:00')])
 billed = create(id='openai/fee', price=full(), unit_prices={'per_request': '0.000005', 'per_image_input': '0.01'})
 check('a fee for a request is billed, prices of other units are told', (cost('openai/fee'), dict(billed.unit_prices)), ((200, 5000 + 11 * 1000 + 7 * 2000), {'per_request': '0.000005', 'per_image_input': '0.01'}))
 update(['unit_prices'], id='openai/fee', unit_prices={'per_request': '0.000001'})
@@ -87,7 +91,7 @@ check('a fee alone leaves the prices known', (get('openai/gpt-4o-mini').price.ba
 for id in ('openai/night', 'openai/fee', 'openai/gpt-4o-mini'): delete(id)
 
 # --- what is refused, with the field
-refused('hours without a day', lambda: create(id='openai/p', price=full(off_peak=quiet())), 'INVALID_ARGUMENT', 'price.off_peak.windows', 'days are missing')
+refused('hours after the day', lambda: create(id='openai/p', price=full(off_peak=quiet(1, start='24:00'))), 'INVALID_ARGUMENT', 'price.off_peak.windows', '24:00-24:00')
 refused('a ninth day', lambda: create(id='openai/p', price=full(off_peak=quiet(9))), 'INVALID_ARGUMENT', 'price.off_peak.windows', 'day 9')
 refused('hours that are none', lambda: create(id='openai/p', price=full(off_peak=quiet(1, start='noon'))), 'INVALID_ARGUMENT', 'noon-24:00', '04:00-06:00')
 refused('no hours at all', lambda: create(id='openai/p', price=full(off_peak=m.OffPeak(rates=m.Rates(output_nano_usd=1_000_000_000)))), 'INVALID_ARGUMENT', 'off-peak rates need hours')

@@ -556,7 +556,7 @@ type OffPeak struct {
 	// What changes then.
 	Rates *Rates `protobuf:"bytes,1,opt,name=rates,proto3" json:"rates,omitempty"`
 	// When: at least one.
-	Windows       []*PriceWindow `protobuf:"bytes,2,rep,name=windows,proto3" json:"windows,omitempty"`
+	Windows       []*TimeWindow `protobuf:"bytes,2,rep,name=windows,proto3" json:"windows,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -598,75 +598,11 @@ func (x *OffPeak) GetRates() *Rates {
 	return nil
 }
 
-func (x *OffPeak) GetWindows() []*PriceWindow {
+func (x *OffPeak) GetWindows() []*TimeWindow {
 	if x != nil {
 		return x.Windows
 	}
 	return nil
-}
-
-// Hours of some days of the week, UTC.
-type PriceWindow struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// 1 is Monday, 7 Sunday. At least one.
-	Days []int32 `protobuf:"varint,1,rep,packed,name=days,proto3" json:"days,omitempty"`
-	// Where it begins: `HH:MM`.
-	Start string `protobuf:"bytes,2,opt,name=start,proto3" json:"start,omitempty"`
-	// Where it ends: `HH:MM`, later than its start; `24:00` is the end of the day.
-	End           string `protobuf:"bytes,3,opt,name=end,proto3" json:"end,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *PriceWindow) Reset() {
-	*x = PriceWindow{}
-	mi := &file_headworks_v1_model_proto_msgTypes[3]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *PriceWindow) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*PriceWindow) ProtoMessage() {}
-
-func (x *PriceWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_model_proto_msgTypes[3]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use PriceWindow.ProtoReflect.Descriptor instead.
-func (*PriceWindow) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_model_proto_rawDescGZIP(), []int{3}
-}
-
-func (x *PriceWindow) GetDays() []int32 {
-	if x != nil {
-		return x.Days
-	}
-	return nil
-}
-
-func (x *PriceWindow) GetStart() string {
-	if x != nil {
-		return x.Start
-	}
-	return ""
-}
-
-func (x *PriceWindow) GetEnd() string {
-	if x != nil {
-		return x.End
-	}
-	return ""
 }
 
 // Prices by kind of token, nano-USD per million tokens. Absent: the kind has no price of its own.
@@ -702,7 +638,7 @@ type Rates struct {
 
 func (x *Rates) Reset() {
 	*x = Rates{}
-	mi := &file_headworks_v1_model_proto_msgTypes[4]
+	mi := &file_headworks_v1_model_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -714,7 +650,7 @@ func (x *Rates) String() string {
 func (*Rates) ProtoMessage() {}
 
 func (x *Rates) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_model_proto_msgTypes[4]
+	mi := &file_headworks_v1_model_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -727,7 +663,7 @@ func (x *Rates) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rates.ProtoReflect.Descriptor instead.
 func (*Rates) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_model_proto_rawDescGZIP(), []int{4}
+	return file_headworks_v1_model_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Rates) GetInputNanoUsd() int64 {
@@ -827,7 +763,7 @@ type PriceTier struct {
 
 func (x *PriceTier) Reset() {
 	*x = PriceTier{}
-	mi := &file_headworks_v1_model_proto_msgTypes[5]
+	mi := &file_headworks_v1_model_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -839,7 +775,7 @@ func (x *PriceTier) String() string {
 func (*PriceTier) ProtoMessage() {}
 
 func (x *PriceTier) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_model_proto_msgTypes[5]
+	mi := &file_headworks_v1_model_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -852,7 +788,7 @@ func (x *PriceTier) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PriceTier.ProtoReflect.Descriptor instead.
 func (*PriceTier) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_model_proto_rawDescGZIP(), []int{5}
+	return file_headworks_v1_model_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *PriceTier) GetAboveInputTokens() int64 {
@@ -898,7 +834,7 @@ type Capabilities struct {
 
 func (x *Capabilities) Reset() {
 	*x = Capabilities{}
-	mi := &file_headworks_v1_model_proto_msgTypes[6]
+	mi := &file_headworks_v1_model_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -910,7 +846,7 @@ func (x *Capabilities) String() string {
 func (*Capabilities) ProtoMessage() {}
 
 func (x *Capabilities) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_model_proto_msgTypes[6]
+	mi := &file_headworks_v1_model_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -923,7 +859,7 @@ func (x *Capabilities) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Capabilities.ProtoReflect.Descriptor instead.
 func (*Capabilities) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_model_proto_rawDescGZIP(), []int{6}
+	return file_headworks_v1_model_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Capabilities) GetTools() Capability {
@@ -1025,7 +961,7 @@ type Provider struct {
 
 func (x *Provider) Reset() {
 	*x = Provider{}
-	mi := &file_headworks_v1_model_proto_msgTypes[7]
+	mi := &file_headworks_v1_model_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1037,7 +973,7 @@ func (x *Provider) String() string {
 func (*Provider) ProtoMessage() {}
 
 func (x *Provider) ProtoReflect() protoreflect.Message {
-	mi := &file_headworks_v1_model_proto_msgTypes[7]
+	mi := &file_headworks_v1_model_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1050,7 +986,7 @@ func (x *Provider) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Provider.ProtoReflect.Descriptor instead.
 func (*Provider) Descriptor() ([]byte, []int) {
-	return file_headworks_v1_model_proto_rawDescGZIP(), []int{7}
+	return file_headworks_v1_model_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Provider) GetId() string {
@@ -1127,7 +1063,7 @@ var File_headworks_v1_model_proto protoreflect.FileDescriptor
 
 const file_headworks_v1_model_proto_rawDesc = "" +
 	"\n" +
-	"\x18headworks/v1/model.proto\x12\fheadworks.v1\x1a\x17headworks/v1/chat.proto\"\xa9\t\n" +
+	"\x18headworks/v1/model.proto\x12\fheadworks.v1\x1a\x17headworks/v1/chat.proto\x1a!headworks/v1/policy_service.proto\"\xa9\t\n" +
 	"\x05Model\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12#\n" +
@@ -1180,14 +1116,10 @@ const file_headworks_v1_model_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\v2\x13.headworks.v1.RatesR\x05value:\x028\x01\x1aF\n" +
 	"\x18ResidencyBillionthsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"i\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"h\n" +
 	"\aOffPeak\x12)\n" +
-	"\x05rates\x18\x01 \x01(\v2\x13.headworks.v1.RatesR\x05rates\x123\n" +
-	"\awindows\x18\x02 \x03(\v2\x19.headworks.v1.PriceWindowR\awindows\"I\n" +
-	"\vPriceWindow\x12\x12\n" +
-	"\x04days\x18\x01 \x03(\x05R\x04days\x12\x14\n" +
-	"\x05start\x18\x02 \x01(\tR\x05start\x12\x10\n" +
-	"\x03end\x18\x03 \x01(\tR\x03end\"\xc3\a\n" +
+	"\x05rates\x18\x01 \x01(\v2\x13.headworks.v1.RatesR\x05rates\x122\n" +
+	"\awindows\x18\x02 \x03(\v2\x18.headworks.v1.TimeWindowR\awindows\"\xc3\a\n" +
 	"\x05Rates\x12)\n" +
 	"\x0einput_nano_usd\x18\x01 \x01(\x03H\x00R\finputNanoUsd\x88\x01\x01\x12+\n" +
 	"\x0foutput_nano_usd\x18\x02 \x01(\x03H\x01R\routputNanoUsd\x88\x01\x01\x122\n" +
@@ -1275,7 +1207,7 @@ func file_headworks_v1_model_proto_rawDescGZIP() []byte {
 }
 
 var file_headworks_v1_model_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_headworks_v1_model_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_headworks_v1_model_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_headworks_v1_model_proto_goTypes = []any{
 	(ModelOrigin)(0),     // 0: headworks.v1.ModelOrigin
 	(ModelStatus)(0),     // 1: headworks.v1.ModelStatus
@@ -1283,31 +1215,31 @@ var file_headworks_v1_model_proto_goTypes = []any{
 	(*Model)(nil),        // 3: headworks.v1.Model
 	(*Price)(nil),        // 4: headworks.v1.Price
 	(*OffPeak)(nil),      // 5: headworks.v1.OffPeak
-	(*PriceWindow)(nil),  // 6: headworks.v1.PriceWindow
-	(*Rates)(nil),        // 7: headworks.v1.Rates
-	(*PriceTier)(nil),    // 8: headworks.v1.PriceTier
-	(*Capabilities)(nil), // 9: headworks.v1.Capabilities
-	(*Provider)(nil),     // 10: headworks.v1.Provider
-	nil,                  // 11: headworks.v1.Model.UnitPricesEntry
-	nil,                  // 12: headworks.v1.Price.ServiceTiersEntry
-	nil,                  // 13: headworks.v1.Price.ResidencyBillionthsEntry
-	(ReasoningEffort)(0), // 14: headworks.v1.ReasoningEffort
+	(*Rates)(nil),        // 6: headworks.v1.Rates
+	(*PriceTier)(nil),    // 7: headworks.v1.PriceTier
+	(*Capabilities)(nil), // 8: headworks.v1.Capabilities
+	(*Provider)(nil),     // 9: headworks.v1.Provider
+	nil,                  // 10: headworks.v1.Model.UnitPricesEntry
+	nil,                  // 11: headworks.v1.Price.ServiceTiersEntry
+	nil,                  // 12: headworks.v1.Price.ResidencyBillionthsEntry
+	(ReasoningEffort)(0), // 13: headworks.v1.ReasoningEffort
+	(*TimeWindow)(nil),   // 14: headworks.v1.TimeWindow
 }
 var file_headworks_v1_model_proto_depIdxs = []int32{
 	4,  // 0: headworks.v1.Model.price:type_name -> headworks.v1.Price
-	9,  // 1: headworks.v1.Model.capabilities:type_name -> headworks.v1.Capabilities
+	8,  // 1: headworks.v1.Model.capabilities:type_name -> headworks.v1.Capabilities
 	1,  // 2: headworks.v1.Model.status:type_name -> headworks.v1.ModelStatus
 	0,  // 3: headworks.v1.Model.origin:type_name -> headworks.v1.ModelOrigin
-	11, // 4: headworks.v1.Model.unit_prices:type_name -> headworks.v1.Model.UnitPricesEntry
-	14, // 5: headworks.v1.Model.reasoning_efforts:type_name -> headworks.v1.ReasoningEffort
-	7,  // 6: headworks.v1.Price.base:type_name -> headworks.v1.Rates
-	8,  // 7: headworks.v1.Price.tiers:type_name -> headworks.v1.PriceTier
-	12, // 8: headworks.v1.Price.service_tiers:type_name -> headworks.v1.Price.ServiceTiersEntry
+	10, // 4: headworks.v1.Model.unit_prices:type_name -> headworks.v1.Model.UnitPricesEntry
+	13, // 5: headworks.v1.Model.reasoning_efforts:type_name -> headworks.v1.ReasoningEffort
+	6,  // 6: headworks.v1.Price.base:type_name -> headworks.v1.Rates
+	7,  // 7: headworks.v1.Price.tiers:type_name -> headworks.v1.PriceTier
+	11, // 8: headworks.v1.Price.service_tiers:type_name -> headworks.v1.Price.ServiceTiersEntry
 	5,  // 9: headworks.v1.Price.off_peak:type_name -> headworks.v1.OffPeak
-	13, // 10: headworks.v1.Price.residency_billionths:type_name -> headworks.v1.Price.ResidencyBillionthsEntry
-	7,  // 11: headworks.v1.OffPeak.rates:type_name -> headworks.v1.Rates
-	6,  // 12: headworks.v1.OffPeak.windows:type_name -> headworks.v1.PriceWindow
-	7,  // 13: headworks.v1.PriceTier.rates:type_name -> headworks.v1.Rates
+	12, // 10: headworks.v1.Price.residency_billionths:type_name -> headworks.v1.Price.ResidencyBillionthsEntry
+	6,  // 11: headworks.v1.OffPeak.rates:type_name -> headworks.v1.Rates
+	14, // 12: headworks.v1.OffPeak.windows:type_name -> headworks.v1.TimeWindow
+	6,  // 13: headworks.v1.PriceTier.rates:type_name -> headworks.v1.Rates
 	2,  // 14: headworks.v1.Capabilities.tools:type_name -> headworks.v1.Capability
 	2,  // 15: headworks.v1.Capabilities.parallel_tools:type_name -> headworks.v1.Capability
 	2,  // 16: headworks.v1.Capabilities.vision:type_name -> headworks.v1.Capability
@@ -1317,7 +1249,7 @@ var file_headworks_v1_model_proto_depIdxs = []int32{
 	2,  // 20: headworks.v1.Capabilities.reasoning:type_name -> headworks.v1.Capability
 	2,  // 21: headworks.v1.Capabilities.streaming:type_name -> headworks.v1.Capability
 	2,  // 22: headworks.v1.Capabilities.sampling:type_name -> headworks.v1.Capability
-	7,  // 23: headworks.v1.Price.ServiceTiersEntry.value:type_name -> headworks.v1.Rates
+	6,  // 23: headworks.v1.Price.ServiceTiersEntry.value:type_name -> headworks.v1.Rates
 	24, // [24:24] is the sub-list for method output_type
 	24, // [24:24] is the sub-list for method input_type
 	24, // [24:24] is the sub-list for extension type_name
@@ -1331,15 +1263,16 @@ func file_headworks_v1_model_proto_init() {
 		return
 	}
 	file_headworks_v1_chat_proto_init()
+	file_headworks_v1_policy_service_proto_init()
 	file_headworks_v1_model_proto_msgTypes[0].OneofWrappers = []any{}
-	file_headworks_v1_model_proto_msgTypes[4].OneofWrappers = []any{}
+	file_headworks_v1_model_proto_msgTypes[3].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headworks_v1_model_proto_rawDesc), len(file_headworks_v1_model_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   11,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

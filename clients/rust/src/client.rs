@@ -156,15 +156,15 @@ impl Headworks {
         services::Keys::new(self.core.clone())
     }
 
-    /// Tells which models and providers there are, and what they would make of a request. Admins add models and change them.
-    pub fn models(&self) -> services::Models {
-        services::Models::new(self.core.clone())
-    }
-
     /// Manages policies: which targets serve a call, and in which order. Needs the role ADMIN; to
     /// read, KEY_MANAGER or READER will do, and to explain and simulate, READER.
     pub fn policies(&self) -> services::Policies {
         services::Policies::new(self.core.clone())
+    }
+
+    /// Tells which models and providers there are, and what they would make of a request. Admins add models and change them.
+    pub fn models(&self) -> services::Models {
+        services::Models::new(self.core.clone())
     }
 
     /// Answers chats as they are written.

@@ -6,9 +6,9 @@ mod embeddings;
 
 mod keys;
 
-mod models;
-
 mod policies;
+
+mod models;
 
 mod streams;
 
@@ -20,9 +20,9 @@ pub use embeddings::Embeddings;
 
 pub use keys::Keys;
 
-pub use models::Models;
-
 pub use policies::Policies;
+
+pub use models::Models;
 
 pub use streams::Streams;
 

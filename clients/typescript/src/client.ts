@@ -4,8 +4,8 @@ import { type ClientOptions, Core } from "./runtime.js";
 import { Chat } from "./services/chat.js";
 import { Embeddings } from "./services/embeddings.js";
 import { Keys } from "./services/keys.js";
-import { Models } from "./services/models.js";
 import { Policies } from "./services/policies.js";
+import { Models } from "./services/models.js";
 import { Streams } from "./services/streams.js";
 import { Usage } from "./services/usage.js";
 import type { MessageInitShape } from "@bufbuild/protobuf";
@@ -27,10 +27,10 @@ export class Client {
   readonly embeddings: Embeddings;
   /** Manages keys, groups and budgets. Needs the role ADMIN or KEY_MANAGER, to read READER too, but for a key that reads itself. A key manager makes and changes no key with the role ADMIN or KEY_MANAGER. A key manager or reader that belongs to a group reaches that group and what is in it alone; what is out of reach is NOT_FOUND. It reads its own group but does not change it. */
   readonly keys: Keys;
-  /** Tells which models and providers there are, and what they would make of a request. Admins add models and change them. */
-  readonly models: Models;
   /** Manages policies: which targets serve a call, and in which order. Needs the role ADMIN; to read, KEY_MANAGER or READER will do, and to explain and simulate, READER. */
   readonly policies: Policies;
+  /** Tells which models and providers there are, and what they would make of a request. Admins add models and change them. */
+  readonly models: Models;
   /** Answers chats as they are written. */
   readonly streams: Streams;
   /** Tells what was called and what it cost. A key sees its own calls; one with the role READER those of its group and below, or all where it has no group; an admin all. */
@@ -41,8 +41,8 @@ export class Client {
     this.chat = new Chat(this.#core);
     this.embeddings = new Embeddings(this.#core);
     this.keys = new Keys(this.#core);
-    this.models = new Models(this.#core);
     this.policies = new Policies(this.#core);
+    this.models = new Models(this.#core);
     this.streams = new Streams(this.#core);
     this.usage = new Usage(this.#core);
   }

@@ -8,8 +8,8 @@ export { type CallOptions, type ClientOptions, Core, Pager } from "./runtime.js"
 export { Chat } from "./services/chat.js";
 export { Embeddings } from "./services/embeddings.js";
 export { Keys } from "./services/keys.js";
-export { Models } from "./services/models.js";
 export { Policies } from "./services/policies.js";
+export { Models } from "./services/models.js";
 export { Streams } from "./services/streams.js";
 export { Usage } from "./services/usage.js";
 export * as v1 from "./v1.js";

@@ -37,7 +37,7 @@ pub use message::{CacheMark, Message, Opaque, Part, PartKind, Role as MessageRol
 pub use money::{ATTOS_PER_NANO, NanoUsd, PriceError};
 pub use price::{FACTOR_ONE, Factor, OffPeak, Price, Rates, Tier, Window};
 pub use reason::Reason;
-pub use request::{ChatRequest, Effort, Member, Original, Output, Reasoning, Routing, Sampling, Sort, Tool, ToolChoice};
+pub use request::{ChatRequest, Effort, GATEWAY_MEMBERS, Member, Original, Output, Reasoning, Routing, Sampling, Sort, Tool, ToolChoice};
 pub use route::{AttemptReport, Cached, Outcome, Receipt, Skipped, Timings, written};
 pub use text::Str;
 pub use tokens::Tokens;

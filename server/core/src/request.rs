@@ -253,6 +253,9 @@ pub struct Original {
     pub members: Vec<Member>,
 }
 
+/// Top-level members of a body that are for the gateway and never sent on.
+pub const GATEWAY_MEMBERS: &[&str] = &["headworks", "requesty", "models", "provider", "route", "transforms", "auto_cache"];
+
 /// One top-level member of a JSON object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {

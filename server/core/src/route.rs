@@ -126,8 +126,6 @@ pub struct Cached {
     pub made_unix_nanos: i64,
     /// How long ago.
     pub age: std::time::Duration,
-    /// What it used then.
-    pub tokens: Tokens,
-    /// What it cost then.
-    pub cost: NanoUsd,
+    /// Some of its counts are estimates.
+    pub estimated: bool,
 }

@@ -42,8 +42,8 @@ struct Lines {
     adjusted: Option<Arc<str>>,
     /// What the call took from rate limits.
     permit: Option<Permit>,
-    /// The answer was given before.
-    cached: Option<Cached>,
+    /// The answer was given before; what it used and cost then.
+    cached: Option<(Cached, Tokens, NanoUsd)>,
     closed: bool,
 }
 
@@ -88,9 +88,9 @@ impl Book {
         self.lines.lock().adjusted = adjusted;
     }
 
-    /// The answer is one given before.
-    pub fn cached(&self, cached: Cached) {
-        self.lines.lock().cached = Some(cached);
+    /// The answer is one given before, which used and cost so much.
+    pub fn cached(&self, cached: Cached, tokens: Tokens, cost: NanoUsd) {
+        self.lines.lock().cached = Some((cached, tokens, cost));
     }
 
     /// What the attempts that wrote the answer have used so far.
@@ -180,15 +180,15 @@ fn receipt(call: &Call, policy: Option<Arc<str>>, lines: &mut Lines) -> Receipt 
         request_id: call.id.clone(),
         asked: call.work.model().clone(),
         policy,
-        tokens: cached.as_ref().map_or_else(|| wrote(&attempts), |cached| cached.tokens),
+        tokens: cached.as_ref().map_or_else(|| wrote(&attempts), |(_, tokens, _)| *tokens),
         cost: attempts.iter().filter_map(|a| a.cost).sum(),
         cost_known: attempts.iter().all(|a| a.cost.is_some() || !used(a)),
-        estimated: attempts.iter().any(|a| a.estimated),
-        saved: cached.as_ref().map_or(lines.saved, |cached| cached.cost),
+        estimated: attempts.iter().any(|a| a.estimated) || cached.as_ref().is_some_and(|(cached, ..)| cached.estimated),
+        saved: cached.as_ref().map_or(lines.saved, |(.., cost)| *cost),
         skipped: std::mem::take(&mut lines.skipped),
         notes: std::mem::take(&mut lines.notes),
         attempts,
-        cached,
+        cached: cached.map(|(cached, ..)| cached),
     }
 }
 

@@ -1,11 +1,11 @@
 //! Answers that are given again: a call that asks for it gets what the same call of the same key got before, at no cost.
 //!
 //! What makes two calls the same is all that decides their answer: key, model or policy asked for, conversation, tools,
-//! parameters, form. Whether the answer is streamed, and by which door, is not among it. It is given again only while
-//! the target that made it is among those the call may go to now, so a change of policy, key or region holds at once.
+//! parameters, form, and at the REST doors the body as the client wrote it, since a target of the same dialect is sent
+//! what we have no word for too. Whether the answer is streamed is not among it. It is given again only while the target
+//! that made it is among those the call may go to now, so a change of policy, key or region holds at once.
 
 use std::{
-    fmt::Write as _,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -14,13 +14,21 @@ use std::{
 
 use futures_core::{Stream, future::BoxFuture};
 use futures_util::future::Either;
-use headworks_core::{Batch, Cached, Call, Event, EventKind, EventStream, Facts, Fault, Lookup, ModelId, NanoUsd, Reply, Tokens, Work};
+use headworks_core::{
+    Batch, Cached, Call, Event, EventKind, EventStream, Facts, Fault, GATEWAY_MEMBERS, Lookup, ModelId, NanoUsd, Outcome, Receipt, Reply, Tokens, Work,
+};
 use quick_cache::{OptionsBuilder, Weighter, sync::Cache};
 use serde::Deserialize;
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
-use crate::{Shared, clock, control::Cancel, stage::Booked, tape::size};
+use crate::{
+    Shared, clock,
+    control::Cancel,
+    print::{Print, Printer},
+    stage::Booked,
+    tape::size,
+};
 
 /// What is kept to be given again. `[response_cache]` in the configuration file.
 #[derive(Clone, Debug, Deserialize)]
@@ -40,14 +48,13 @@ impl Default for AnswersConfig {
     }
 }
 
-type Print = [u8; 32];
-
 /// An answer, as it was.
-pub struct Answer {
+struct Answer {
     served_by: ModelId,
     events: Vec<Event>,
     tokens: Tokens,
     cost: NanoUsd,
+    estimated: bool,
     made: Instant,
     made_unix_nanos: i64,
     /// How long it may be given again, as the call that made it asked.
@@ -91,13 +98,7 @@ impl Answers {
     }
 
     fn find(&self, print: &Print, asked: Duration) -> Option<Arc<Answer>> {
-        let kept = self.kept.as_ref()?;
-        let answer = kept.get(print)?;
-        if answer.made.elapsed() >= answer.keep {
-            kept.remove(print);
-            return None;
-        }
-        Some(answer).filter(|answer| answer.made.elapsed() < asked)
+        self.kept.as_ref()?.get(print).filter(|answer| answer.made.elapsed() < asked.min(answer.keep))
     }
 
     fn keep(&self, print: Print, answer: Answer) {
@@ -107,36 +108,34 @@ impl Answers {
     }
 }
 
-/// Hashes what is written to it.
-struct Hash(blake3::Hasher);
-
-impl std::fmt::Write for Hash {
-    fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        self.0.update(text.as_bytes());
-        Ok(())
-    }
-}
+/// Members of a body that say how its answer is delivered.
+const DELIVERY: [&str; 2] = ["stream", "stream_options"];
 
 /// What makes two calls the same.
 fn print(call: &Call) -> Print {
-    let mut hash = Hash(blake3::Hasher::new());
-    // The debug form names every field.
-    let written = match &call.work {
+    let mut print = Printer::default();
+    print.fields(&call.tenant.id);
+    match &call.work {
         Work::Chat(chat) | Work::CountTokens(chat) => {
             let mut chat = (**chat).clone();
             chat.routing = Default::default();
             (chat.stream, chat.include_usage, chat.original, chat.auto_cache, chat.cache_ttl) = Default::default();
-            write!(hash, "{:?} {chat:?}", call.tenant.id)
+            print.fields(&chat);
         }
         Work::Embed(embed) => {
             let mut embed = (**embed).clone();
             (embed.routing, embed.original) = Default::default();
-            write!(hash, "{:?} {embed:?}", call.tenant.id)
+            print.fields(&embed);
         }
-    };
-    // Hashing cannot fail.
-    debug_assert!(written.is_ok());
-    *hash.0.finalize().as_bytes()
+    }
+    if let Some(original) = call.work.original() {
+        print.fields(&original.dialect);
+        for member in original.members.iter().filter(|member| !DELIVERY.contains(&&*member.name) && !GATEWAY_MEMBERS.contains(&&*member.name)) {
+            print.fields(&member.name);
+            print.bytes(original.body.get(member.value.clone()).unwrap_or_default());
+        }
+    }
+    print.done()
 }
 
 /// Makes [`CachedCalls`].
@@ -190,8 +189,7 @@ where
         Either::Right(Box::pin(async move {
             let mut reply = reply.await?;
             reply.facts.lookup = Some(Lookup::Miss);
-            let listener = Listener { events: reply.events, shared, print, served_by: reply.served_by.clone(), heard: Some(Vec::new()), bytes: 0, keep: asked };
-            reply.events = Box::pin(listener);
+            reply.events = Box::pin(Listener { events: reply.events, shared, print, heard: Some(Vec::new()), bytes: 0, keep: asked });
             Ok(reply)
         }))
     }
@@ -200,8 +198,8 @@ where
 /// The answer as the answer of this call.
 fn again(booked: &Booked, answer: &Answer) -> Reply {
     let age = answer.made.elapsed();
-    let cached = Cached { target: answer.served_by.clone(), made_unix_nanos: answer.made_unix_nanos, age, tokens: answer.tokens, cost: answer.cost };
-    booked.book.cached(cached);
+    let cached = Cached { target: answer.served_by.clone(), made_unix_nanos: answer.made_unix_nanos, age, estimated: answer.estimated };
+    booked.book.cached(cached, answer.tokens, answer.cost);
     let batch = Batch { events: answer.events.iter().cloned().collect(), ..Batch::default() };
     let events = Box::pin(futures_util::stream::iter([Ok(batch)]));
     Reply {
@@ -218,7 +216,6 @@ struct Listener {
     events: EventStream,
     shared: Arc<Shared>,
     print: Print,
-    served_by: ModelId,
     /// `None`: it is too large to be kept.
     heard: Option<Vec<Event>>,
     bytes: usize,
@@ -228,30 +225,48 @@ struct Listener {
 impl Listener {
     fn hear(&mut self, batch: &Batch) {
         let Some(heard) = &mut self.heard else { return };
-        let events = Batch { events: batch.events.clone(), ..Batch::default() };
-        self.bytes = self.bytes.saturating_add(size(&events));
+        let batch = Batch { events: batch.events.clone(), ..Batch::default() };
+        self.bytes = self.bytes.saturating_add(size(&batch));
         if self.bytes > self.shared.answers.config.max_bytes_per_answer {
             self.heard = None;
             return;
         }
-        for event in events.events {
-            if let EventKind::Receipt(receipt) = &event.kind {
-                // The last event of a good answer.
-                let answer = Answer {
-                    served_by: receipt.attempts.last().map_or_else(|| self.served_by.clone(), |last| last.target.clone()),
-                    events: std::mem::take(heard),
-                    tokens: receipt.tokens,
-                    cost: receipt.cost,
-                    made: Instant::now(),
-                    made_unix_nanos: clock::unix_nanos(),
-                    keep: self.keep,
-                    bytes: self.bytes,
-                };
-                self.shared.answers.keep(self.print, answer);
-            } else {
-                heard.push(event);
+        let mut end = None;
+        for mut event in batch.events {
+            match &mut event.kind {
+                EventKind::Receipt(receipt) => {
+                    end = Some(receipt.clone());
+                    continue;
+                }
+                // Each call has an id of its own.
+                EventKind::Started { id, .. } => *id = None,
+                _ => {}
             }
+            heard.push(event);
         }
+        // The last event of a good answer.
+        if let Some(receipt) = end {
+            let events = self.heard.take().unwrap_or_default();
+            self.keep(events, &receipt);
+        }
+    }
+
+    fn keep(&self, events: Vec<Event>, receipt: &Receipt) {
+        // What several targets wrote is nobody's answer to be given again.
+        let broke = receipt.attempts.iter().any(|attempt| attempt.outcome == Outcome::FailedPartial);
+        let Some(last) = receipt.attempts.last().filter(|_| !broke) else { return };
+        let answer = Answer {
+            served_by: last.target.clone(),
+            events,
+            tokens: receipt.tokens,
+            cost: receipt.cost,
+            estimated: receipt.estimated,
+            made: Instant::now(),
+            made_unix_nanos: clock::unix_nanos(),
+            keep: self.keep,
+            bytes: self.bytes,
+        };
+        self.shared.answers.keep(self.print, answer);
     }
 }
 

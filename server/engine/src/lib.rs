@@ -22,6 +22,7 @@ mod metrics;
 mod observe;
 mod once;
 pub mod ports;
+mod print;
 mod rate;
 mod route;
 #[cfg(test)]

@@ -14,6 +14,7 @@ use tower::{Layer, Service};
 use crate::{
     Shared,
     ports::{Pending, Remembered},
+    print::{Print, Printer},
     tape::{Recorder, Tape},
 };
 
@@ -35,7 +36,7 @@ impl<S> Layer<S> for OnceLayer {
 }
 
 /// The tapes of calls under way, by key and request id, with the print of what was asked.
-type Running = DashMap<(Arc<str>, Arc<str>), ([u8; 32], Weak<Tape>)>;
+type Running = DashMap<(Arc<str>, Arc<str>), (Print, Weak<Tape>)>;
 
 /// Lets calls without a request id through; plays back the others.
 #[derive(Clone)]
@@ -102,7 +103,7 @@ fn differs(id: &str) -> Fault {
 }
 
 /// The answer that an earlier call under this id got.
-fn recall(past: &Remembered, fingerprint: [u8; 32], id: &str) -> Result<Reply, Fault> {
+fn recall(past: &Remembered, fingerprint: Print, id: &str) -> Result<Reply, Fault> {
     if past.fingerprint != fingerprint {
         return Err(differs(id));
     }
@@ -149,7 +150,7 @@ impl Drop for Slot {
 struct Unfinished {
     shared: Arc<Shared>,
     key: (Arc<str>, Arc<str>),
-    fingerprint: [u8; 32],
+    fingerprint: Print,
     open: bool,
 }
 
@@ -171,7 +172,7 @@ impl Drop for Unfinished {
 }
 
 /// Runs the call onto the tape and keeps its outcome, or plays what an earlier one got.
-async fn drive(slot: Slot, fingerprint: [u8; 32], shared: Arc<Shared>, call: impl Future<Output = Result<Reply, Fault>> + Send) {
+async fn drive(slot: Slot, fingerprint: Print, shared: Arc<Shared>, call: impl Future<Output = Result<Reply, Fault>> + Send) {
     let key = slot.key.clone();
     let recorder = &slot.recorder;
     match shared.memory.claim(key.0.clone(), key.1.clone(), fingerprint).await {
@@ -234,14 +235,14 @@ fn log_lost(kept: Result<(), Fault>) {
 }
 
 /// What makes two requests the same: everything the client said.
-fn fingerprint(call: &Call) -> [u8; 32] {
-    let mut hash = blake3::Hasher::new();
+fn fingerprint(call: &Call) -> Print {
+    let mut print = Printer::default();
     match call.work.original() {
-        Some(original) => hash.update(&original.body),
-        // A typed request has no bytes of its own; its debug form names every field.
-        None => hash.update(format!("{:?}", call.work).as_bytes()),
-    };
+        Some(original) => print.bytes(&original.body),
+        // A typed request has no bytes of its own.
+        None => print.fields(&call.work),
+    }
     // The same body at another door is another request.
-    hash.update(call.work.kind().as_str().as_bytes());
-    *hash.finalize().as_bytes()
+    print.bytes(call.work.kind().as_str().as_bytes());
+    print.done()
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream};
-use headworks_core::{Batch, EventKind, Facts, Fault, ModelId, Reason, Reply};
+use headworks_core::{Batch, EventKind, Facts, Fault, ModelId, Reason, Reply, Vector};
 use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, watch},
@@ -238,7 +238,10 @@ pub(crate) fn size(batch: &Batch) -> usize {
         | EventKind::ReasoningSignature(text)
         | EventKind::RedactedReasoning(text)
         | EventKind::ToolCallArguments { piece: text, .. } => text.len(),
-        EventKind::Hosted(json) | EventKind::Logprobs(json) | EventKind::Opaque { json, .. } => json.as_str().len(),
+        EventKind::Hosted(json) | EventKind::Logprobs(json) | EventKind::Opaque { json, .. } | EventKind::Embedded { vector: Vector::Float(json), .. } => {
+            json.as_str().len()
+        }
+        EventKind::Embedded { vector: Vector::Base64(text), .. } => text.len(),
         _ => 64,
     };
     // Frames share their bytes with the events where both are there, but a frame is larger than what it says.

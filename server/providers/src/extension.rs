@@ -6,9 +6,6 @@ use std::{sync::Arc, time::Duration};
 use headworks_core::{CacheMark, ChatRequest, Fault, Json, NanoUsd, OnLoss, Sort};
 use serde::Deserialize;
 
-/// Top-level members that are for the gateway and never sent on.
-pub(crate) const GATEWAY_MEMBERS: &[&str] = &["headworks", "requesty", "models", "provider", "route", "transforms", "auto_cache"];
-
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Headworks {
@@ -70,8 +67,8 @@ pub fn on_loss(word: &str, field: &str) -> Result<OnLoss, Fault> {
     OnLoss::from_name(word).ok_or_else(|| Fault::invalid(field, format!("\"{word}\" is none of drop, refuse and skip")))
 }
 
-/// How old an answer given again may be.
-pub fn response_cache(seconds: f64, field: &str) -> Result<Duration, Fault> {
+/// A length of time as clients write it.
+pub fn seconds(seconds: f64, field: &str) -> Result<Duration, Fault> {
     Duration::try_from_secs_f64(seconds).map_err(|_| Fault::invalid(field, "must be a number of seconds, 0 or more"))
 }
 
@@ -114,14 +111,8 @@ fn headworks(request: &mut ChatRequest, said: Headworks, name: &str) -> Result<(
         return Err(Fault::invalid(format!("{name}.request_id"), "must have 1 to 255 characters"));
     }
     routing.request_id = said.request_id;
-    if let Some(seconds) = said.resume_window {
-        let window =
-            Duration::try_from_secs_f64(seconds).map_err(|_| Fault::invalid(format!("{name}.resume_window"), "must be a number of seconds, 0 or more"))?;
-        routing.resume_window = Some(window);
-    }
-    if let Some(seconds) = said.response_cache {
-        routing.response_cache = Some(response_cache(seconds, &format!("{name}.response_cache"))?);
-    }
+    routing.resume_window = said.resume_window.map(|window| seconds(window, &format!("{name}.resume_window"))).transpose()?;
+    routing.response_cache = said.response_cache.map(|age| seconds(age, &format!("{name}.response_cache"))).transpose()?;
     if let Some(word) = said.on_loss {
         routing.on_loss = Some(on_loss(&word, &format!("{name}.on_loss"))?);
     }

@@ -6,7 +6,7 @@ use crate::spell::Object;
 
 /// The provider counted, so there is something to tell.
 pub(crate) fn counted(receipt: &Receipt) -> bool {
-    receipt.cached.is_some() || receipt.attempts.last().is_some_and(|a| !a.estimated)
+    receipt.cached.as_ref().map(|cached| cached.estimated).or(receipt.attempts.last().map(|last| last.estimated)) == Some(false)
 }
 
 /// How an attempt ended, in a word. One that lost a race to another did not fail.

@@ -33,6 +33,6 @@ mod testing;
 
 pub use dialect::{Decoder, Dialect, Door, Encoded, ErrorFace, Head, Lost, Note, Writer, codec, dialect};
 pub use estimate::input_tokens as estimated_input_tokens;
-pub use extension::{on_loss, response_cache};
+pub use extension::{on_loss, seconds};
 pub use loss::{losses, parameters};
 pub use scan::{ScanError, members};

@@ -35,7 +35,7 @@ pub use memory::MemoryStore;
 pub use models::Models;
 pub use policies::{Policies, PolicyChange};
 pub use postgres::PostgresStore;
-pub use records::{Filter, Page, Records, read_tokens, request_record, why, written_tokens};
+pub use records::{Filter, Page, Records, estimated, read_tokens, request_record, served_by, why, written_tokens};
 pub use responses::{KeptResponse, Responses, ResponsesConfig};
 pub use retention::forget;
 pub use rollup::{By, Counts, Facet, Keep, Landed, Only, QueryError, Question, Rollups, Row, Sketch, Step, Sums};

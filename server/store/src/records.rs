@@ -64,7 +64,10 @@ impl Filter {
     /// Whether a record is among those asked for.
     pub fn takes(&self, r: &RequestRecord) -> bool {
         let is = |wanted: &str, value: &str| wanted.is_empty() || wanted == value;
-        let served = || r.attempts.last().is_some_and(|a| a.provider == self.served_by || format!("{}/{}", a.provider, a.model) == self.served_by);
+        let served = || {
+            let last = r.attempts.last().map(|a| (a.provider.as_str(), a.model.as_str())).or(r.cached_from.split_once('/'));
+            last.is_some_and(|(provider, model)| provider == self.served_by || self.served_by.split_once('/') == Some((provider, model)))
+        };
         (self.key_id.is_empty() || r.key_id == self.key_id)
             && (self.served_by.is_empty() || served())
             && (self.outcome == 0 || r.outcome == self.outcome)
@@ -232,6 +235,11 @@ pub fn why(record: &RequestRecord) -> &str {
     record.attempts.last().map(|attempt| attempt.reason.as_str()).filter(|reason| !reason.is_empty()).unwrap_or(&record.reason)
 }
 
+/// Whether some count of a call is an estimate.
+pub fn estimated(record: &RequestRecord) -> bool {
+    record.cached_estimated || record.attempts.iter().any(|a| a.estimated)
+}
+
 /// Whether a call ended at another target than one that failed before. Attempts at the same target are retries; one
 /// that lost a race to another did not fail, and one that failed beside the first while that went on led nowhere.
 pub fn failed_over(record: &RequestRecord) -> bool {
@@ -266,7 +274,8 @@ pub fn request_record(call: &Call, receipt: &Receipt, ended: Outcome, reason: Op
         cost_known: receipt.cost_known,
         saved_nano_usd: receipt.saved.0,
         cached_from: receipt.cached.as_ref().map(|cached| cached.target.to_string()).unwrap_or_default(),
-        cached_tokens: receipt.cached.as_ref().map(|cached| tokens(&cached.tokens)).unwrap_or_default(),
+        cached_tokens: receipt.cached.as_ref().map(|_| tokens(&receipt.tokens)).unwrap_or_default(),
+        cached_estimated: receipt.cached.as_ref().is_some_and(|cached| cached.estimated),
         tags: routing.tags.iter().map(ToString::to_string).collect(),
         user_id: routing.user_id.as_ref().or(call.work.user()).map(|user| &**user).unwrap_or_default().to_owned(),
         trace_id: routing.trace_id.as_deref().unwrap_or_default().to_owned(),
@@ -370,7 +379,15 @@ pub fn read_tokens(list: &[i64]) -> Tokens {
     }
 }
 
-/// Tokens of the attempts that wrote what the client has.
+/// Provider and model that answered a call: those of its last attempt where it gave something, or of the answer that was
+/// given again.
+pub fn served_by(record: &RequestRecord) -> Option<(&str, &str)> {
+    let gave = [outcome(Outcome::Success), outcome(Outcome::FailedPartial)];
+    let last = record.attempts.last().filter(|a| gave.contains(&a.outcome));
+    last.map(|a| (a.provider.as_str(), a.model.as_str())).or(record.cached_from.split_once('/'))
+}
+
+/// Tokens of the attempts that wrote what the client has, or of the answer that was given again.
 pub fn written_tokens(record: &RequestRecord) -> Tokens {
     if !record.cached_from.is_empty() {
         return read_tokens(&record.cached_tokens);

@@ -11,7 +11,7 @@ from . import v1
 from ._paging import AsyncPager
 from ._runtime import AsyncTransport, CallOptions, build
 
-__all__ = ["AsyncChat", "AsyncEmbeddings", "AsyncKeys", "AsyncModels", "AsyncPolicies", "AsyncStreams", "AsyncUsage"]
+__all__ = ["AsyncChat", "AsyncEmbeddings", "AsyncKeys", "AsyncPolicies", "AsyncModels", "AsyncStreams", "AsyncUsage"]
 
 
 class AsyncChat:
@@ -404,158 +404,6 @@ class AsyncKeys:
         return self._transport.stream("/headworks.v1.KeyService/WatchAlerts", request_, v1.WatchAlertsResponse, True, options)
 
 
-class AsyncModels:
-    """Tells which models and providers there are, and what they would make of a request. Admins add models and change them."""
-
-    def __init__(self, transport: AsyncTransport) -> None:
-        self._transport = transport
-
-    def list_models(
-        self,
-        *,
-        page_size: int | None = None,
-        page_token: str | None = None,
-        provider: str | None = None,
-        capability: str | None = None,
-        include_unavailable: bool | None = None,
-        include_hidden: bool | None = None,
-        origin: v1.ModelOrigin.ValueType | None = None,
-        options: CallOptions | None = None,
-    ) -> AsyncPager[v1.Model, v1.ListModelsResponse]:
-        """Lists models that the key may use, by id.
-        Errors: INVALID_REQUEST for an unknown capability."""
-        request_ = build(
-            v1.ListModelsRequest,
-            {
-                "page_size": page_size,
-                "page_token": page_token,
-                "provider": provider,
-                "capability": capability,
-                "include_unavailable": include_unavailable,
-                "include_hidden": include_hidden,
-                "origin": origin,
-            },
-        )
-
-        async def fetch(token: str) -> v1.ListModelsResponse:
-            request_.page_token = token
-            return await self._transport.unary("/headworks.v1.ModelService/ListModels", request_, v1.ListModelsResponse, True, options)
-
-        return AsyncPager(fetch, lambda page: page.models, request_.page_token)
-
-    async def get_model(
-        self,
-        *,
-        id: str | None = None,
-        options: CallOptions | None = None,
-    ) -> v1.GetModelResponse:
-        """Gets one model by id, alias or bare name.
-        Errors: MODEL_NOT_FOUND, also for a model that the key may not use."""
-        request_ = build(
-            v1.GetModelRequest,
-            {
-                "id": id,
-            },
-        )
-        return await self._transport.unary("/headworks.v1.ModelService/GetModel", request_, v1.GetModelResponse, True, options)
-
-    def list_providers(
-        self,
-        *,
-        page_size: int | None = None,
-        page_token: str | None = None,
-        options: CallOptions | None = None,
-    ) -> AsyncPager[v1.Provider, v1.ListProvidersResponse]:
-        """Lists providers, configured or not.
-        Errors: INVALID_REQUEST."""
-        request_ = build(
-            v1.ListProvidersRequest,
-            {
-                "page_size": page_size,
-                "page_token": page_token,
-            },
-        )
-
-        async def fetch(token: str) -> v1.ListProvidersResponse:
-            request_.page_token = token
-            return await self._transport.unary("/headworks.v1.ModelService/ListProviders", request_, v1.ListProvidersResponse, True, options)
-
-        return AsyncPager(fetch, lambda page: page.providers, request_.page_token)
-
-    async def check_chat(
-        self,
-        *,
-        chat: v1.Chat | None = None,
-        models: Sequence[str] | None = None,
-        options: CallOptions | None = None,
-    ) -> v1.CheckChatResponse:
-        """Tells what each target would lose of a chat, and what would become of it; calls nobody. The judgement is that of a real call.
-        Errors: INVALID_REQUEST, with the field."""
-        request_ = build(
-            v1.CheckChatRequest,
-            {
-                "chat": chat,
-                "models": models,
-            },
-        )
-        return await self._transport.unary("/headworks.v1.ModelService/CheckChat", request_, v1.CheckChatResponse, False, options)
-
-    async def create_model(
-        self,
-        *,
-        model: v1.Model | None = None,
-        options: CallOptions | None = None,
-    ) -> v1.CreateModelResponse:
-        """Adds a model, or says something else of one that the catalogue or the configuration has: what is said here stands
-        above both, field by field. Its provider must be known. Effective for the next call, and kept. Needs the role ADMIN.
-        Errors: ALREADY_EXISTS if the API says something of it already, INVALID_REQUEST with the field, for a price that
-        seems to be in another unit too."""
-        request_ = build(
-            v1.CreateModelRequest,
-            {
-                "model": model,
-            },
-        )
-        return await self._transport.unary("/headworks.v1.ModelService/CreateModel", request_, v1.CreateModelResponse, False, options)
-
-    async def update_model(
-        self,
-        *,
-        model: v1.Model | None = None,
-        update_mask: Sequence[str] | None = None,
-        options: CallOptions | None = None,
-    ) -> v1.UpdateModelResponse:
-        """Changes what the API says of a model. Needs the role ADMIN.
-        Errors: NOT_FOUND, CONFLICT if the etag is old, INVALID_REQUEST with the field or for an unknown path."""
-        request_ = build(
-            v1.UpdateModelRequest,
-            {
-                "model": model,
-                "update_mask": update_mask,
-            },
-        )
-        return await self._transport.unary("/headworks.v1.ModelService/UpdateModel", request_, v1.UpdateModelResponse, False, options)
-
-    async def delete_model(
-        self,
-        *,
-        id: str | None = None,
-        etag: str | None = None,
-        options: CallOptions | None = None,
-    ) -> v1.DeleteModelResponse:
-        """Takes back what the API says of a model: what the configuration and the catalogue say stands again, or it is gone.
-        Needs the role ADMIN.
-        Errors: NOT_FOUND, CONFLICT if the etag is old."""
-        request_ = build(
-            v1.DeleteModelRequest,
-            {
-                "id": id,
-                "etag": etag,
-            },
-        )
-        return await self._transport.unary("/headworks.v1.ModelService/DeleteModel", request_, v1.DeleteModelResponse, False, options)
-
-
 class AsyncPolicies:
     """Manages policies: which targets serve a call, and in which order. Needs the role ADMIN; to
     read, KEY_MANAGER or READER will do, and to explain and simulate, READER."""
@@ -726,6 +574,158 @@ class AsyncPolicies:
             },
         )
         return await self._transport.unary("/headworks.v1.PolicyService/SimulatePolicy", request_, v1.SimulatePolicyResponse, True, options)
+
+
+class AsyncModels:
+    """Tells which models and providers there are, and what they would make of a request. Admins add models and change them."""
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+
+    def list_models(
+        self,
+        *,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        provider: str | None = None,
+        capability: str | None = None,
+        include_unavailable: bool | None = None,
+        include_hidden: bool | None = None,
+        origin: v1.ModelOrigin.ValueType | None = None,
+        options: CallOptions | None = None,
+    ) -> AsyncPager[v1.Model, v1.ListModelsResponse]:
+        """Lists models that the key may use, by id.
+        Errors: INVALID_REQUEST for an unknown capability."""
+        request_ = build(
+            v1.ListModelsRequest,
+            {
+                "page_size": page_size,
+                "page_token": page_token,
+                "provider": provider,
+                "capability": capability,
+                "include_unavailable": include_unavailable,
+                "include_hidden": include_hidden,
+                "origin": origin,
+            },
+        )
+
+        async def fetch(token: str) -> v1.ListModelsResponse:
+            request_.page_token = token
+            return await self._transport.unary("/headworks.v1.ModelService/ListModels", request_, v1.ListModelsResponse, True, options)
+
+        return AsyncPager(fetch, lambda page: page.models, request_.page_token)
+
+    async def get_model(
+        self,
+        *,
+        id: str | None = None,
+        options: CallOptions | None = None,
+    ) -> v1.GetModelResponse:
+        """Gets one model by id, alias or bare name.
+        Errors: MODEL_NOT_FOUND, also for a model that the key may not use."""
+        request_ = build(
+            v1.GetModelRequest,
+            {
+                "id": id,
+            },
+        )
+        return await self._transport.unary("/headworks.v1.ModelService/GetModel", request_, v1.GetModelResponse, True, options)
+
+    def list_providers(
+        self,
+        *,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        options: CallOptions | None = None,
+    ) -> AsyncPager[v1.Provider, v1.ListProvidersResponse]:
+        """Lists providers, configured or not.
+        Errors: INVALID_REQUEST."""
+        request_ = build(
+            v1.ListProvidersRequest,
+            {
+                "page_size": page_size,
+                "page_token": page_token,
+            },
+        )
+
+        async def fetch(token: str) -> v1.ListProvidersResponse:
+            request_.page_token = token
+            return await self._transport.unary("/headworks.v1.ModelService/ListProviders", request_, v1.ListProvidersResponse, True, options)
+
+        return AsyncPager(fetch, lambda page: page.providers, request_.page_token)
+
+    async def check_chat(
+        self,
+        *,
+        chat: v1.Chat | None = None,
+        models: Sequence[str] | None = None,
+        options: CallOptions | None = None,
+    ) -> v1.CheckChatResponse:
+        """Tells what each target would lose of a chat, and what would become of it; calls nobody. The judgement is that of a real call.
+        Errors: INVALID_REQUEST, with the field."""
+        request_ = build(
+            v1.CheckChatRequest,
+            {
+                "chat": chat,
+                "models": models,
+            },
+        )
+        return await self._transport.unary("/headworks.v1.ModelService/CheckChat", request_, v1.CheckChatResponse, False, options)
+
+    async def create_model(
+        self,
+        *,
+        model: v1.Model | None = None,
+        options: CallOptions | None = None,
+    ) -> v1.CreateModelResponse:
+        """Adds a model, or says something else of one that the catalogue or the configuration has: what is said here stands
+        above both, field by field. Its provider must be known. Effective for the next call, and kept. Needs the role ADMIN.
+        Errors: ALREADY_EXISTS if the API says something of it already, INVALID_REQUEST with the field, for a price that
+        seems to be in another unit too."""
+        request_ = build(
+            v1.CreateModelRequest,
+            {
+                "model": model,
+            },
+        )
+        return await self._transport.unary("/headworks.v1.ModelService/CreateModel", request_, v1.CreateModelResponse, False, options)
+
+    async def update_model(
+        self,
+        *,
+        model: v1.Model | None = None,
+        update_mask: Sequence[str] | None = None,
+        options: CallOptions | None = None,
+    ) -> v1.UpdateModelResponse:
+        """Changes what the API says of a model. Needs the role ADMIN.
+        Errors: NOT_FOUND, CONFLICT if the etag is old, INVALID_REQUEST with the field or for an unknown path."""
+        request_ = build(
+            v1.UpdateModelRequest,
+            {
+                "model": model,
+                "update_mask": update_mask,
+            },
+        )
+        return await self._transport.unary("/headworks.v1.ModelService/UpdateModel", request_, v1.UpdateModelResponse, False, options)
+
+    async def delete_model(
+        self,
+        *,
+        id: str | None = None,
+        etag: str | None = None,
+        options: CallOptions | None = None,
+    ) -> v1.DeleteModelResponse:
+        """Takes back what the API says of a model: what the configuration and the catalogue say stands again, or it is gone.
+        Needs the role ADMIN.
+        Errors: NOT_FOUND, CONFLICT if the etag is old."""
+        request_ = build(
+            v1.DeleteModelRequest,
+            {
+                "id": id,
+                "etag": etag,
+            },
+        )
+        return await self._transport.unary("/headworks.v1.ModelService/DeleteModel", request_, v1.DeleteModelResponse, False, options)
 
 
 class AsyncStreams:

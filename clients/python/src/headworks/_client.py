@@ -9,9 +9,9 @@ from typing import Any, Mapping, Sequence
 import grpc
 
 from . import v1
-from ._async_services import AsyncChat, AsyncEmbeddings, AsyncKeys, AsyncModels, AsyncPolicies, AsyncStreams, AsyncUsage
+from ._async_services import AsyncChat, AsyncEmbeddings, AsyncKeys, AsyncPolicies, AsyncModels, AsyncStreams, AsyncUsage
 from ._runtime import CallOptions, Tries, build, AsyncTransport, Settings, Transport, user_agent
-from ._services import Chat, Embeddings, Keys, Models, Policies, Streams, Usage
+from ._services import Chat, Embeddings, Keys, Policies, Models, Streams, Usage
 from ._async_chat import AsyncChatStream
 from ._chat import ChatStream, Progress, Reply
 
@@ -48,8 +48,8 @@ class Headworks:
         self.chat = Chat(self._transport)
         self.embeddings = Embeddings(self._transport)
         self.keys = Keys(self._transport)
-        self.models = Models(self._transport)
         self.policies = Policies(self._transport)
+        self.models = Models(self._transport)
         self.streams = Streams(self._transport)
         self.usage = Usage(self._transport)
 
@@ -213,8 +213,8 @@ class AsyncHeadworks:
         self.chat = AsyncChat(self._transport)
         self.embeddings = AsyncEmbeddings(self._transport)
         self.keys = AsyncKeys(self._transport)
-        self.models = AsyncModels(self._transport)
         self.policies = AsyncPolicies(self._transport)
+        self.models = AsyncModels(self._transport)
         self.streams = AsyncStreams(self._transport)
         self.usage = AsyncUsage(self._transport)
 

@@ -2655,794 +2655,6 @@ pub mod key_service_client {
         }
     }
 }
-/// A model at a provider.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct Model {
-    /// `provider/model`.
-    #[prost(string, tag = "1")]
-    pub id: ::prost::alloc::string::String,
-    /// The provider.
-    #[prost(string, tag = "2")]
-    pub provider: ::prost::alloc::string::String,
-    /// What the provider calls it.
-    #[prost(string, tag = "3")]
-    pub upstream_name: ::prost::alloc::string::String,
-    /// Other ids that mean the same.
-    #[prost(string, repeated, tag = "4")]
-    pub aliases: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// What it is for: `chat`, `embedding`, `image`, `audio`, `rerank`.
-    #[prost(string, tag = "5")]
-    pub mode: ::prost::alloc::string::String,
-    /// The wire dialect it is spoken to in.
-    #[prost(string, tag = "6")]
-    pub dialect: ::prost::alloc::string::String,
-    /// Whether this gateway speaks that dialect.
-    #[prost(bool, tag = "7")]
-    pub supported: bool,
-    /// Whether the provider's key is there.
-    #[prost(bool, tag = "8")]
-    pub configured: bool,
-    /// Tokens of input and output together. Absent: unknown.
-    #[prost(int64, optional, tag = "9")]
-    pub context_window: ::core::option::Option<i64>,
-    /// Most tokens of input. Absent: unknown.
-    #[prost(int64, optional, tag = "10")]
-    pub max_input_tokens: ::core::option::Option<i64>,
-    /// Most tokens of output. Absent: unknown.
-    #[prost(int64, optional, tag = "11")]
-    pub max_output_tokens: ::core::option::Option<i64>,
-    /// What it costs. Absent: unknown, not free.
-    #[prost(message, optional, tag = "12")]
-    pub price: ::core::option::Option<Price>,
-    /// What it can do.
-    #[prost(message, optional, tag = "13")]
-    pub capabilities: ::core::option::Option<Capabilities>,
-    /// Its standing.
-    #[prost(enumeration = "ModelStatus", tag = "14")]
-    pub status: i32,
-    /// Date (`YYYY-MM-DD`) after which it may be gone. Empty: unknown.
-    #[prost(string, tag = "15")]
-    pub deprecation_date: ::prost::alloc::string::String,
-    /// Where it runs. Empty: where its provider does, or unknown.
-    #[prost(string, repeated, tag = "16")]
-    pub regions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Date of its release: `YYYY-MM-DD`, or `YYYY-MM` where the day is not known. Empty: unknown.
-    #[prost(string, tag = "17")]
-    pub release_date: ::prost::alloc::string::String,
-    /// Full id of the model that this is a copy of, where its provider sells another maker's. Empty: none.
-    #[prost(string, tag = "18")]
-    pub canonical: ::prost::alloc::string::String,
-    /// Length of its vectors, where it makes some. Absent: unknown, or none.
-    #[prost(int64, optional, tag = "19")]
-    pub dimensions: ::core::option::Option<i64>,
-    /// Given by the gateway: where what is said here comes from.
-    #[prost(enumeration = "ModelOrigin", tag = "20")]
-    pub origin: i32,
-    /// Given by the gateway where the API says something of it. Changes with every change; give it back with an update to
-    /// be sure of what is changed.
-    #[prost(string, tag = "21")]
-    pub etag: ::prost::alloc::string::String,
-    /// Given by the gateway: the parameters it takes, by OpenAI's names; the same judgement as of a call.
-    #[prost(string, repeated, tag = "22")]
-    pub supported_parameters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Prices by units other than tokens, US dollars a unit as a decimal number. `per_request` is billed, beside a call's
-    /// tokens; others, such as `per_image_input`, are kept and shown.
-    #[prost(map = "string, string", tag = "23")]
-    pub unit_prices: ::std::collections::HashMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
-    /// Given by the gateway: what a call to it is warned of, today. Empty: nothing.
-    #[prost(string, tag = "24")]
-    pub warning: ::prost::alloc::string::String,
-    /// Words of effort it takes, where it can think. Empty: none, or unknown.
-    #[prost(enumeration = "ReasoningEffort", repeated, tag = "25")]
-    pub reasoning_efforts: ::prost::alloc::vec::Vec<i32>,
-    /// Fewest tokens worth a cache breakpoint. Absent: unknown.
-    #[prost(int64, optional, tag = "26")]
-    pub cache_min_tokens: ::core::option::Option<i64>,
-}
-/// What a model costs.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct Price {
-    /// The base rates.
-    #[prost(message, optional, tag = "1")]
-    pub base: ::core::option::Option<Rates>,
-    /// Rates for long inputs.
-    #[prost(message, repeated, tag = "2")]
-    pub tiers: ::prost::alloc::vec::Vec<PriceTier>,
-    /// Rates by service tier.
-    #[prost(map = "string, message", tag = "3")]
-    pub service_tiers: ::std::collections::HashMap<::prost::alloc::string::String, Rates>,
-    /// Rates at quiet hours. They change the base rates alone. Absent: the same at all hours.
-    #[prost(message, optional, tag = "4")]
-    pub off_peak: ::core::option::Option<OffPeak>,
-    /// What every price is multiplied by where the provider is made to process in a place (`eu`, `us`, `regional`), in
-    /// billionths: 1.1 is 1100000000.
-    #[prost(map = "string, int64", tag = "5")]
-    pub residency_billionths: ::std::collections::HashMap<::prost::alloc::string::String, i64>,
-}
-/// Rates at certain hours of the week.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct OffPeak {
-    /// What changes then.
-    #[prost(message, optional, tag = "1")]
-    pub rates: ::core::option::Option<Rates>,
-    /// When: at least one.
-    #[prost(message, repeated, tag = "2")]
-    pub windows: ::prost::alloc::vec::Vec<PriceWindow>,
-}
-/// Hours of some days of the week, UTC.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct PriceWindow {
-    /// 1 is Monday, 7 Sunday. At least one.
-    #[prost(int32, repeated, tag = "1")]
-    pub days: ::prost::alloc::vec::Vec<i32>,
-    /// Where it begins: `HH:MM`.
-    #[prost(string, tag = "2")]
-    pub start: ::prost::alloc::string::String,
-    /// Where it ends: `HH:MM`, later than its start; `24:00` is the end of the day.
-    #[prost(string, tag = "3")]
-    pub end: ::prost::alloc::string::String,
-}
-/// Prices by kind of token, nano-USD per million tokens. Absent: the kind has no price of its own.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Rates {
-    /// Plain input.
-    #[prost(int64, optional, tag = "1")]
-    pub input_nano_usd: ::core::option::Option<i64>,
-    /// Output.
-    #[prost(int64, optional, tag = "2")]
-    pub output_nano_usd: ::core::option::Option<i64>,
-    /// Input read from a cache.
-    #[prost(int64, optional, tag = "3")]
-    pub cache_read_nano_usd: ::core::option::Option<i64>,
-    /// Input written to a cache for 5 minutes.
-    #[prost(int64, optional, tag = "4")]
-    pub cache_write_5m_nano_usd: ::core::option::Option<i64>,
-    /// Input written to a cache for one hour.
-    #[prost(int64, optional, tag = "5")]
-    pub cache_write_1h_nano_usd: ::core::option::Option<i64>,
-    /// Input written to a cache for 12 hours.
-    #[prost(int64, optional, tag = "6")]
-    pub cache_write_12h_nano_usd: ::core::option::Option<i64>,
-    /// Reasoning, where it is not billed as output.
-    #[prost(int64, optional, tag = "7")]
-    pub reasoning_nano_usd: ::core::option::Option<i64>,
-    /// Sound heard.
-    #[prost(int64, optional, tag = "8")]
-    pub input_audio_nano_usd: ::core::option::Option<i64>,
-    /// Sound written.
-    #[prost(int64, optional, tag = "9")]
-    pub output_audio_nano_usd: ::core::option::Option<i64>,
-    /// Sound read from a cache.
-    #[prost(int64, optional, tag = "10")]
-    pub cache_read_audio_nano_usd: ::core::option::Option<i64>,
-    /// Pictures seen.
-    #[prost(int64, optional, tag = "11")]
-    pub input_image_nano_usd: ::core::option::Option<i64>,
-    /// Pictures written.
-    #[prost(int64, optional, tag = "12")]
-    pub output_image_nano_usd: ::core::option::Option<i64>,
-}
-/// Rates that apply to the whole request once its input is long.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct PriceTier {
-    /// The tier applies when all input tokens, cached ones included, exceed this.
-    #[prost(int64, tag = "1")]
-    pub above_input_tokens: i64,
-    /// What changes in it.
-    #[prost(message, optional, tag = "2")]
-    pub rates: ::core::option::Option<Rates>,
-}
-/// What a model can do.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Capabilities {
-    /// Call tools.
-    #[prost(enumeration = "Capability", tag = "1")]
-    pub tools: i32,
-    /// Call several tools at once.
-    #[prost(enumeration = "Capability", tag = "2")]
-    pub parallel_tools: i32,
-    /// See pictures.
-    #[prost(enumeration = "Capability", tag = "3")]
-    pub vision: i32,
-    /// Read PDF files.
-    #[prost(enumeration = "Capability", tag = "4")]
-    pub pdf: i32,
-    /// Hear.
-    #[prost(enumeration = "Capability", tag = "5")]
-    pub audio: i32,
-    /// Follow a JSON Schema.
-    #[prost(enumeration = "Capability", tag = "6")]
-    pub structured_output: i32,
-    /// Think first.
-    #[prost(enumeration = "Capability", tag = "7")]
-    pub reasoning: i32,
-    /// Answer in a stream.
-    #[prost(enumeration = "Capability", tag = "8")]
-    pub streaming: i32,
-    /// Take temperature and top_p.
-    #[prost(enumeration = "Capability", tag = "9")]
-    pub sampling: i32,
-    /// How it caches prompts: `none`, `automatic`, `explicit`. Empty: unknown.
-    #[prost(string, tag = "10")]
-    pub prompt_caching: ::prost::alloc::string::String,
-}
-/// A provider.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Provider {
-    /// Its id in names.
-    #[prost(string, tag = "1")]
-    pub id: ::prost::alloc::string::String,
-    /// Its name for people.
-    #[prost(string, tag = "2")]
-    pub name: ::prost::alloc::string::String,
-    /// The wire dialect of its models unless they say otherwise.
-    #[prost(string, tag = "3")]
-    pub dialect: ::prost::alloc::string::String,
-    /// Whether this gateway speaks that dialect and the provider's way of credentials.
-    #[prost(bool, tag = "4")]
-    pub supported: bool,
-    /// Whether its key is there, or none is needed.
-    #[prost(bool, tag = "5")]
-    pub configured: bool,
-    /// The environment variable that holds its key.
-    #[prost(string, tag = "6")]
-    pub credential_env: ::prost::alloc::string::String,
-    /// What stands before the dialect's own path.
-    #[prost(string, tag = "7")]
-    pub base_url: ::prost::alloc::string::String,
-    /// Where it processes. Empty: not said.
-    #[prost(string, repeated, tag = "8")]
-    pub regions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// How many models the catalogue lists for it.
-    #[prost(int32, tag = "9")]
-    pub model_count: i32,
-    /// What it lacks to be configured, in words for the operator, where that is more than the variable above. Empty: nothing.
-    #[prost(string, tag = "10")]
-    pub missing: ::prost::alloc::string::String,
-}
-/// Where what is said of a model comes from. What stands further down wins, field by field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum ModelOrigin {
-    /// Unknown.
-    Unspecified = 0,
-    /// The catalogue that is built in, alone.
-    BuiltIn = 1,
-    /// The configuration says something of it.
-    Config = 2,
-    /// An admin said something of it by `CreateModel`.
-    Api = 3,
-}
-impl ModelOrigin {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "MODEL_ORIGIN_UNSPECIFIED",
-            Self::BuiltIn => "MODEL_ORIGIN_BUILT_IN",
-            Self::Config => "MODEL_ORIGIN_CONFIG",
-            Self::Api => "MODEL_ORIGIN_API",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "MODEL_ORIGIN_UNSPECIFIED" => Some(Self::Unspecified),
-            "MODEL_ORIGIN_BUILT_IN" => Some(Self::BuiltIn),
-            "MODEL_ORIGIN_CONFIG" => Some(Self::Config),
-            "MODEL_ORIGIN_API" => Some(Self::Api),
-            _ => None,
-        }
-    }
-}
-/// A model's standing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum ModelStatus {
-    /// Unknown.
-    Unspecified = 0,
-    /// In use.
-    Active = 1,
-    /// Early.
-    Preview = 2,
-    /// To be withdrawn.
-    Deprecated = 3,
-    /// Withdrawn or not confirmed; kept for pricing and explicit use.
-    Hidden = 4,
-}
-impl ModelStatus {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "MODEL_STATUS_UNSPECIFIED",
-            Self::Active => "MODEL_STATUS_ACTIVE",
-            Self::Preview => "MODEL_STATUS_PREVIEW",
-            Self::Deprecated => "MODEL_STATUS_DEPRECATED",
-            Self::Hidden => "MODEL_STATUS_HIDDEN",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "MODEL_STATUS_UNSPECIFIED" => Some(Self::Unspecified),
-            "MODEL_STATUS_ACTIVE" => Some(Self::Active),
-            "MODEL_STATUS_PREVIEW" => Some(Self::Preview),
-            "MODEL_STATUS_DEPRECATED" => Some(Self::Deprecated),
-            "MODEL_STATUS_HIDDEN" => Some(Self::Hidden),
-            _ => None,
-        }
-    }
-}
-/// Whether a model can do something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum Capability {
-    /// No source says.
-    Unspecified = 0,
-    /// It can.
-    Yes = 1,
-    /// It cannot: requests that need it are refused or go elsewhere.
-    No = 2,
-}
-impl Capability {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "CAPABILITY_UNSPECIFIED",
-            Self::Yes => "CAPABILITY_YES",
-            Self::No => "CAPABILITY_NO",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "CAPABILITY_UNSPECIFIED" => Some(Self::Unspecified),
-            "CAPABILITY_YES" => Some(Self::Yes),
-            "CAPABILITY_NO" => Some(Self::No),
-            _ => None,
-        }
-    }
-}
-/// Asks what would become of a chat.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct CheckChatRequest {
-    /// The chat. Its messages are read for what they hold and sent nowhere.
-    #[prost(message, optional, tag = "1")]
-    pub chat: ::core::option::Option<Chat>,
-    /// Models or policies to look at in place of the one that the chat names. Empty: that one, and `routing.models`.
-    #[prost(string, repeated, tag = "2")]
-    pub models: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-}
-/// What would become of a chat.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct CheckChatResponse {
-    /// Every target, in the order in which they would be tried for each model asked about, then those left out.
-    #[prost(message, repeated, tag = "1")]
-    pub targets: ::prost::alloc::vec::Vec<CheckedTarget>,
-}
-/// What would become of a chat at one target.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct CheckedTarget {
-    /// The model or policy that was asked about.
-    #[prost(string, tag = "1")]
-    pub asked: ::prost::alloc::string::String,
-    /// `provider/model`.
-    #[prost(string, tag = "2")]
-    pub target: ::prost::alloc::string::String,
-    /// Whether it can express all of the chat and may be tried.
-    #[prost(bool, tag = "3")]
-    pub ok: bool,
-    /// What would happen.
-    #[prost(enumeration = "CheckOutcome", tag = "4")]
-    pub outcome: i32,
-    /// What it would lose.
-    #[prost(message, repeated, tag = "5")]
-    pub losses: ::prost::alloc::vec::Vec<Loss>,
-    /// Why it is left out, or why the chat is refused. UNSPECIFIED: it is not.
-    #[prost(enumeration = "Reason", tag = "6")]
-    pub reason: i32,
-    /// The same, for people.
-    #[prost(string, tag = "7")]
-    pub message: ::prost::alloc::string::String,
-    /// What a caller would be warned of, such as a near retirement. Empty: nothing.
-    #[prost(string, tag = "8")]
-    pub warning: ::prost::alloc::string::String,
-}
-/// Something that a target cannot express.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Loss {
-    /// What it is.
-    #[prost(enumeration = "LossKind", tag = "1")]
-    pub kind: i32,
-    /// The parameter by OpenAI's name, the keyword of a schema, or where the part stands: `messages\[0\].content\[1\]`.
-    #[prost(string, tag = "2")]
-    pub name: ::prost::alloc::string::String,
-    /// What the target does not take, for people.
-    #[prost(string, tag = "3")]
-    pub message: ::prost::alloc::string::String,
-    /// It cannot be left out without changing what is asked: the target is skipped whatever `on_loss` says.
-    #[prost(bool, tag = "4")]
-    pub essential: bool,
-}
-/// Asks for a model.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct CreateModelRequest {
-    /// What is said of it. Needed: `id`. What is left out is as the configuration or the catalogue says; a price replaces
-    /// the other price as a whole. Prices are nano-USD per million tokens: $3 is 3000000000.
-    #[prost(message, optional, tag = "1")]
-    pub model: ::core::option::Option<Model>,
-}
-/// The model.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct CreateModelResponse {
-    /// As callers see it now.
-    #[prost(message, optional, tag = "1")]
-    pub model: ::core::option::Option<Model>,
-}
-/// Asks for a change of a model.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct UpdateModelRequest {
-    /// Its id, the new values, and its etag if it must not have changed since it was read.
-    #[prost(message, optional, tag = "1")]
-    pub model: ::core::option::Option<Model>,
-    /// The fields to change: `upstream_name`, `aliases`, `mode`, `dialect`, `context_window`, `max_input_tokens`,
-    /// `max_output_tokens`, `price`, `capabilities`, `status`, `deprecation_date`, `regions`, `release_date`, `canonical`,
-    /// `dimensions`, `reasoning_efforts`, `cache_min_tokens`. A field named here and empty is as the configuration or the
-    /// catalogue says. Needed; an unknown path is INVALID_ARGUMENT.
-    #[prost(message, optional, tag = "2")]
-    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
-}
-/// The changed model.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct UpdateModelResponse {
-    /// As callers see it now.
-    #[prost(message, optional, tag = "1")]
-    pub model: ::core::option::Option<Model>,
-}
-/// Asks to take back what the API says of a model.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct DeleteModelRequest {
-    /// `provider/model`.
-    #[prost(string, tag = "1")]
-    pub id: ::prost::alloc::string::String,
-    /// Its etag, if it must not have changed since it was read.
-    #[prost(string, tag = "2")]
-    pub etag: ::prost::alloc::string::String,
-}
-/// It is taken back.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct DeleteModelResponse {}
-/// Asks for models.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ListModelsRequest {
-    /// Most models to return. 0: 100; at most 1000.
-    #[prost(int32, tag = "1")]
-    pub page_size: i32,
-    /// Where the last page ended.
-    #[prost(string, tag = "2")]
-    pub page_token: ::prost::alloc::string::String,
-    /// Only this provider. Empty: all.
-    #[prost(string, tag = "3")]
-    pub provider: ::prost::alloc::string::String,
-    /// Only models known to have this capability: `tools`, `vision`, `pdf`, `audio`, `structured_output`, `reasoning`.
-    /// Empty: all.
-    #[prost(string, tag = "4")]
-    pub capability: ::prost::alloc::string::String,
-    /// Include models of providers whose key is missing or whose dialect is not spoken.
-    #[prost(bool, tag = "5")]
-    pub include_unavailable: bool,
-    /// Include models withdrawn or never confirmed.
-    #[prost(bool, tag = "6")]
-    pub include_hidden: bool,
-    /// Only models of which something is said there. UNSPECIFIED: all.
-    #[prost(enumeration = "ModelOrigin", tag = "7")]
-    pub origin: i32,
-}
-/// A page of models.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ListModelsResponse {
-    /// The models.
-    #[prost(message, repeated, tag = "1")]
-    pub models: ::prost::alloc::vec::Vec<Model>,
-    /// Where the next page begins. Empty: this is the last.
-    #[prost(string, tag = "2")]
-    pub next_page_token: ::prost::alloc::string::String,
-    /// Policies that the key may ask for, as `policy/NAME`; on the first page.
-    #[prost(string, repeated, tag = "3")]
-    pub policies: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-}
-/// Asks for a model.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetModelRequest {
-    /// `provider/model`, an alias or a bare name.
-    #[prost(string, tag = "1")]
-    pub id: ::prost::alloc::string::String,
-}
-/// A model.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct GetModelResponse {
-    /// The model.
-    #[prost(message, optional, tag = "1")]
-    pub model: ::core::option::Option<Model>,
-}
-/// Asks for providers.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ListProvidersRequest {
-    /// Most providers to return. 0: 100; at most 1000.
-    #[prost(int32, tag = "1")]
-    pub page_size: i32,
-    /// Where the last page ended.
-    #[prost(string, tag = "2")]
-    pub page_token: ::prost::alloc::string::String,
-}
-/// A page of providers.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ListProvidersResponse {
-    /// The providers.
-    #[prost(message, repeated, tag = "1")]
-    pub providers: ::prost::alloc::vec::Vec<Provider>,
-    /// Where the next page begins. Empty: this is the last.
-    #[prost(string, tag = "2")]
-    pub next_page_token: ::prost::alloc::string::String,
-}
-/// What would happen at a target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum CheckOutcome {
-    /// Unknown.
-    Unspecified = 0,
-    /// All of the chat would be sent.
-    Sent = 1,
-    /// It would be sent without what is lost, and the route would note it.
-    SentWithLoss = 2,
-    /// The target would be left out.
-    Skipped = 3,
-    /// The chat would be refused.
-    Refused = 4,
-}
-impl CheckOutcome {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "CHECK_OUTCOME_UNSPECIFIED",
-            Self::Sent => "CHECK_OUTCOME_SENT",
-            Self::SentWithLoss => "CHECK_OUTCOME_SENT_WITH_LOSS",
-            Self::Skipped => "CHECK_OUTCOME_SKIPPED",
-            Self::Refused => "CHECK_OUTCOME_REFUSED",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "CHECK_OUTCOME_UNSPECIFIED" => Some(Self::Unspecified),
-            "CHECK_OUTCOME_SENT" => Some(Self::Sent),
-            "CHECK_OUTCOME_SENT_WITH_LOSS" => Some(Self::SentWithLoss),
-            "CHECK_OUTCOME_SKIPPED" => Some(Self::Skipped),
-            "CHECK_OUTCOME_REFUSED" => Some(Self::Refused),
-            _ => None,
-        }
-    }
-}
-/// What is lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum LossKind {
-    /// Unknown.
-    Unspecified = 0,
-    /// A parameter, or its value as asked.
-    Parameter = 1,
-    /// A keyword of a JSON Schema, of an answer or of a tool's arguments.
-    SchemaKeyword = 2,
-    /// A part of a message, or a kind of part.
-    Part = 3,
-    /// A tool, or which of them must be called.
-    Tool = 4,
-    /// The form of the answer.
-    OutputFormat = 5,
-}
-impl LossKind {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "LOSS_KIND_UNSPECIFIED",
-            Self::Parameter => "LOSS_KIND_PARAMETER",
-            Self::SchemaKeyword => "LOSS_KIND_SCHEMA_KEYWORD",
-            Self::Part => "LOSS_KIND_PART",
-            Self::Tool => "LOSS_KIND_TOOL",
-            Self::OutputFormat => "LOSS_KIND_OUTPUT_FORMAT",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "LOSS_KIND_UNSPECIFIED" => Some(Self::Unspecified),
-            "LOSS_KIND_PARAMETER" => Some(Self::Parameter),
-            "LOSS_KIND_SCHEMA_KEYWORD" => Some(Self::SchemaKeyword),
-            "LOSS_KIND_PART" => Some(Self::Part),
-            "LOSS_KIND_TOOL" => Some(Self::Tool),
-            "LOSS_KIND_OUTPUT_FORMAT" => Some(Self::OutputFormat),
-            _ => None,
-        }
-    }
-}
-/// Generated client implementations.
-pub mod model_service_client {
-    #![allow(unused_variables, dead_code, missing_docs, clippy::wildcard_imports, clippy::let_unit_value)]
-    use tonic::codegen::http::Uri;
-    use tonic::codegen::*;
-    /// Tells which models and providers there are, and what they would make of a request. Admins add models and change them.
-    #[derive(Debug, Clone)]
-    pub struct ModelServiceClient<T> {
-        inner: tonic::client::Grpc<T>,
-    }
-    impl<T> ModelServiceClient<T>
-    where
-        T: tonic::client::GrpcService<tonic::body::Body>,
-        T::Error: Into<StdError>,
-        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
-        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
-    {
-        pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
-            Self { inner }
-        }
-        pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
-            Self { inner }
-        }
-        pub fn with_interceptor<F>(inner: T, interceptor: F) -> ModelServiceClient<InterceptedService<T, F>>
-        where
-            F: tonic::service::Interceptor,
-            T::ResponseBody: Default,
-            T: tonic::codegen::Service<
-                    http::Request<tonic::body::Body>,
-                    Response = http::Response<<T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody>,
-                >,
-            <T as tonic::codegen::Service<http::Request<tonic::body::Body>>>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
-        {
-            ModelServiceClient::new(InterceptedService::new(inner, interceptor))
-        }
-        /// Compress requests with the given encoding.
-        ///
-        /// This requires the server to support it otherwise it might respond with an
-        /// error.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.send_compressed(encoding);
-            self
-        }
-        /// Enable decompressing responses.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.accept_compressed(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_decoding_message_size(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_encoding_message_size(limit);
-            self
-        }
-        /// Lists models that the key may use, by id.
-        /// Errors: INVALID_REQUEST for an unknown capability.
-        pub async fn list_models(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ListModelsRequest>,
-        ) -> std::result::Result<tonic::Response<super::ListModelsResponse>, tonic::Status> {
-            self.inner.ready().await.map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static("/headworks.v1.ModelService/ListModels");
-            let mut req = request.into_request();
-            req.extensions_mut().insert(GrpcMethod::new("headworks.v1.ModelService", "ListModels"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Gets one model by id, alias or bare name.
-        /// Errors: MODEL_NOT_FOUND, also for a model that the key may not use.
-        pub async fn get_model(
-            &mut self,
-            request: impl tonic::IntoRequest<super::GetModelRequest>,
-        ) -> std::result::Result<tonic::Response<super::GetModelResponse>, tonic::Status> {
-            self.inner.ready().await.map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static("/headworks.v1.ModelService/GetModel");
-            let mut req = request.into_request();
-            req.extensions_mut().insert(GrpcMethod::new("headworks.v1.ModelService", "GetModel"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Lists providers, configured or not.
-        /// Errors: INVALID_REQUEST.
-        pub async fn list_providers(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ListProvidersRequest>,
-        ) -> std::result::Result<tonic::Response<super::ListProvidersResponse>, tonic::Status> {
-            self.inner.ready().await.map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static("/headworks.v1.ModelService/ListProviders");
-            let mut req = request.into_request();
-            req.extensions_mut().insert(GrpcMethod::new("headworks.v1.ModelService", "ListProviders"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Tells what each target would lose of a chat, and what would become of it; calls nobody. The judgement is that of a real call.
-        /// Errors: INVALID_REQUEST, with the field.
-        pub async fn check_chat(
-            &mut self,
-            request: impl tonic::IntoRequest<super::CheckChatRequest>,
-        ) -> std::result::Result<tonic::Response<super::CheckChatResponse>, tonic::Status> {
-            self.inner.ready().await.map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static("/headworks.v1.ModelService/CheckChat");
-            let mut req = request.into_request();
-            req.extensions_mut().insert(GrpcMethod::new("headworks.v1.ModelService", "CheckChat"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Adds a model, or says something else of one that the catalogue or the configuration has: what is said here stands
-        /// above both, field by field. Its provider must be known. Effective for the next call, and kept. Needs the role ADMIN.
-        /// Errors: ALREADY_EXISTS if the API says something of it already, INVALID_REQUEST with the field, for a price that
-        /// seems to be in another unit too.
-        pub async fn create_model(
-            &mut self,
-            request: impl tonic::IntoRequest<super::CreateModelRequest>,
-        ) -> std::result::Result<tonic::Response<super::CreateModelResponse>, tonic::Status> {
-            self.inner.ready().await.map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static("/headworks.v1.ModelService/CreateModel");
-            let mut req = request.into_request();
-            req.extensions_mut().insert(GrpcMethod::new("headworks.v1.ModelService", "CreateModel"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Changes what the API says of a model. Needs the role ADMIN.
-        /// Errors: NOT_FOUND, CONFLICT if the etag is old, INVALID_REQUEST with the field or for an unknown path.
-        pub async fn update_model(
-            &mut self,
-            request: impl tonic::IntoRequest<super::UpdateModelRequest>,
-        ) -> std::result::Result<tonic::Response<super::UpdateModelResponse>, tonic::Status> {
-            self.inner.ready().await.map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static("/headworks.v1.ModelService/UpdateModel");
-            let mut req = request.into_request();
-            req.extensions_mut().insert(GrpcMethod::new("headworks.v1.ModelService", "UpdateModel"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Takes back what the API says of a model: what the configuration and the catalogue say stands again, or it is gone.
-        /// Needs the role ADMIN.
-        /// Errors: NOT_FOUND, CONFLICT if the etag is old.
-        pub async fn delete_model(
-            &mut self,
-            request: impl tonic::IntoRequest<super::DeleteModelRequest>,
-        ) -> std::result::Result<tonic::Response<super::DeleteModelResponse>, tonic::Status> {
-            self.inner.ready().await.map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static("/headworks.v1.ModelService/DeleteModel");
-            let mut req = request.into_request();
-            req.extensions_mut().insert(GrpcMethod::new("headworks.v1.ModelService", "DeleteModel"));
-            self.inner.unary(req, path, codec).await
-        }
-    }
-}
 /// A policy.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Policy {
@@ -4286,6 +3498,781 @@ pub mod policy_service_client {
             let path = http::uri::PathAndQuery::from_static("/headworks.v1.PolicyService/SimulatePolicy");
             let mut req = request.into_request();
             req.extensions_mut().insert(GrpcMethod::new("headworks.v1.PolicyService", "SimulatePolicy"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// A model at a provider.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Model {
+    /// `provider/model`.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The provider.
+    #[prost(string, tag = "2")]
+    pub provider: ::prost::alloc::string::String,
+    /// What the provider calls it.
+    #[prost(string, tag = "3")]
+    pub upstream_name: ::prost::alloc::string::String,
+    /// Other ids that mean the same.
+    #[prost(string, repeated, tag = "4")]
+    pub aliases: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What it is for: `chat`, `embedding`, `image`, `audio`, `rerank`.
+    #[prost(string, tag = "5")]
+    pub mode: ::prost::alloc::string::String,
+    /// The wire dialect it is spoken to in.
+    #[prost(string, tag = "6")]
+    pub dialect: ::prost::alloc::string::String,
+    /// Whether this gateway speaks that dialect.
+    #[prost(bool, tag = "7")]
+    pub supported: bool,
+    /// Whether the provider's key is there.
+    #[prost(bool, tag = "8")]
+    pub configured: bool,
+    /// Tokens of input and output together. Absent: unknown.
+    #[prost(int64, optional, tag = "9")]
+    pub context_window: ::core::option::Option<i64>,
+    /// Most tokens of input. Absent: unknown.
+    #[prost(int64, optional, tag = "10")]
+    pub max_input_tokens: ::core::option::Option<i64>,
+    /// Most tokens of output. Absent: unknown.
+    #[prost(int64, optional, tag = "11")]
+    pub max_output_tokens: ::core::option::Option<i64>,
+    /// What it costs. Absent: unknown, not free.
+    #[prost(message, optional, tag = "12")]
+    pub price: ::core::option::Option<Price>,
+    /// What it can do.
+    #[prost(message, optional, tag = "13")]
+    pub capabilities: ::core::option::Option<Capabilities>,
+    /// Its standing.
+    #[prost(enumeration = "ModelStatus", tag = "14")]
+    pub status: i32,
+    /// Date (`YYYY-MM-DD`) after which it may be gone. Empty: unknown.
+    #[prost(string, tag = "15")]
+    pub deprecation_date: ::prost::alloc::string::String,
+    /// Where it runs. Empty: where its provider does, or unknown.
+    #[prost(string, repeated, tag = "16")]
+    pub regions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Date of its release: `YYYY-MM-DD`, or `YYYY-MM` where the day is not known. Empty: unknown.
+    #[prost(string, tag = "17")]
+    pub release_date: ::prost::alloc::string::String,
+    /// Full id of the model that this is a copy of, where its provider sells another maker's. Empty: none.
+    #[prost(string, tag = "18")]
+    pub canonical: ::prost::alloc::string::String,
+    /// Length of its vectors, where it makes some. Absent: unknown, or none.
+    #[prost(int64, optional, tag = "19")]
+    pub dimensions: ::core::option::Option<i64>,
+    /// Given by the gateway: where what is said here comes from.
+    #[prost(enumeration = "ModelOrigin", tag = "20")]
+    pub origin: i32,
+    /// Given by the gateway where the API says something of it. Changes with every change; give it back with an update to
+    /// be sure of what is changed.
+    #[prost(string, tag = "21")]
+    pub etag: ::prost::alloc::string::String,
+    /// Given by the gateway: the parameters it takes, by OpenAI's names; the same judgement as of a call.
+    #[prost(string, repeated, tag = "22")]
+    pub supported_parameters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Prices by units other than tokens, US dollars a unit as a decimal number. `per_request` is billed, beside a call's
+    /// tokens; others, such as `per_image_input`, are kept and shown.
+    #[prost(map = "string, string", tag = "23")]
+    pub unit_prices: ::std::collections::HashMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
+    /// Given by the gateway: what a call to it is warned of, today. Empty: nothing.
+    #[prost(string, tag = "24")]
+    pub warning: ::prost::alloc::string::String,
+    /// Words of effort it takes, where it can think. Empty: none, or unknown.
+    #[prost(enumeration = "ReasoningEffort", repeated, tag = "25")]
+    pub reasoning_efforts: ::prost::alloc::vec::Vec<i32>,
+    /// Fewest tokens worth a cache breakpoint. Absent: unknown.
+    #[prost(int64, optional, tag = "26")]
+    pub cache_min_tokens: ::core::option::Option<i64>,
+}
+/// What a model costs.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Price {
+    /// The base rates.
+    #[prost(message, optional, tag = "1")]
+    pub base: ::core::option::Option<Rates>,
+    /// Rates for long inputs.
+    #[prost(message, repeated, tag = "2")]
+    pub tiers: ::prost::alloc::vec::Vec<PriceTier>,
+    /// Rates by service tier.
+    #[prost(map = "string, message", tag = "3")]
+    pub service_tiers: ::std::collections::HashMap<::prost::alloc::string::String, Rates>,
+    /// Rates at quiet hours. They change the base rates alone. Absent: the same at all hours.
+    #[prost(message, optional, tag = "4")]
+    pub off_peak: ::core::option::Option<OffPeak>,
+    /// What every price is multiplied by where the provider is made to process in a place (`eu`, `us`, `regional`), in
+    /// billionths: 1.1 is 1100000000.
+    #[prost(map = "string, int64", tag = "5")]
+    pub residency_billionths: ::std::collections::HashMap<::prost::alloc::string::String, i64>,
+}
+/// Rates at certain hours of the week.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct OffPeak {
+    /// What changes then.
+    #[prost(message, optional, tag = "1")]
+    pub rates: ::core::option::Option<Rates>,
+    /// When: at least one.
+    #[prost(message, repeated, tag = "2")]
+    pub windows: ::prost::alloc::vec::Vec<TimeWindow>,
+}
+/// Prices by kind of token, nano-USD per million tokens. Absent: the kind has no price of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Rates {
+    /// Plain input.
+    #[prost(int64, optional, tag = "1")]
+    pub input_nano_usd: ::core::option::Option<i64>,
+    /// Output.
+    #[prost(int64, optional, tag = "2")]
+    pub output_nano_usd: ::core::option::Option<i64>,
+    /// Input read from a cache.
+    #[prost(int64, optional, tag = "3")]
+    pub cache_read_nano_usd: ::core::option::Option<i64>,
+    /// Input written to a cache for 5 minutes.
+    #[prost(int64, optional, tag = "4")]
+    pub cache_write_5m_nano_usd: ::core::option::Option<i64>,
+    /// Input written to a cache for one hour.
+    #[prost(int64, optional, tag = "5")]
+    pub cache_write_1h_nano_usd: ::core::option::Option<i64>,
+    /// Input written to a cache for 12 hours.
+    #[prost(int64, optional, tag = "6")]
+    pub cache_write_12h_nano_usd: ::core::option::Option<i64>,
+    /// Reasoning, where it is not billed as output.
+    #[prost(int64, optional, tag = "7")]
+    pub reasoning_nano_usd: ::core::option::Option<i64>,
+    /// Sound heard.
+    #[prost(int64, optional, tag = "8")]
+    pub input_audio_nano_usd: ::core::option::Option<i64>,
+    /// Sound written.
+    #[prost(int64, optional, tag = "9")]
+    pub output_audio_nano_usd: ::core::option::Option<i64>,
+    /// Sound read from a cache.
+    #[prost(int64, optional, tag = "10")]
+    pub cache_read_audio_nano_usd: ::core::option::Option<i64>,
+    /// Pictures seen.
+    #[prost(int64, optional, tag = "11")]
+    pub input_image_nano_usd: ::core::option::Option<i64>,
+    /// Pictures written.
+    #[prost(int64, optional, tag = "12")]
+    pub output_image_nano_usd: ::core::option::Option<i64>,
+}
+/// Rates that apply to the whole request once its input is long.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PriceTier {
+    /// The tier applies when all input tokens, cached ones included, exceed this.
+    #[prost(int64, tag = "1")]
+    pub above_input_tokens: i64,
+    /// What changes in it.
+    #[prost(message, optional, tag = "2")]
+    pub rates: ::core::option::Option<Rates>,
+}
+/// What a model can do.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Capabilities {
+    /// Call tools.
+    #[prost(enumeration = "Capability", tag = "1")]
+    pub tools: i32,
+    /// Call several tools at once.
+    #[prost(enumeration = "Capability", tag = "2")]
+    pub parallel_tools: i32,
+    /// See pictures.
+    #[prost(enumeration = "Capability", tag = "3")]
+    pub vision: i32,
+    /// Read PDF files.
+    #[prost(enumeration = "Capability", tag = "4")]
+    pub pdf: i32,
+    /// Hear.
+    #[prost(enumeration = "Capability", tag = "5")]
+    pub audio: i32,
+    /// Follow a JSON Schema.
+    #[prost(enumeration = "Capability", tag = "6")]
+    pub structured_output: i32,
+    /// Think first.
+    #[prost(enumeration = "Capability", tag = "7")]
+    pub reasoning: i32,
+    /// Answer in a stream.
+    #[prost(enumeration = "Capability", tag = "8")]
+    pub streaming: i32,
+    /// Take temperature and top_p.
+    #[prost(enumeration = "Capability", tag = "9")]
+    pub sampling: i32,
+    /// How it caches prompts: `none`, `automatic`, `explicit`. Empty: unknown.
+    #[prost(string, tag = "10")]
+    pub prompt_caching: ::prost::alloc::string::String,
+}
+/// A provider.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Provider {
+    /// Its id in names.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// Its name for people.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// The wire dialect of its models unless they say otherwise.
+    #[prost(string, tag = "3")]
+    pub dialect: ::prost::alloc::string::String,
+    /// Whether this gateway speaks that dialect and the provider's way of credentials.
+    #[prost(bool, tag = "4")]
+    pub supported: bool,
+    /// Whether its key is there, or none is needed.
+    #[prost(bool, tag = "5")]
+    pub configured: bool,
+    /// The environment variable that holds its key.
+    #[prost(string, tag = "6")]
+    pub credential_env: ::prost::alloc::string::String,
+    /// What stands before the dialect's own path.
+    #[prost(string, tag = "7")]
+    pub base_url: ::prost::alloc::string::String,
+    /// Where it processes. Empty: not said.
+    #[prost(string, repeated, tag = "8")]
+    pub regions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// How many models the catalogue lists for it.
+    #[prost(int32, tag = "9")]
+    pub model_count: i32,
+    /// What it lacks to be configured, in words for the operator, where that is more than the variable above. Empty: nothing.
+    #[prost(string, tag = "10")]
+    pub missing: ::prost::alloc::string::String,
+}
+/// Where what is said of a model comes from. What stands further down wins, field by field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ModelOrigin {
+    /// Unknown.
+    Unspecified = 0,
+    /// The catalogue that is built in, alone.
+    BuiltIn = 1,
+    /// The configuration says something of it.
+    Config = 2,
+    /// An admin said something of it by `CreateModel`.
+    Api = 3,
+}
+impl ModelOrigin {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "MODEL_ORIGIN_UNSPECIFIED",
+            Self::BuiltIn => "MODEL_ORIGIN_BUILT_IN",
+            Self::Config => "MODEL_ORIGIN_CONFIG",
+            Self::Api => "MODEL_ORIGIN_API",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "MODEL_ORIGIN_UNSPECIFIED" => Some(Self::Unspecified),
+            "MODEL_ORIGIN_BUILT_IN" => Some(Self::BuiltIn),
+            "MODEL_ORIGIN_CONFIG" => Some(Self::Config),
+            "MODEL_ORIGIN_API" => Some(Self::Api),
+            _ => None,
+        }
+    }
+}
+/// A model's standing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ModelStatus {
+    /// Unknown.
+    Unspecified = 0,
+    /// In use.
+    Active = 1,
+    /// Early.
+    Preview = 2,
+    /// To be withdrawn.
+    Deprecated = 3,
+    /// Withdrawn or not confirmed; kept for pricing and explicit use.
+    Hidden = 4,
+}
+impl ModelStatus {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "MODEL_STATUS_UNSPECIFIED",
+            Self::Active => "MODEL_STATUS_ACTIVE",
+            Self::Preview => "MODEL_STATUS_PREVIEW",
+            Self::Deprecated => "MODEL_STATUS_DEPRECATED",
+            Self::Hidden => "MODEL_STATUS_HIDDEN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "MODEL_STATUS_UNSPECIFIED" => Some(Self::Unspecified),
+            "MODEL_STATUS_ACTIVE" => Some(Self::Active),
+            "MODEL_STATUS_PREVIEW" => Some(Self::Preview),
+            "MODEL_STATUS_DEPRECATED" => Some(Self::Deprecated),
+            "MODEL_STATUS_HIDDEN" => Some(Self::Hidden),
+            _ => None,
+        }
+    }
+}
+/// Whether a model can do something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Capability {
+    /// No source says.
+    Unspecified = 0,
+    /// It can.
+    Yes = 1,
+    /// It cannot: requests that need it are refused or go elsewhere.
+    No = 2,
+}
+impl Capability {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CAPABILITY_UNSPECIFIED",
+            Self::Yes => "CAPABILITY_YES",
+            Self::No => "CAPABILITY_NO",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CAPABILITY_UNSPECIFIED" => Some(Self::Unspecified),
+            "CAPABILITY_YES" => Some(Self::Yes),
+            "CAPABILITY_NO" => Some(Self::No),
+            _ => None,
+        }
+    }
+}
+/// Asks what would become of a chat.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CheckChatRequest {
+    /// The chat. Its messages are read for what they hold and sent nowhere.
+    #[prost(message, optional, tag = "1")]
+    pub chat: ::core::option::Option<Chat>,
+    /// Models or policies to look at in place of the one that the chat names. Empty: that one, and `routing.models`.
+    #[prost(string, repeated, tag = "2")]
+    pub models: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// What would become of a chat.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CheckChatResponse {
+    /// Every target, in the order in which they would be tried for each model asked about, then those left out.
+    #[prost(message, repeated, tag = "1")]
+    pub targets: ::prost::alloc::vec::Vec<CheckedTarget>,
+}
+/// What would become of a chat at one target.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CheckedTarget {
+    /// The model or policy that was asked about.
+    #[prost(string, tag = "1")]
+    pub asked: ::prost::alloc::string::String,
+    /// `provider/model`.
+    #[prost(string, tag = "2")]
+    pub target: ::prost::alloc::string::String,
+    /// Whether it can express all of the chat and may be tried.
+    #[prost(bool, tag = "3")]
+    pub ok: bool,
+    /// What would happen.
+    #[prost(enumeration = "CheckOutcome", tag = "4")]
+    pub outcome: i32,
+    /// What it would lose.
+    #[prost(message, repeated, tag = "5")]
+    pub losses: ::prost::alloc::vec::Vec<Loss>,
+    /// Why it is left out, or why the chat is refused. UNSPECIFIED: it is not.
+    #[prost(enumeration = "Reason", tag = "6")]
+    pub reason: i32,
+    /// The same, for people.
+    #[prost(string, tag = "7")]
+    pub message: ::prost::alloc::string::String,
+    /// What a caller would be warned of, such as a near retirement. Empty: nothing.
+    #[prost(string, tag = "8")]
+    pub warning: ::prost::alloc::string::String,
+}
+/// Something that a target cannot express.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Loss {
+    /// What it is.
+    #[prost(enumeration = "LossKind", tag = "1")]
+    pub kind: i32,
+    /// The parameter by OpenAI's name, the keyword of a schema, or where the part stands: `messages\[0\].content\[1\]`.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// What the target does not take, for people.
+    #[prost(string, tag = "3")]
+    pub message: ::prost::alloc::string::String,
+    /// It cannot be left out without changing what is asked: the target is skipped whatever `on_loss` says.
+    #[prost(bool, tag = "4")]
+    pub essential: bool,
+}
+/// Asks for a model.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateModelRequest {
+    /// What is said of it. Needed: `id`. What is left out is as the configuration or the catalogue says; a price replaces
+    /// the other price as a whole. Prices are nano-USD per million tokens: $3 is 3000000000.
+    #[prost(message, optional, tag = "1")]
+    pub model: ::core::option::Option<Model>,
+}
+/// The model.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateModelResponse {
+    /// As callers see it now.
+    #[prost(message, optional, tag = "1")]
+    pub model: ::core::option::Option<Model>,
+}
+/// Asks for a change of a model.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateModelRequest {
+    /// Its id, the new values, and its etag if it must not have changed since it was read.
+    #[prost(message, optional, tag = "1")]
+    pub model: ::core::option::Option<Model>,
+    /// The fields to change: `upstream_name`, `aliases`, `mode`, `dialect`, `context_window`, `max_input_tokens`,
+    /// `max_output_tokens`, `price`, `capabilities`, `status`, `deprecation_date`, `regions`, `release_date`, `canonical`,
+    /// `dimensions`, `reasoning_efforts`, `cache_min_tokens`. A field named here and empty is as the configuration or the
+    /// catalogue says. Needed; an unknown path is INVALID_ARGUMENT.
+    #[prost(message, optional, tag = "2")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+}
+/// The changed model.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateModelResponse {
+    /// As callers see it now.
+    #[prost(message, optional, tag = "1")]
+    pub model: ::core::option::Option<Model>,
+}
+/// Asks to take back what the API says of a model.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteModelRequest {
+    /// `provider/model`.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// Its etag, if it must not have changed since it was read.
+    #[prost(string, tag = "2")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// It is taken back.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteModelResponse {}
+/// Asks for models.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListModelsRequest {
+    /// Most models to return. 0: 100; at most 1000.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// Where the last page ended.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// Only this provider. Empty: all.
+    #[prost(string, tag = "3")]
+    pub provider: ::prost::alloc::string::String,
+    /// Only models known to have this capability: `tools`, `vision`, `pdf`, `audio`, `structured_output`, `reasoning`.
+    /// Empty: all.
+    #[prost(string, tag = "4")]
+    pub capability: ::prost::alloc::string::String,
+    /// Include models of providers whose key is missing or whose dialect is not spoken.
+    #[prost(bool, tag = "5")]
+    pub include_unavailable: bool,
+    /// Include models withdrawn or never confirmed.
+    #[prost(bool, tag = "6")]
+    pub include_hidden: bool,
+    /// Only models of which something is said there. UNSPECIFIED: all.
+    #[prost(enumeration = "ModelOrigin", tag = "7")]
+    pub origin: i32,
+}
+/// A page of models.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListModelsResponse {
+    /// The models.
+    #[prost(message, repeated, tag = "1")]
+    pub models: ::prost::alloc::vec::Vec<Model>,
+    /// Where the next page begins. Empty: this is the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+    /// Policies that the key may ask for, as `policy/NAME`; on the first page.
+    #[prost(string, repeated, tag = "3")]
+    pub policies: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Asks for a model.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetModelRequest {
+    /// `provider/model`, an alias or a bare name.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+}
+/// A model.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetModelResponse {
+    /// The model.
+    #[prost(message, optional, tag = "1")]
+    pub model: ::core::option::Option<Model>,
+}
+/// Asks for providers.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListProvidersRequest {
+    /// Most providers to return. 0: 100; at most 1000.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// Where the last page ended.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of providers.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListProvidersResponse {
+    /// The providers.
+    #[prost(message, repeated, tag = "1")]
+    pub providers: ::prost::alloc::vec::Vec<Provider>,
+    /// Where the next page begins. Empty: this is the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// What would happen at a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CheckOutcome {
+    /// Unknown.
+    Unspecified = 0,
+    /// All of the chat would be sent.
+    Sent = 1,
+    /// It would be sent without what is lost, and the route would note it.
+    SentWithLoss = 2,
+    /// The target would be left out.
+    Skipped = 3,
+    /// The chat would be refused.
+    Refused = 4,
+}
+impl CheckOutcome {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CHECK_OUTCOME_UNSPECIFIED",
+            Self::Sent => "CHECK_OUTCOME_SENT",
+            Self::SentWithLoss => "CHECK_OUTCOME_SENT_WITH_LOSS",
+            Self::Skipped => "CHECK_OUTCOME_SKIPPED",
+            Self::Refused => "CHECK_OUTCOME_REFUSED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CHECK_OUTCOME_UNSPECIFIED" => Some(Self::Unspecified),
+            "CHECK_OUTCOME_SENT" => Some(Self::Sent),
+            "CHECK_OUTCOME_SENT_WITH_LOSS" => Some(Self::SentWithLoss),
+            "CHECK_OUTCOME_SKIPPED" => Some(Self::Skipped),
+            "CHECK_OUTCOME_REFUSED" => Some(Self::Refused),
+            _ => None,
+        }
+    }
+}
+/// What is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum LossKind {
+    /// Unknown.
+    Unspecified = 0,
+    /// A parameter, or its value as asked.
+    Parameter = 1,
+    /// A keyword of a JSON Schema, of an answer or of a tool's arguments.
+    SchemaKeyword = 2,
+    /// A part of a message, or a kind of part.
+    Part = 3,
+    /// A tool, or which of them must be called.
+    Tool = 4,
+    /// The form of the answer.
+    OutputFormat = 5,
+}
+impl LossKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "LOSS_KIND_UNSPECIFIED",
+            Self::Parameter => "LOSS_KIND_PARAMETER",
+            Self::SchemaKeyword => "LOSS_KIND_SCHEMA_KEYWORD",
+            Self::Part => "LOSS_KIND_PART",
+            Self::Tool => "LOSS_KIND_TOOL",
+            Self::OutputFormat => "LOSS_KIND_OUTPUT_FORMAT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "LOSS_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "LOSS_KIND_PARAMETER" => Some(Self::Parameter),
+            "LOSS_KIND_SCHEMA_KEYWORD" => Some(Self::SchemaKeyword),
+            "LOSS_KIND_PART" => Some(Self::Part),
+            "LOSS_KIND_TOOL" => Some(Self::Tool),
+            "LOSS_KIND_OUTPUT_FORMAT" => Some(Self::OutputFormat),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod model_service_client {
+    #![allow(unused_variables, dead_code, missing_docs, clippy::wildcard_imports, clippy::let_unit_value)]
+    use tonic::codegen::http::Uri;
+    use tonic::codegen::*;
+    /// Tells which models and providers there are, and what they would make of a request. Admins add models and change them.
+    #[derive(Debug, Clone)]
+    pub struct ModelServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> ModelServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(inner: T, interceptor: F) -> ModelServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                    http::Request<tonic::body::Body>,
+                    Response = http::Response<<T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody>,
+                >,
+            <T as tonic::codegen::Service<http::Request<tonic::body::Body>>>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            ModelServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Lists models that the key may use, by id.
+        /// Errors: INVALID_REQUEST for an unknown capability.
+        pub async fn list_models(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListModelsRequest>,
+        ) -> std::result::Result<tonic::Response<super::ListModelsResponse>, tonic::Status> {
+            self.inner.ready().await.map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/headworks.v1.ModelService/ListModels");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("headworks.v1.ModelService", "ListModels"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gets one model by id, alias or bare name.
+        /// Errors: MODEL_NOT_FOUND, also for a model that the key may not use.
+        pub async fn get_model(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetModelRequest>,
+        ) -> std::result::Result<tonic::Response<super::GetModelResponse>, tonic::Status> {
+            self.inner.ready().await.map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/headworks.v1.ModelService/GetModel");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("headworks.v1.ModelService", "GetModel"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists providers, configured or not.
+        /// Errors: INVALID_REQUEST.
+        pub async fn list_providers(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListProvidersRequest>,
+        ) -> std::result::Result<tonic::Response<super::ListProvidersResponse>, tonic::Status> {
+            self.inner.ready().await.map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/headworks.v1.ModelService/ListProviders");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("headworks.v1.ModelService", "ListProviders"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Tells what each target would lose of a chat, and what would become of it; calls nobody. The judgement is that of a real call.
+        /// Errors: INVALID_REQUEST, with the field.
+        pub async fn check_chat(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CheckChatRequest>,
+        ) -> std::result::Result<tonic::Response<super::CheckChatResponse>, tonic::Status> {
+            self.inner.ready().await.map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/headworks.v1.ModelService/CheckChat");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("headworks.v1.ModelService", "CheckChat"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Adds a model, or says something else of one that the catalogue or the configuration has: what is said here stands
+        /// above both, field by field. Its provider must be known. Effective for the next call, and kept. Needs the role ADMIN.
+        /// Errors: ALREADY_EXISTS if the API says something of it already, INVALID_REQUEST with the field, for a price that
+        /// seems to be in another unit too.
+        pub async fn create_model(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateModelRequest>,
+        ) -> std::result::Result<tonic::Response<super::CreateModelResponse>, tonic::Status> {
+            self.inner.ready().await.map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/headworks.v1.ModelService/CreateModel");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("headworks.v1.ModelService", "CreateModel"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes what the API says of a model. Needs the role ADMIN.
+        /// Errors: NOT_FOUND, CONFLICT if the etag is old, INVALID_REQUEST with the field or for an unknown path.
+        pub async fn update_model(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateModelRequest>,
+        ) -> std::result::Result<tonic::Response<super::UpdateModelResponse>, tonic::Status> {
+            self.inner.ready().await.map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/headworks.v1.ModelService/UpdateModel");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("headworks.v1.ModelService", "UpdateModel"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes back what the API says of a model: what the configuration and the catalogue say stands again, or it is gone.
+        /// Needs the role ADMIN.
+        /// Errors: NOT_FOUND, CONFLICT if the etag is old.
+        pub async fn delete_model(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteModelRequest>,
+        ) -> std::result::Result<tonic::Response<super::DeleteModelResponse>, tonic::Status> {
+            self.inner.ready().await.map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/headworks.v1.ModelService/DeleteModel");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("headworks.v1.ModelService", "DeleteModel"));
             self.inner.unary(req, path, codec).await
         }
     }

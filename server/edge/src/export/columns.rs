@@ -2,7 +2,7 @@
 
 use headworks_api::storage::{AttemptRecord, RequestRecord};
 use headworks_core::{NanoUsd, Tokens};
-use headworks_store::{why, written_tokens};
+use headworks_store::{estimated, served_by, why, written_tokens};
 
 /// What stands in a column.
 pub(super) enum Cell {
@@ -83,8 +83,8 @@ columns! {
     "group_id" Text |r: R<'_>| r.group_ids.first().cloned().unwrap_or_default();
     "model" Text |r: R<'_>| r.model.clone();
     "policy" Text |r: R<'_>| r.policy.clone();
-    "provider" Text |r: R<'_>| served(r).map(|a| a.provider.clone()).unwrap_or_default();
-    "served_by" Text |r: R<'_>| served(r).map_or_else(|| r.cached_from.clone(), |a| format!("{}/{}", a.provider, a.model));
+    "provider" Text |r: R<'_>| served_by(r).map(|(provider, _)| provider.to_owned()).unwrap_or_default();
+    "served_by" Text |r: R<'_>| served_by(r).map(|(provider, model)| format!("{provider}/{model}")).unwrap_or_default();
     "served_model" Text |r: R<'_>| served(r).map(|a| a.served_model.clone()).unwrap_or_default();
     "outcome" Text outcome;
     "reason" Text |r: R<'_>| why(r).to_owned();
@@ -110,7 +110,7 @@ columns! {
     "cost_usd" Text |r: R<'_>| NanoUsd(r.cost_nano_usd).to_string();
     "cost_known" Bool |r: R<'_>| r.cost_known;
     "saved_nano_usd" Int |r: R<'_>| r.saved_nano_usd;
-    "estimated" Bool |r: R<'_>| r.attempts.iter().any(|a| a.estimated);
+    "estimated" Bool |r: R<'_>| estimated(r);
     "service_tier" Text |r: R<'_>| last(r).map(|a| a.service_tier.clone()).unwrap_or_default();
     "user_id" Text |r: R<'_>| r.user_id.clone();
     "trace_id" Text |r: R<'_>| r.trace_id.clone();

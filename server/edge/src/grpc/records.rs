@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use headworks_api::{storage, v1};
 use headworks_core::{AttemptReport, Outcome, Reason, Receipt, Tokens};
-use headworks_store::{read_tokens, why, written_tokens};
+use headworks_store::{estimated, read_tokens, served_by, why, written_tokens};
 
 pub(crate) fn timestamp(unix_nanos: i64) -> Option<prost_types::Timestamp> {
     (unix_nanos != 0).then(|| prost_types::Timestamp {
@@ -144,17 +144,15 @@ fn stored_attempt(a: storage::AttemptRecord) -> v1::Attempt {
 
 /// A record from the store.
 pub(crate) fn record(r: storage::RequestRecord) -> v1::RequestRecord {
-    let last = r.attempts.last();
-    let served = last.filter(|a| a.outcome == v1::AttemptOutcome::Success as i32 || a.outcome == v1::AttemptOutcome::FailedPartial as i32);
     v1::RequestRecord {
-        served_by: served.map(|a| format!("{}/{}", a.provider, a.model)).unwrap_or_else(|| r.cached_from.clone()),
+        served_by: served_by(&r).map(|(provider, model)| format!("{provider}/{model}")).unwrap_or_default(),
         reason: reason_named(why(&r)),
         usage: Some(v1::Usage {
             cost_nano_usd: r.cost_nano_usd,
             markup_nano_usd: r.markup_nano_usd,
             saved_nano_usd: r.saved_nano_usd,
             cost_known: r.cost_known,
-            estimated: r.attempts.iter().any(|a| a.estimated),
+            estimated: estimated(&r),
             cached: !r.cached_from.is_empty(),
             ..tokens(&written_tokens(&r))
         }),

@@ -203,7 +203,7 @@ pub(super) fn from_headers(headers: &HeaderMap, routing: &mut Routing) -> Result
     }
     if let Some(said) = text(headers, RESPONSE_CACHE) {
         let seconds = said.parse().map_err(|_| Fault::invalid(RESPONSE_CACHE, format!("\"{said}\" is not a number of seconds")))?;
-        let age = headworks_providers::response_cache(seconds, RESPONSE_CACHE)?;
+        let age = headworks_providers::seconds(seconds, RESPONSE_CACHE)?;
         routing.response_cache.get_or_insert(age);
     }
     for (header, name) in [("http-referer", "referer"), ("x-title", "title")] {

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use futures_util::StreamExt;
-use headworks_core::ChatRequest;
+use headworks_core::{ChatRequest, DialectName, Member, Original};
 use headworks_policy::PolicyTarget;
 use tower::ServiceExt;
 
@@ -80,6 +80,57 @@ async fn g2_what_decides_the_answer_tells_calls_apart() {
     assert_eq!(bench.seen(), ["a/m"], "another key");
 }
 
+/// A body of which the conversation is this.
+fn body(messages: &str, more: &str) -> Arc<Original> {
+    let body = format!("{{\"messages\":{messages},{more}}}");
+    let mut members = vec![Member { name: "messages".into(), key: 1..11, value: 12..12 + messages.len() }];
+    let (name, _) = more.split_once(':').unwrap();
+    let key = 13 + messages.len()..13 + messages.len() + name.len();
+    members.push(Member { name: name.trim_matches('"').into(), value: key.end + 1..body.len() - 1, key });
+    Arc::new(Original { dialect: DialectName::Anthropic, body: body.into(), members })
+}
+
+/// G2: what we have no word for reaches a target of the same dialect in the client's own body, and decides its answer too.
+#[tokio::test(start_paused = true)]
+async fn g2_bodies_that_say_something_else_in_words_we_do_not_know_are_other_calls() {
+    let bench = bench();
+    let table: [(&str, &str, &[&str]); 6] = [
+        (r#"[{"x":1}]"#, r#""stream":true"#, &["a/m"]),
+        (r#"[{"x":1}]"#, r#""stream":false"#, &[]),
+        (r#"[{"x":1}]"#, r#""stream_options":{"include_usage":true}"#, &[]),
+        (r#"[{"x":1}]"#, r#""headworks":{"tags":["t"]}"#, &[]),
+        (r#"[{"x":2}]"#, r#""stream":true"#, &["a/m"]),
+        (r#"[{"x":1}]"#, r#""verbosity":"low""#, &["a/m"]),
+    ];
+    for (messages, more, wanted) in table {
+        let ask = |chat: &mut ChatRequest| {
+            chat.original = Some(body(messages, more));
+            chat.routing.response_cache = Some(HOUR);
+        };
+        bench.ask("a/m", &[], ask).await.unwrap();
+        assert_eq!(bench.seen(), wanted, "{messages} {more}");
+    }
+    bench.ask("a/m", &[], within(HOUR)).await.unwrap();
+    assert_eq!(bench.seen(), ["a/m"], "a typed call has no body");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_given_again_has_no_id_of_the_first_and_keeps_its_estimates() {
+    let bench = bench();
+    let started = EventKind::Started { id: Some("chatcmpl-1".into()), model: Some("m-1".into()), created: Some(7) };
+    // It counts nothing: the gateway has to.
+    bench.play("a/m", &[Play::Events(vec![started, EventKind::Text("good".into()), EventKind::Finished(headworks_core::FinishReason::Stop)], false)]);
+    let (_, first) = bench.ask("a/m", &[], within(HOUR)).await.unwrap();
+    let mut reply = bench.gateway.clone().oneshot(bench.request("x", "a/m", &[], within(HOUR))).await.unwrap();
+    let mut events = Vec::new();
+    while let Some(batch) = reply.events.next().await {
+        events.extend(batch.unwrap().events.into_iter().map(|event| event.kind));
+    }
+    assert_eq!(events[0], EventKind::Started { id: None, model: Some("m-1".into()), created: Some(7) });
+    let Some(EventKind::Receipt(receipt)) = events.last() else { panic!("{events:?}") };
+    assert_eq!((receipt.cached.is_some(), receipt.estimated, first.estimated), (true, true, true));
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_answer_is_given_again_no_longer_than_both_calls_said_and_only_to_those_that_ask() {
     let bench = bench();
@@ -124,6 +175,15 @@ async fn what_failed_broke_was_left_or_is_too_large_is_not_kept() {
         assert!(receipt.cached.is_none());
         bench.shared.answers.kept.as_ref().unwrap().clear();
     }
+    // Two targets wrote it: neither's answer.
+    bench.chain(&["a/m", "b/m"], |policy| policy.course.mid_stream = headworks_policy::MidStream::Continue);
+    bench.play("a/m", &[Play::Events(vec![EventKind::Text("go".into())], true)]);
+    bench.ask("policy/p", &[], within(HOUR)).await.unwrap();
+    assert_eq!(bench.shared.answers.kept.as_ref().unwrap().len(), 0, "it went on at another target");
+    // Vectors are counted as what they are.
+    let mut batch = Batch::default();
+    batch.push(EventKind::Embedded { index: 0, vector: headworks_core::Vector::Base64("A".repeat(10_000).as_str().into()) });
+    assert!(size(&batch) > 10_000);
     bench.play("a/m", &[Play::Drip(50, 10)]);
     let mut reply = bench.gateway.clone().oneshot(bench.request("x", "a/m", &[], within(HOUR))).await.unwrap();
     reply.events.next().await;
@@ -149,6 +209,7 @@ async fn answers_take_no_more_room_than_they_may() {
             cost: NanoUsd(1),
             made: Instant::now(),
             made_unix_nanos: 0,
+            estimated: false,
             keep: HOUR,
             bytes: 1_000,
         };

@@ -52,7 +52,7 @@ impl Door for AnthropicDoor {
         for member in &members {
             let name = &*member.name;
             if !KNOWN.contains(&name)
-                && !extension::GATEWAY_MEMBERS.contains(&name)
+                && !headworks_core::GATEWAY_MEMBERS.contains(&name)
                 && let Some(Ok(text)) = body.get(member.value.clone()).map(std::str::from_utf8)
                 && let Ok(json) = Json::parse(text)
             {

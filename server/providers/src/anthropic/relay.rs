@@ -1,6 +1,6 @@
 //! Sends a client's own body on, with only what must be changed changed: everything else stays byte for byte (T12).
 
-use headworks_core::{CacheMark, ChatRequest, Original, Target};
+use headworks_core::{CacheMark, ChatRequest, GATEWAY_MEMBERS, Original, Target};
 use serde_json::value::RawValue;
 
 use super::{
@@ -13,7 +13,6 @@ use crate::{
     Note,
     cache::{self, Places},
     dialect::refused,
-    extension::GATEWAY_MEMBERS,
     spell::string,
 };
 

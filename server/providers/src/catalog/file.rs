@@ -154,9 +154,9 @@ pub struct RawPrice {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawWindow {
-    /// 1 is Monday, 7 Sunday.
+    /// On which they begin: 1 is Monday, 7 Sunday. Empty: all.
     pub days: Vec<u8>,
-    /// `HH:MM-HH:MM`; midnight at the end is the day's end.
+    /// `HH:MM-HH:MM`; an end that is not later is on the next day.
     pub hours: Vec<String>,
 }
 
@@ -361,15 +361,12 @@ fn windows(place: &str, raw: &[RawWindow]) -> Result<Vec<Window>, CatalogError> 
     let wrong = |what: String| CatalogError(format!("{place}: price.off_peak.windows: {what}"));
     let mut windows = Vec::new();
     for span in raw {
-        let mut days = 0;
+        let mut days = if span.days.is_empty() { 0x7f } else { 0 };
         for day in &span.days {
             if !(1..=7).contains(day) {
                 return Err(wrong(format!("day {day} is none of 1 (Monday) to 7 (Sunday)")));
             }
             days |= 1u8 << (day - 1);
-        }
-        if days == 0 {
-            return Err(wrong("days are missing: 1 (Monday) to 7 (Sunday)".to_owned()));
         }
         for hours in &span.hours {
             let clock = |text: &str| {
@@ -379,9 +376,10 @@ fn windows(place: &str, raw: &[RawWindow]) -> Result<Vec<Window>, CatalogError> 
             };
             let read = hours.split_once('-').and_then(|(from, until)| Some((clock(from)?, clock(until)?)));
             let (from, until) = read.ok_or_else(|| wrong(format!("\"{hours}\" is no span such as 04:00-06:00")))?;
+            // Both lead to the same; this is how it is told.
             let until = if until == 0 { 1440 } else { until };
-            if from >= until {
-                return Err(wrong(format!("\"{hours}\" ends before it begins; write two spans around midnight")));
+            if from == 1440 {
+                return Err(wrong(format!("\"{hours}\" begins when the day is over; write 00:00")));
             }
             windows.push(Window { days, from, until });
         }

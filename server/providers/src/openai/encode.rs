@@ -8,7 +8,6 @@ use super::{turns, ways};
 use crate::{
     Encoded, Note,
     dialect::{self, foreign, missing},
-    extension,
     spell::{Array, Object, object, string},
 };
 
@@ -59,7 +58,7 @@ fn relay(target: &Target, request: &ChatRequest, original: &Original, notes: &mu
             }
             // Answered by the gateway; a host that routes itself is given its own object.
             "provider" | "models" | "route" | "transforms" if &*target.id.provider == "openrouter" => put(name, value),
-            name if extension::GATEWAY_MEMBERS.contains(&name) => {}
+            name if headworks_core::GATEWAY_MEMBERS.contains(&name) => {}
             "stream_options" if request.stream => {
                 if quirks.stream_usage_option {
                     asked_usage = true;

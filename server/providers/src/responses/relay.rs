@@ -1,6 +1,6 @@
 //! The client's own body towards an upstream of the same dialect: only the routing keys are changed.
 
-use headworks_core::{Capability, ChatRequest, Original, Target};
+use headworks_core::{Capability, ChatRequest, GATEWAY_MEMBERS, Original, Target};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -8,7 +8,6 @@ use super::item;
 use crate::{
     Note,
     dialect::{limit, refused},
-    extension::GATEWAY_MEMBERS,
     spell::{Array, array, string},
     text::Text,
 };

@@ -68,14 +68,16 @@ impl Facet {
 /// The values of a call's facets.
 pub type Values = [String; FACETS];
 
-/// The facets of one attempt of a call; `last`: the one the call ended with.
+/// The facets of one attempt of a call; `last`: the one the call ended with. A call without one is of the target whose answer it
+/// was given again.
 pub fn values(record: &RequestRecord, attempt: Option<&AttemptRecord>, last: bool) -> Values {
+    let target = || attempt.map(|a| (a.provider.as_str(), a.model.as_str())).or(record.cached_from.split_once('/'));
     Facet::ALL.map(|facet| match facet {
         Facet::Key => record.key_id.clone(),
         Facet::Groups => record.group_ids.join("/"),
         Facet::Model => record.model.clone(),
-        Facet::Provider => attempt.map(|a| a.provider.clone()).unwrap_or_default(),
-        Facet::ServedBy => attempt.map(|a| format!("{}/{}", a.provider, a.model)).unwrap_or_default(),
+        Facet::Provider => target().map(|(provider, _)| provider.to_owned()).unwrap_or_default(),
+        Facet::ServedBy => target().map(|(provider, model)| format!("{provider}/{model}")).unwrap_or_default(),
         Facet::Policy => record.policy.clone(),
         Facet::Outcome => record.outcome.to_string(),
         Facet::Reason => why(record).to_owned(),

@@ -199,9 +199,8 @@ impl Rollups {
         let state = *self.shared.state.lock();
         for (level, first, after) in pieces(from, until, question.step, state.hours_closed, state.days_closed) {
             let Some(section) = section(question, level) else { continue };
-            for (at, bytes) in self.kept(section, level, first, after).await? {
-                add_kept(question, step(question.step, at * level.seconds()), &Kept::read(&bytes)?, answer)?;
-            }
+            let add = |at, bytes: &[u8]| add_kept(question, step(question.step, at * level.seconds()), &Kept::read(bytes)?, answer);
+            self.each_kept(section, level, first, after, add).await?;
         }
         let whole = section(question, Level::Minute).map(Section::whole);
         let pending = self.shared.pending.lock();

@@ -3,7 +3,7 @@
 use headworks_api::storage::{AttemptRecord, RequestRecord, RollupCell};
 
 use super::{kept::Cell, sketch::Sketch};
-use crate::{read_tokens, records::failed_over};
+use crate::{estimated, read_tokens, records::failed_over};
 
 macro_rules! counts {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -150,7 +150,7 @@ impl Sums {
         counts.hedges = i64::from(record.attempts.iter().any(|a| a.hedge));
         counts.cache_hits = i64::from(counts.cache_read + counts.cache_read_audio > 0);
         counts.price_unknown = i64::from(!record.cost_known);
-        counts.estimated = i64::from(record.attempts.iter().any(|a| a.estimated));
+        counts.estimated = i64::from(estimated(record));
         counts.saved = record.saved_nano_usd;
         counts.response_cache_hits = i64::from(!record.cached_from.is_empty());
         if record.outcome == SUCCESS {

@@ -14,6 +14,8 @@ use super::{
 };
 use crate::{Change, Expect, StoreError};
 
+/// Parts of blocks read at once.
+const PAGE: usize = 256;
 /// Blocks taken away in one commit.
 const FORGOTTEN: usize = 256;
 /// The sections that stores have since this number was written with them.
@@ -107,11 +109,7 @@ impl Rollups {
     async fn add(&self, changes: &mut Changed, section: Section, level: Level, at: i64, more: &Block) -> Result<(), StoreError> {
         let key = place(section, level, at);
         if !changes.0.contains_key(&key) {
-            let mut block = Block::default();
-            for (_, bytes) in self.kept(section, level, at, at + 1).await? {
-                block.merge_kept(&bytes)?;
-            }
-            changes.0.insert(key.clone(), block);
+            changes.0.insert(key.clone(), self.sum(section, level, at, at + 1).await?);
         }
         if let Some(block) = changes.0.get_mut(&key) {
             block.merge(more);
@@ -155,10 +153,7 @@ impl Rollups {
         let from = at * level.seconds() / finer.seconds();
         let until = (at + 1) * level.seconds() / finer.seconds();
         for whole in Section::WHOLE {
-            let mut sum = Block::default();
-            for (_, block) in self.kept(whole, finer, from, until).await? {
-                sum.merge_kept(&block)?;
-            }
+            let sum = self.sum(whole, finer, from, until).await?;
             self.put(whole, level, at, &sum, |_| true).await?;
         }
         Ok(())
@@ -185,10 +180,7 @@ impl Rollups {
             for whole in Section::WHOLE {
                 let mut next = self.first(whole, level, 0).await?;
                 while let Some(at) = next {
-                    let mut block = Block::default();
-                    for (_, bytes) in self.kept(whole, level, at, at + 1).await? {
-                        block.merge_kept(&bytes)?;
-                    }
+                    let block = self.sum(whole, level, at, at + 1).await?;
                     self.put(whole, level, at, &block, |section| section.finest() == Level::Hour).await?;
                     next = self.first(whole, level, at + 1).await?;
                 }
@@ -204,18 +196,31 @@ impl Rollups {
         Ok(found.first().and_then(|(key, ..)| times::read(key)))
     }
 
-    /// The kept blocks of a section from `from` until before `until`.
-    pub(super) async fn kept(&self, section: Section, level: Level, from: i64, until: i64) -> Result<Vec<(i64, Bytes)>, StoreError> {
-        let mut found = Vec::new();
+    /// The sums of a section from `from` until before `until`.
+    async fn sum(&self, section: Section, level: Level, from: i64, until: i64) -> Result<Block, StoreError> {
+        let mut sum = Block::default();
+        self.each_kept(section, level, from, until, |_, bytes| sum.merge_kept(bytes)).await?;
+        Ok(sum)
+    }
+
+    /// Shows the kept parts of blocks of a section from `from` until before `until`, with their times; some are in memory at once.
+    pub(super) async fn each_kept(
+        &self,
+        section: Section,
+        level: Level,
+        from: i64,
+        until: i64,
+        mut see: impl FnMut(i64, &[u8]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         let mut after = times::before(section, level, from);
         loop {
-            let page = self.shared.store.scan(&times::prefix(section, level), Some(&after), 512).await?;
-            let Some(last) = page.last() else { return Ok(found) };
+            let page = self.shared.store.scan(&times::prefix(section, level), Some(&after), PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
             after.clone_from(&last.0);
-            for (key, _, value) in page {
-                match times::read(&key) {
-                    Some(at) if at < until => found.push((at, value)),
-                    _ => return Ok(found),
+            for (key, _, value) in &page {
+                match times::read(key) {
+                    Some(at) if at < until => see(at, value)?,
+                    _ => return Ok(()),
                 }
             }
         }

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from headworks.v1 import chat_pb2 as _chat_pb2
+from headworks.v1 import policy_service_pb2 as _policy_service_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -387,14 +388,14 @@ class OffPeak(_message.Message):
         """What changes then."""
 
     @_builtins.property
-    def windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___PriceWindow]:
+    def windows(self) -> _containers.RepeatedCompositeFieldContainer[_policy_service_pb2.TimeWindow]:
         """When: at least one."""
 
     def __init__(
         self,
         *,
         rates: Global___Rates | None = ...,
-        windows: _abc.Iterable[Global___PriceWindow] | None = ...,
+        windows: _abc.Iterable[_policy_service_pb2.TimeWindow] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["rates", b"rates"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -403,38 +404,6 @@ class OffPeak(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OffPeak: _TypeAlias = OffPeak  # noqa: Y015
-
-@_typing.final
-class PriceWindow(_message.Message):
-    """Hours of some days of the week, UTC."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    DAYS_FIELD_NUMBER: _builtins.int
-    START_FIELD_NUMBER: _builtins.int
-    END_FIELD_NUMBER: _builtins.int
-    start: _builtins.str
-    """Where it begins: `HH:MM`."""
-    end: _builtins.str
-    """Where it ends: `HH:MM`, later than its start; `24:00` is the end of the day."""
-    @_builtins.property
-    def days(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """1 is Monday, 7 Sunday. At least one."""
-
-    def __init__(
-        self,
-        *,
-        days: _abc.Iterable[_builtins.int] | None = ...,
-        start: _builtins.str = ...,
-        end: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days", "end", b"end", "start", b"start"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___PriceWindow: _TypeAlias = PriceWindow  # noqa: Y015
 
 @_typing.final
 class Rates(_message.Message):

@@ -40,10 +40,10 @@ fn price(p: &Price) -> v1::Price {
     }
 }
 
-fn window(window: &Window) -> v1::PriceWindow {
+fn window(window: &Window) -> v1::TimeWindow {
     let clock = |minutes: u16| format!("{:02}:{:02}", minutes / 60, minutes % 60);
     let days = (0..7).filter(|day| window.days & (1 << day) != 0).map(|day| day + 1).collect();
-    v1::PriceWindow { days, start: clock(window.from), end: clock(window.until) }
+    v1::TimeWindow { days, start: clock(window.from), end: clock(window.until) }
 }
 
 pub(super) fn texts(list: &[std::sync::Arc<str>]) -> Vec<String> {

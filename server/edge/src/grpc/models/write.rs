@@ -160,7 +160,7 @@ fn price(price: &v1::Price) -> RawPrice {
     RawPrice { tiers, service_tiers, off_peak, residency, ..rates(price.base.as_ref()) }
 }
 
-fn window(window: &v1::PriceWindow) -> RawWindow {
+fn window(window: &v1::TimeWindow) -> RawWindow {
     // A day out of range becomes one that is refused by its number.
     let days = window.days.iter().map(|day| u8::try_from(*day).unwrap_or(0)).collect();
     RawWindow { days, hours: vec![format!("{}-{}", window.start, window.end)] }

@@ -19,8 +19,8 @@ public final class Headworks implements AutoCloseable {
   private final ChatClient chat;
   private final EmbeddingsClient embeddings;
   private final KeysClient keys;
-  private final ModelsClient models;
   private final PoliciesClient policies;
+  private final ModelsClient models;
   private final StreamsClient streams;
   private final UsageClient usage;
 
@@ -29,8 +29,8 @@ public final class Headworks implements AutoCloseable {
     this.chat = new ChatClient(core);
     this.embeddings = new EmbeddingsClient(core);
     this.keys = new KeysClient(core);
-    this.models = new ModelsClient(core);
     this.policies = new PoliciesClient(core);
+    this.models = new ModelsClient(core);
     this.streams = new StreamsClient(core);
     this.usage = new UsageClient(core);
   }
@@ -70,18 +70,18 @@ public final class Headworks implements AutoCloseable {
   }
 
   /**
-   * Tells which models and providers there are, and what they would make of a request. Admins add models and change them.
-   */
-  public ModelsClient models() {
-    return models;
-  }
-
-  /**
    * Manages policies: which targets serve a call, and in which order. Needs the role ADMIN; to
    * read, KEY_MANAGER or READER will do, and to explain and simulate, READER.
    */
   public PoliciesClient policies() {
     return policies;
+  }
+
+  /**
+   * Tells which models and providers there are, and what they would make of a request. Admins add models and change them.
+   */
+  public ModelsClient models() {
+    return models;
   }
 
   /**
