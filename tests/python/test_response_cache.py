@@ -95,6 +95,8 @@ check('resumable', (asked(), h['x-headworks-response-cache'], bool(h['x-headwork
 for what, call in {'another text': dict(content='ho'), 'another parameter': dict(temperature=0.5), 'another key': dict(secret=other), 'not asked for': dict(headers=None)}.items():
     rest(**call)
     check(f'G2 {what}: asked', asked(), 1)
+odd = lambda n: g.call('/v1/messages', body | {'messages': [{'role': 'user', 'content': [{'type': 'text', 'text': 'hi', 'x_unknown': n}]}]}, key=key.secret, headers=HEADER)[0]
+check('G2 a word we do not know, deep in the body: asked', (odd(1), odd(1), odd(2), asked()), (200, 200, 200, 2))
 check('a call with tools is another', (rest(tools=[{'type': 'function', 'function': {'name': 'f', 'parameters': {'type': 'object'}}}])[0], asked()), (200, 1))
 s, h, b = rest(headers={'x-headworks-response-cache': 'soon'})
 check('no number of seconds', (s, 'x-headworks-response-cache' in b['error']['message'] or b['error'].get('param') == 'x-headworks-response-cache', asked()), (400, True, 0))
@@ -135,6 +137,10 @@ hits = [x for x in listed if x.usage.cached]
 check('sums: hits, requests, cost and what was saved are those of the records',
       (rows[0].response_cache_hit_count, rows[0].request_count, rows[0].usage.cost_nano_usd, rows[0].usage.saved_nano_usd),
       (len(hits), len(listed), sum(x.usage.cost_nano_usd for x in listed), sum(x.usage.saved_nano_usd for x in listed)))
+by = {row.group['served_by']: row for row in usage.QueryUsage(us.QueryUsageRequest(filter=us.RequestFilter(key_id=key.key.id), group_by=['served_by']), metadata=AUTH).rows}
+check('sums: hits count where their answer was made', ('' in by, sum(row.response_cache_hit_count for row in by.values()), by['openai/gpt-4o'].response_cache_hit_count), (False, len(hits), sum(x.served_by == 'openai/gpt-4o' for x in hits)))
+page = usage.ListRequests(us.ListRequestsRequest(page_size=1000, filter=us.RequestFilter(key_id=key.key.id, served_by='openai/gpt-4o')), metadata=AUTH)
+check('a filter finds them too', sum(x.usage.cached for x in page.requests), by['openai/gpt-4o'].response_cache_hit_count)
 check('sums: attempts and tokens are of calls that asked', (rows[0].attempt_count, rows[0].usage.completion_tokens),
       (len(listed) - len(hits), sum(x.usage.completion_tokens for x in listed if not x.usage.cached)))
 csv = b''.join(part.data for part in usage.ExportRequests(us.ExportRequestsRequest(format=us.EXPORT_FORMAT_CSV, filter=us.RequestFilter(key_id=key.key.id)), metadata=AUTH)).decode().splitlines()

@@ -8,10 +8,12 @@ mod date;
 mod embed;
 mod event;
 mod fault;
+mod host;
 mod json;
 mod key;
 mod loss;
 mod message;
+mod model;
 mod money;
 mod price;
 mod reason;
@@ -22,18 +24,17 @@ mod tokens;
 mod window;
 
 pub use call::{Attempt, Call, Inbound, Memo, Origin, Planned, Tenant, Work, WorkKind};
-pub use catalog::{
-    AuthScheme, CacheKind, Capabilities, Capability, Catalog, DialectName, EffortRange, EmbedQuirks, Host, HostOptions, Model, ModelId, ModelOrigin, Quirks,
-    ReasoningOption, Status, Target,
-};
+pub use catalog::{Catalog, Target};
 pub use date::{date_seconds, month_seconds};
 pub use embed::{EmbedInput, EmbedRequest, Vector, VectorForm};
 pub use event::{Batch, Begun, Event, EventKind, EventStream, Facts, FinishReason, Frame, Left, Lookup, Rated, Reply};
 pub use fault::{Cause, Fault, Limit, UpstreamError, Violation};
+pub use host::{AuthScheme, DialectName, EmbedQuirks, Host, HostOptions, Quirks, ReasoningOption};
 pub use json::Json;
 pub use key::{ALERTS, Budget, Fit, Key, Markup, Payer, RateLimit, Role, Unit, matches_pattern};
 pub use loss::{Loss, LossKind, OnLoss};
 pub use message::{CacheMark, Message, Opaque, Part, PartKind, Role as MessageRole, Source};
+pub use model::{CacheKind, Capabilities, Capability, EffortRange, Model, ModelId, ModelOrigin, Status};
 pub use money::{ATTOS_PER_NANO, NanoUsd, PriceError};
 pub use price::{FACTOR_ONE, Factor, OffPeak, Price, Rates, Tier, Window};
 pub use reason::Reason;
