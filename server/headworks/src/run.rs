@@ -131,6 +131,10 @@ pub fn serve(named: Option<&Path>, env: &Env) -> Result<(), String> {
             let _ = admin.await;
         }
         gateway.ledger.flush().await.map_err(|error| error.to_string())?;
+        // While there still is a runtime to write with; what has just landed is counted at the next start.
+        if let Err(error) = app.rollups.write(headworks_engine::unix_seconds()).await {
+            tracing::warn!(%error, "the last sums over calls could not be written; they are made at the next start");
+        }
         tracing::info!("stopped");
         Ok(())
     })

@@ -181,27 +181,24 @@ impl Rollups {
         let run = move || {
             let mut due = std::time::Instant::now() + PERIOD;
             loop {
-                let over = match landed.recv_timeout(due.saturating_duration_since(std::time::Instant::now())) {
+                match landed.recv_timeout(due.saturating_duration_since(std::time::Instant::now())) {
                     Ok(window) => {
                         rollups.take(&window);
                         // What lands meanwhile wakes nobody.
                         std::thread::sleep(TOGETHER);
                         landed.try_iter().for_each(|window| rollups.take(&window));
-                        false
                     }
-                    Err(mpsc::RecvTimeoutError::Timeout) => false,
-                    Err(mpsc::RecvTimeoutError::Disconnected) => true,
-                };
+                    Err(mpsc::RecvTimeoutError::Timeout) => {}
+                    // What is not written yet is counted again at the next start.
+                    Err(mpsc::RecvTimeoutError::Disconnected) => return,
+                }
                 let full = rollups.shared.pending.lock().full();
-                if over || full || std::time::Instant::now() >= due {
+                if full || std::time::Instant::now() >= due {
                     due = std::time::Instant::now() + PERIOD;
                     if let Err(error) = runtime.block_on(rollups.write(unix_now())) {
                         // The records are safe; the sums are made again from them.
                         tracing::error!(%error, "sums over calls could not be written; trying again");
                     }
-                }
-                if over {
-                    return;
                 }
             }
         };
