@@ -123,7 +123,8 @@ type Usage struct {
 	CompletionTokens int64 `protobuf:"varint,14,opt,name=completion_tokens,json=completionTokens,proto3" json:"completion_tokens,omitempty"`
 	// What it cost, billionths of a US dollar.
 	CostNanoUsd int64 `protobuf:"varint,15,opt,name=cost_nano_usd,json=costNanoUsd,proto3" json:"cost_nano_usd,omitempty"`
-	// What caching saved, net of what writing to the cache cost more; negative if it cost more. Billionths of a US dollar.
+	// What caching saved, net of what writing to the cache cost more; negative if it cost more. Of an answer given again, what
+	// it cost when it was made. Billionths of a US dollar.
 	SavedNanoUsd int64 `protobuf:"varint,16,opt,name=saved_nano_usd,json=savedNanoUsd,proto3" json:"saved_nano_usd,omitempty"`
 	// Whether the price is known. Where not, `cost_nano_usd` leaves those tokens out.
 	CostKnown bool `protobuf:"varint,17,opt,name=cost_known,json=costKnown,proto3" json:"cost_known,omitempty"`

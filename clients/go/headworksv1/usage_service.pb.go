@@ -703,7 +703,7 @@ type UsageRow struct {
 	AttemptCount int64 `protobuf:"varint,22,opt,name=attempt_count,json=attemptCount,proto3" json:"attempt_count,omitempty"`
 	// Attempts that did not serve.
 	FailedAttemptCount int64 `protobuf:"varint,23,opt,name=failed_attempt_count,json=failedAttemptCount,proto3" json:"failed_attempt_count,omitempty"`
-	// What the same calls would have cost without prompt caches, billionths of a US dollar.
+	// What the same calls would have cost without prompt caches and answers given again, billionths of a US dollar.
 	CostWithoutCacheNanoUsd int64 `protobuf:"varint,24,opt,name=cost_without_cache_nano_usd,json=costWithoutCacheNanoUsd,proto3" json:"cost_without_cache_nano_usd,omitempty"`
 	// Share of calls that read from a prompt cache, 0 to 1.
 	CacheHitRate float64 `protobuf:"fixed64,25,opt,name=cache_hit_rate,json=cacheHitRate,proto3" json:"cache_hit_rate,omitempty"`

@@ -971,7 +971,8 @@ pub struct Usage {
     /// What it cost, billionths of a US dollar.
     #[prost(int64, tag = "15")]
     pub cost_nano_usd: i64,
-    /// What caching saved, net of what writing to the cache cost more; negative if it cost more. Billionths of a US dollar.
+    /// What caching saved, net of what writing to the cache cost more; negative if it cost more. Of an answer given again, what
+    /// it cost when it was made. Billionths of a US dollar.
     #[prost(int64, tag = "16")]
     pub saved_nano_usd: i64,
     /// Whether the price is known. Where not, `cost_nano_usd` leaves those tokens out.
@@ -3928,8 +3929,8 @@ pub struct UpdateModelRequest {
     #[prost(message, optional, tag = "1")]
     pub model: ::core::option::Option<Model>,
     /// The fields to change: `upstream_name`, `aliases`, `mode`, `dialect`, `context_window`, `max_input_tokens`,
-    /// `max_output_tokens`, `price`, `capabilities`, `status`, `deprecation_date`, `regions`, `release_date`, `canonical`,
-    /// `dimensions`, `reasoning_efforts`, `cache_min_tokens`. A field named here and empty is as the configuration or the
+    /// `max_output_tokens`, `price`, `unit_prices`, `capabilities`, `status`, `deprecation_date`, `regions`, `release_date`,
+    /// `canonical`, `dimensions`, `reasoning_efforts`, `cache_min_tokens`. A field named here and empty is as the configuration or the
     /// catalogue says. Needed; an unknown path is INVALID_ARGUMENT.
     #[prost(message, optional, tag = "2")]
     pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
@@ -4642,7 +4643,7 @@ pub struct UsageRow {
     /// Attempts that did not serve.
     #[prost(int64, tag = "23")]
     pub failed_attempt_count: i64,
-    /// What the same calls would have cost without prompt caches, billionths of a US dollar.
+    /// What the same calls would have cost without prompt caches and answers given again, billionths of a US dollar.
     #[prost(int64, tag = "24")]
     pub cost_without_cache_nano_usd: i64,
     /// Share of calls that read from a prompt cache, 0 to 1.

@@ -15,7 +15,6 @@ use bytes::Bytes;
 use headworks_api::storage::Window;
 use headworks_core::Tally;
 use parking_lot::Mutex;
-
 use prost::Message;
 
 use super::{Entry, OPEN, Queued, place, queue::Receiver, spent, window::Packer};

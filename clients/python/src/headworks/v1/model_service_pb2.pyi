@@ -296,8 +296,8 @@ class UpdateModelRequest(_message.Message):
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """The fields to change: `upstream_name`, `aliases`, `mode`, `dialect`, `context_window`, `max_input_tokens`,
-        `max_output_tokens`, `price`, `capabilities`, `status`, `deprecation_date`, `regions`, `release_date`, `canonical`,
-        `dimensions`, `reasoning_efforts`, `cache_min_tokens`. A field named here and empty is as the configuration or the
+        `max_output_tokens`, `price`, `unit_prices`, `capabilities`, `status`, `deprecation_date`, `regions`, `release_date`,
+        `canonical`, `dimensions`, `reasoning_efforts`, `cache_min_tokens`. A field named here and empty is as the configuration or the
         catalogue says. Needed; an unknown path is INVALID_ARGUMENT.
         """
 

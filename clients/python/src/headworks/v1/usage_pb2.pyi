@@ -115,7 +115,9 @@ class Usage(_message.Message):
     cost_nano_usd: _builtins.int
     """What it cost, billionths of a US dollar."""
     saved_nano_usd: _builtins.int
-    """What caching saved, net of what writing to the cache cost more; negative if it cost more. Billionths of a US dollar."""
+    """What caching saved, net of what writing to the cache cost more; negative if it cost more. Of an answer given again, what
+    it cost when it was made. Billionths of a US dollar.
+    """
     cost_known: _builtins.bool
     """Whether the price is known. Where not, `cost_nano_usd` leaves those tokens out."""
     estimated: _builtins.bool

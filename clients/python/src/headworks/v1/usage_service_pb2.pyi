@@ -493,7 +493,7 @@ class UsageRow(_message.Message):
     failed_attempt_count: _builtins.int
     """Attempts that did not serve."""
     cost_without_cache_nano_usd: _builtins.int
-    """What the same calls would have cost without prompt caches, billionths of a US dollar."""
+    """What the same calls would have cost without prompt caches and answers given again, billionths of a US dollar."""
     cache_hit_rate: _builtins.float
     """Share of calls that read from a prompt cache, 0 to 1."""
     cache_token_rate: _builtins.float

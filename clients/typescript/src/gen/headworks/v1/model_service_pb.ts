@@ -241,8 +241,8 @@ export type UpdateModelRequest = Message<"headworks.v1.UpdateModelRequest"> & {
 
   /**
    * The fields to change: `upstream_name`, `aliases`, `mode`, `dialect`, `context_window`, `max_input_tokens`,
-   * `max_output_tokens`, `price`, `capabilities`, `status`, `deprecation_date`, `regions`, `release_date`, `canonical`,
-   * `dimensions`, `reasoning_efforts`, `cache_min_tokens`. A field named here and empty is as the configuration or the
+   * `max_output_tokens`, `price`, `unit_prices`, `capabilities`, `status`, `deprecation_date`, `regions`, `release_date`,
+   * `canonical`, `dimensions`, `reasoning_efforts`, `cache_min_tokens`. A field named here and empty is as the configuration or the
    * catalogue says. Needed; an unknown path is INVALID_ARGUMENT.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;

@@ -130,7 +130,8 @@ export type Usage = Message<"headworks.v1.Usage"> & {
   costNanoUsd: bigint;
 
   /**
-   * What caching saved, net of what writing to the cache cost more; negative if it cost more. Billionths of a US dollar.
+   * What caching saved, net of what writing to the cache cost more; negative if it cost more. Of an answer given again, what
+   * it cost when it was made. Billionths of a US dollar.
    *
    * @generated from field: int64 saved_nano_usd = 16;
    */

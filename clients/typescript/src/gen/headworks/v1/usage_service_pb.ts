@@ -527,7 +527,7 @@ export type UsageRow = Message<"headworks.v1.UsageRow"> & {
   failedAttemptCount: bigint;
 
   /**
-   * What the same calls would have cost without prompt caches, billionths of a US dollar.
+   * What the same calls would have cost without prompt caches and answers given again, billionths of a US dollar.
    *
    * @generated from field: int64 cost_without_cache_nano_usd = 24;
    */
