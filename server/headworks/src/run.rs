@@ -8,8 +8,11 @@ use std::{
 };
 
 use headworks_edge as edge;
-use headworks_store::SledStore;
-use tokio::sync::watch;
+use headworks_store::{SledStore, Workers};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::watch,
+};
 
 use crate::{config::Config, telemetry, wire};
 
@@ -23,8 +26,12 @@ pub fn check_config(file: &Path, env: &Env) -> Result<(), String> {
     Ok(())
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, String> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| format!("no runtime: {error}"))
+fn runtime() -> Result<Runtime, String> {
+    build(&mut Builder::new_multi_thread())
+}
+
+fn build(builder: &mut Builder) -> Result<Runtime, String> {
+    builder.enable_all().build().map_err(|error| format!("no runtime: {error}"))
 }
 
 fn persistent(config: &Config) -> Result<(), String> {
@@ -103,7 +110,9 @@ pub fn serve(named: Option<&Path>, env: &Env) -> Result<(), String> {
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         return Err("TLS is set up already".to_owned());
     }
-    runtime()?.block_on(async {
+    let mut builder = Builder::new_multi_thread();
+    let workers = Workers::of(&mut builder);
+    build(&mut builder)?.block_on(async {
         // Ports first: a second gateway started by mistake must not touch the first one's folder.
         let listener = edge::bind("listen", &config.server.listen).await.map_err(|error| error.to_string())?;
         let admin = match config.server.admin_listen.as_str() {
@@ -111,7 +120,7 @@ pub fn serve(named: Option<&Path>, env: &Env) -> Result<(), String> {
             address => Some(edge::bind("admin_listen", address).await.map_err(|error| error.to_string())?),
         };
         let address = listener.local_addr().map_err(|error| error.to_string())?;
-        let gateway = wire::gateway(&config, env).await?;
+        let gateway = wire::gateway(&config, env, workers).await?;
         let source = file.map_or_else(|| "defaults".to_owned(), |path| path.display().to_string());
         tracing::info!(%address, config = %source, store = %config.store.url, "headworks {} serves gRPC, gRPC-Web and REST", env!("CARGO_PKG_VERSION"));
         welcome(&address.to_string(), gateway.first_secret.as_deref(), &config.admin.key_env);

@@ -13,7 +13,7 @@ use headworks_engine::{
 };
 use headworks_policy::Policy;
 use headworks_store::{
-    Alerts, Idempotency, Keep, Kept, Keys, Ledger, MemoryStore, Models, Policies, Records, Rollups, SledStore, Store, request_record, settled,
+    Alerts, Idempotency, Keep, Kept, Keys, Ledger, MemoryStore, Models, Policies, Records, Rollups, SledStore, Store, Workers, request_record, settled,
 };
 use headworks_upstream::{Secrets, Upstream};
 use prost::Message;
@@ -38,8 +38,8 @@ pub fn store(config: &Config) -> Result<Arc<dyn Store>, String> {
     }
 }
 
-/// Puts a gateway together.
-pub async fn gateway(config: &Config, env: &BTreeMap<String, String>) -> Result<Gateway, String> {
+/// Puts a gateway together, on a runtime with these workers.
+pub async fn gateway(config: &Config, env: &BTreeMap<String, String>, workers: Workers) -> Result<Gateway, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let lookup = |name: &str| env.get(name).cloned();
     let make = maker(config, env);
@@ -61,7 +61,7 @@ pub async fn gateway(config: &Config, env: &BTreeMap<String, String>) -> Result<
     let keep = Keep { minute_days: config.ledger.minute_days, hour_days: config.ledger.hour_days };
     let rollups = Rollups::open(store.clone(), keep, engine::unix_seconds()).await.map_err(|error| text(&error))?;
     let tap = rollups.start().map_err(|error| text(&error))?;
-    let ledger = Ledger::tapped(store.clone(), Some(tap)).await.map_err(|error| text(&error))?;
+    let ledger = Ledger::tapped(store.clone(), Some(tap), workers).await.map_err(|error| text(&error))?;
     if config.ledger.retention_days > 0 {
         tokio::spawn(forget_old(store.clone(), config.ledger.retention_days));
     }

@@ -30,7 +30,7 @@ pub use error::StoreError;
 pub use groups::GroupChange;
 pub use idempotency::{Claimed, Idempotency, Kept};
 pub use keys::{KeyChange, Keys, NewKey};
-pub use ledger::{Backfill, Done, Ledger, settled};
+pub use ledger::{Backfill, Done, Ledger, Workers, settled};
 pub use memory::MemoryStore;
 pub use models::Models;
 pub use policies::{Policies, PolicyChange};

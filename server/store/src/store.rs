@@ -80,6 +80,12 @@ pub trait Store: Send + Sync + 'static {
     /// Makes all of the changes or none. They are durable when this returns.
     async fn commit(&self, changes: Vec<Change>) -> Result<Revision, StoreError>;
 
+    /// The same from a thread that may wait, inside a runtime's context. Worth a way of its own where a commit needs no
+    /// other thread: on a busy core, handing one over and back costs as much as writing it.
+    fn commit_blocking(&self, changes: &[Change]) -> Result<Revision, StoreError> {
+        tokio::runtime::Handle::current().block_on(self.commit(changes.to_vec()))
+    }
+
     /// Durable changes under `prefix` after `from`, in order; or that too much was missed.
     fn watch(&self, prefix: &[u8], from: Revision) -> Changes;
 

@@ -14,6 +14,8 @@ use crate::{
 
 /// (scenario, callers, streamed)
 const SCENARIOS: [(&str, usize, bool); 4] = [("c1", 1, false), ("c32", 32, false), ("c256", 256, false), ("stream16", 16, true)];
+/// What is compared: all, each half alone, nothing.
+const SYSTEMS: [&str; 4] = ["on", "ledger", "limits", "off"];
 /// The bar: at least this share of the answers of a gateway that keeps nothing.
 const BAR: f64 = 0.85;
 
@@ -51,10 +53,13 @@ pub async fn run(options: &Options) {
     let mock = mock::serve().await.expect("the upstream");
     let on = headworks(folder.path(), "on", mock, "after").await;
     let off = headworks(folder.path(), "memory", mock, "after").await;
-    let secret = limited(&Admin::at(on.port)).await;
-    let free = Admin::at(off.port).key(v1::Key { name: "free".to_owned(), ..v1::Key::default() }).await;
+    let (admin, other) = (Admin::at(on.port), Admin::at(off.port));
+    let free = || v1::Key { name: "free".to_owned(), ..v1::Key::default() };
+    let keys = [limited(&admin).await, admin.key(free()).await, limited(&other).await, other.key(free()).await];
+    let servers = [&on, &on, &off, &off];
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!("on: key, team and organisation each with a hard budget and limits of requests, tokens and calls at once; every intent and record on disk");
+    println!("ledger: the same store, a key without limits. limits: a store in memory, the same budgets and limits");
     println!("off: a store in memory, a key without limits. {repetitions} repetitions in turns; load of the machine before: {}", load.trim());
     println!("| scenario | accounting | answers/s | CPU us per answer | p50 ms | p99 ms | errors |");
     println!("| --- | --- | ---: | ---: | ---: | ---: | ---: |");
@@ -62,12 +67,10 @@ pub async fn run(options: &Options) {
         let mut runs: BTreeMap<&str, Vec<Run>> = BTreeMap::new();
         let (mut answers, mut cpu) = (Vec::new(), Vec::new());
         for repetition in 0..repetitions {
-            let mut pair = [("on", &on, &secret), ("off", &off, &free)];
+            let mut turns: Vec<_> = SYSTEMS.into_iter().zip(servers).zip(&keys).collect();
             // Whoever is first meets the machine as the last one left it.
-            if repetition % 2 == 1 {
-                pair.reverse();
-            }
-            for (system, server, key) in pair {
+            turns.rotate_left(repetition % SYSTEMS.len());
+            for ((system, server), key) in turns {
                 let ask = load::request("/v1/chat/completions", key, &body("openai/gpt-4o", streamed));
                 let run = load::rest(server.port, &ask, callers, time, &server.pids()).await;
                 runs.entry(system).or_default().push(run);
@@ -76,7 +79,7 @@ pub async fn run(options: &Options) {
             answers.push(rate(last("on")) / rate(last("off")));
             cpu.push(cost(last("on")) / cost(last("off")));
         }
-        for (system, runs) in runs.iter().rev() {
+        for (system, runs) in SYSTEMS.iter().filter_map(|system| Some((system, runs.get(system)?))) {
             let of = |f: &dyn Fn(&Run) -> f64| median(&mut runs.iter().map(f).collect::<Vec<_>>());
             println!(
                 "| {name} | {system} | {:.0} | {:.1} | {:.2} | {:.2} | {} |",

@@ -9,6 +9,7 @@ mod queue;
 mod recover;
 mod spent;
 mod window;
+mod workers;
 mod writer;
 
 use std::{
@@ -22,6 +23,7 @@ use headworks_api::storage::{Intent, RequestRecord, Window};
 use headworks_core::{Fault, Tally};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
+pub use workers::Workers;
 
 use crate::{Landed, Store, StoreError};
 
@@ -78,14 +80,14 @@ pub(crate) fn decode(key: &[u8], value: Bytes) -> Result<Window, StoreError> {
 impl Ledger {
     /// Accounts for what an earlier run left open, then takes entries. Must be called inside a tokio runtime.
     pub async fn open(store: Arc<dyn Store>) -> Result<Self, StoreError> {
-        Self::tapped(store, None).await
+        Self::tapped(store, None, Workers::default()).await
     }
 
-    /// The same, and tells of every window once it is on disk.
-    pub async fn tapped(store: Arc<dyn Store>, tap: Option<mpsc::Sender<Arc<Landed>>>) -> Result<Self, StoreError> {
+    /// The same, and tells of every window once it is on disk. `workers`: while none of them is idle, commits wait for company.
+    pub async fn tapped(store: Arc<dyn Store>, tap: Option<mpsc::Sender<Arc<Landed>>>, workers: Workers) -> Result<Self, StoreError> {
         let last = store.scan_back(WINDOWS, None, 1).await?.first().and_then(|(key, ..)| time_of(key)).unwrap_or(0);
         let spent = Arc::new(Mutex::new(spent::read(&*store).await?));
-        let (queue, entries) = queue::queue();
+        let (queue, entries) = queue::queue(workers);
         let left = recover::left_open(&*store).await?;
         let writer = writer::Writer::new(store, last, spent.clone(), tap);
         let runtime = tokio::runtime::Handle::current();

@@ -1,21 +1,29 @@
-//! What waits for the ledger's writer.
+//! What waits for the ledger's writer, and when it may start.
 //!
 //! Most entries are records that nobody waits for. A channel would wake the writer for each, which on a busy core costs
-//! more than the rest of handing one over; here it is woken for what somebody waits for, and for a batch that is full.
+//! more than the rest of handing one over; here it is woken when there is reason to commit.
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use super::Queued;
+use super::{
+    Queued,
+    workers::{Bell, Workers},
+};
 
 /// Most entries in one batch.
-const MOST: usize = 128;
+const MOST: usize = 1024;
 /// How long an entry that nobody waits for may wait for one that somebody does.
 const LAZY: Duration = Duration::from_millis(2);
+/// Within this time of the last commit's start the next one needs company even where a worker is idle: a commit costs
+/// about as much as two or three calls.
+const SOON: Duration = Duration::from_millis(1);
+/// This long after the last commit's start the next one waits for nothing any more.
+const LATE: Duration = Duration::from_millis(4);
 
 /// What the writer sleeps for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +34,8 @@ enum Asleep {
     ForAny,
     /// Until something urgent comes, or there is enough for a batch.
     ForUrgent,
+    /// Until there are so many entries and a worker has nothing to do, or there is enough for a batch.
+    ForCompany(usize),
 }
 
 #[derive(Default)]
@@ -36,10 +46,42 @@ struct State {
     closed: bool,
 }
 
-#[derive(Default)]
+impl State {
+    /// Whether what the writer sleeps for has come.
+    fn ready(&self, idle: impl FnOnce() -> bool) -> bool {
+        let count = self.entries.len();
+        match self.asleep {
+            Asleep::No => false,
+            Asleep::ForAny => count > 0,
+            Asleep::ForUrgent => self.urgent || count >= MOST,
+            Asleep::ForCompany(enough) => count >= MOST || (count >= enough && idle()),
+        }
+    }
+}
+
 struct Queue {
     state: Mutex<State>,
     ready: Condvar,
+    workers: Workers,
+}
+
+impl Queue {
+    /// Wakes the writer if there is reason to, once something has changed.
+    fn wake(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.state.lock();
+        change(&mut state);
+        if state.ready(|| self.workers.idle()) {
+            state.asleep = Asleep::No;
+            drop(state);
+            self.ready.notify_one();
+        }
+    }
+}
+
+impl Bell for Queue {
+    fn ring(&self) {
+        self.wake(|_| {});
+    }
 }
 
 /// Where entries are put. The writer ends when this is gone and the queue is empty.
@@ -49,34 +91,21 @@ pub struct Sender(Arc<Queue>);
 pub struct Receiver(Arc<Queue>);
 
 /// A queue.
-pub fn queue() -> (Sender, Receiver) {
-    let queue = Arc::new(Queue::default());
+pub fn queue(workers: Workers) -> (Sender, Receiver) {
+    let queue = Arc::new(Queue { state: Mutex::default(), ready: Condvar::new(), workers });
+    queue.workers.ring(&queue);
     (Sender(queue.clone()), Receiver(queue))
 }
 
 impl Sender {
     /// Puts an entry. Where the writer is gone it is dropped, which whoever waits for it learns.
     pub fn send(&self, queued: Queued) {
-        let wake = {
-            let mut state = self.0.state.lock();
-            if state.closed {
-                return;
+        self.0.wake(|state| {
+            if !state.closed {
+                state.urgent |= queued.urgent;
+                state.entries.push(queued);
             }
-            state.urgent |= queued.urgent;
-            state.entries.push(queued);
-            let wake = match state.asleep {
-                Asleep::No => false,
-                Asleep::ForAny => true,
-                Asleep::ForUrgent => state.urgent || state.entries.len() >= MOST,
-            };
-            if wake {
-                state.asleep = Asleep::No;
-            }
-            wake
-        };
-        if wake {
-            self.0.ready.notify_one();
-        }
+        });
     }
 }
 
@@ -96,25 +125,44 @@ impl Drop for Receiver {
 }
 
 impl Receiver {
-    /// Waits until there is something to commit: all that is there once somebody waits for one of it, or once the first has
-    /// waited long enough. `false`: nothing comes any more.
-    pub fn wait(&self) -> bool {
-        let mut state = self.0.state.lock();
-        while state.entries.is_empty() {
-            if state.closed {
-                return false;
+    /// Sleeps until there is what it sleeps for; `false`: not until then.
+    fn sleep(&self, state: &mut MutexGuard<'_, State>, reason: Asleep, until: Option<Instant>) -> bool {
+        loop {
+            state.asleep = reason;
+            if state.closed || state.ready(|| self.0.workers.idle()) {
+                break;
             }
-            state.asleep = Asleep::ForAny;
-            self.0.ready.wait(&mut state);
-        }
-        let until = Instant::now() + LAZY;
-        while !state.urgent && !state.closed && state.entries.len() < MOST {
-            state.asleep = Asleep::ForUrgent;
-            if self.0.ready.wait_until(&mut state, until).timed_out() {
+            match until {
+                None => self.0.ready.wait(state),
+                Some(until) if until <= Instant::now() => {
+                    state.asleep = Asleep::No;
+                    return false;
+                }
+                Some(until) => drop(self.0.ready.wait_until(state, until)),
+            }
+            // Whoever woke it saw that it was there.
+            if state.asleep == Asleep::No {
                 break;
             }
         }
         state.asleep = Asleep::No;
+        true
+    }
+
+    /// Waits until there is something to commit that should wait no longer. `false`: nothing comes any more.
+    ///
+    /// `open`: calls whose end was not committed. With as many entries as that, every other one of them has ended or waits
+    /// itself: little company is to be expected. `last`: when the last commit began.
+    pub fn wait(&self, open: usize, last: Instant) -> bool {
+        let mut state = self.0.state.lock();
+        self.sleep(&mut state, Asleep::ForAny, None);
+        if state.entries.is_empty() {
+            return false;
+        }
+        self.sleep(&mut state, Asleep::ForUrgent, Some(Instant::now() + LAZY));
+        if state.urgent && !self.sleep(&mut state, Asleep::ForCompany(open), Some(last + SOON)) {
+            self.sleep(&mut state, Asleep::ForCompany(0), Some(last + LATE));
+        }
         true
     }
 
@@ -135,6 +183,10 @@ mod tests {
     use super::*;
     use crate::ledger::{Entry, Intent};
 
+    fn never() -> Instant {
+        Instant::now().checked_sub(Duration::from_secs(1)).unwrap()
+    }
+
     fn put(sender: &Sender, name: &str, urgent: bool) -> crate::ledger::Done {
         let (done, answer) = oneshot::channel();
         sender.send(Queued { entry: Entry::Intent(Intent { request_id: name.to_owned(), ..Intent::default() }), urgent, done });
@@ -150,10 +202,10 @@ mod tests {
 
     #[test]
     fn entries_come_in_order_in_batches_whoever_waits_for_them() {
-        let (sender, receiver) = queue();
+        let (sender, receiver) = queue(Workers::default());
         let writer = std::thread::spawn(move || {
             let (mut all, mut largest) = (Vec::new(), 0);
-            while receiver.wait() {
+            while receiver.wait(0, Instant::now()) {
                 let mut batch = Vec::new();
                 receiver.take(&mut batch);
                 largest = largest.max(batch.len());
@@ -178,17 +230,54 @@ mod tests {
 
     #[test]
     fn what_nobody_waits_for_is_taken_all_the_same() {
-        let (sender, receiver) = queue();
+        let (sender, receiver) = queue(Workers::default());
         let _answer = put(&sender, "lazy", false);
-        assert!(receiver.wait());
+        assert!(receiver.wait(0, never()));
         let mut batch = Vec::new();
         receiver.take(&mut batch);
         assert_eq!(batch.iter().map(name).collect::<Vec<_>>(), ["lazy"]);
     }
 
+    /// Whether a commit starts although nothing more comes: with so many calls open, after the last one began just now.
+    fn starts(workers: &Workers, open: usize, entries: usize) -> bool {
+        let (sender, receiver) = queue(workers.clone());
+        let _answers: Vec<_> = (0..entries).map(|n| put(&sender, &n.to_string(), true)).collect();
+        let mut state = receiver.0.state.lock();
+        // Long enough to notice a writer that waits for it by mistake.
+        receiver.sleep(&mut state, Asleep::ForCompany(open), Some(Instant::now() + Duration::from_millis(20)))
+    }
+
+    #[test]
+    fn a_commit_waits_while_workers_are_busy_or_most_open_calls_have_yet_to_come() {
+        let (idle, busy) = (Workers::default(), Workers::of(&mut tokio::runtime::Builder::new_multi_thread()));
+        assert!(starts(&idle, 0, 1));
+        assert!(starts(&idle, 8, 8));
+        assert!(!starts(&idle, 8, 7));
+        assert!(!starts(&busy, 8, 8));
+        assert!(starts(&busy, 8, MOST));
+    }
+
+    #[test]
+    fn a_worker_that_goes_to_sleep_starts_the_commit() {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let (sender, receiver) = queue(Workers::of(&mut builder));
+        let writer = std::thread::spawn(move || {
+            let long = Instant::now() + Duration::from_secs(60);
+            let began = Instant::now();
+            let mut state = receiver.0.state.lock();
+            (receiver.sleep(&mut state, Asleep::ForCompany(2), Some(long)), began.elapsed())
+        });
+        let runtime = builder.worker_threads(1).build().unwrap();
+        let answers =
+            runtime.block_on(async move { tokio::spawn(async move { (put(&sender, "one", true), put(&sender, "two", true), sender) }).await.unwrap() });
+        let (came, waited) = writer.join().unwrap();
+        assert!(came && waited < Duration::from_secs(30), "{waited:?}");
+        drop(answers);
+    }
+
     #[test]
     fn whoever_waits_learns_that_the_writer_is_gone() {
-        let (sender, receiver) = queue();
+        let (sender, receiver) = queue(Workers::default());
         let mut before = put(&sender, "before", true);
         drop(receiver);
         let mut after = put(&sender, "after", true);

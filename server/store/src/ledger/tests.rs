@@ -111,7 +111,7 @@ async fn a_record_is_found_by_its_id_and_a_page_that_would_read_too_much_ends_ea
 async fn many_at_once_go_into_several_windows_and_are_found_one_by_one() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
     let (tap, landed) = mpsc::channel();
-    let ledger = Ledger::tapped(store.clone(), Some(tap)).await.unwrap();
+    let ledger = Ledger::tapped(store.clone(), Some(tap), Workers::default()).await.unwrap();
     let millis = u64::try_from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis()).unwrap();
     let ids: Vec<String> = (0..500).map(|n| id_of(millis, n)).collect();
     for id in &ids {
@@ -152,7 +152,7 @@ async fn l8_what_a_failing_store_did_not_take_is_written_once_and_nothing_is_los
         let failing = Arc::new(Failing::default());
         let store: Arc<dyn Store> = failing.clone();
         let (tap, landed) = mpsc::channel();
-        let ledger = Ledger::tapped(store.clone(), Some(tap)).await.unwrap();
+        let ledger = Ledger::tapped(store.clone(), Some(tap), Workers::default()).await.unwrap();
         let record = |id: &str, cost| RequestRecord { id: id.into(), key_id: "k".into(), cost_nano_usd: cost, ..Default::default() };
         wait(ledger.intent(intent("req_1", 1, 10))).await.unwrap();
         failing.fail(0, failures);

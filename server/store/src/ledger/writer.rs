@@ -2,8 +2,8 @@
 //!
 //! When a commit starts is what decides its share of a request's cost: a flush
 //! costs the same for one entry as for a hundred. So the first entry after a
-//! pause is committed at once, and under load the next commit waits a moment for
-//! company, as PostgreSQL does with `commit_delay` and `commit_siblings`.
+//! pause is committed at once, and under load the next commit waits for company
+//! while the workers have other things to do (`queue.rs`).
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -19,11 +19,6 @@ use prost::Message;
 
 use super::{Entry, OPEN, Queued, place, queue::Receiver, spent, window::Packer};
 use crate::{Change, Expect, Landed, Store, StoreError};
-
-/// Least time from the start of one commit to that of the next while calls are many.
-const DELAY: Duration = Duration::from_millis(1);
-/// How many open calls are many.
-const SIBLINGS: usize = 5;
 
 /// Bytes of one window, before it is packed; what is larger alone has one of its own. sled keeps sixteen values in a page,
 /// and forgets pages above 128 KiB never.
@@ -66,13 +61,11 @@ impl Writer {
 
     /// Works until the sender is gone.
     pub(super) fn run(mut self, queue: &Receiver, runtime: &tokio::runtime::Handle) {
+        // For stores whose commits are asynchronous.
+        let _inside = runtime.enter();
         let mut batch: Vec<Queued> = Vec::new();
-        let mut began = Instant::now().checked_sub(DELAY).unwrap_or_else(Instant::now);
-        while queue.wait() {
-            if self.windows.len() >= SIBLINGS {
-                // No wake-ups meanwhile: whoever comes is found in the queue.
-                std::thread::sleep(DELAY.saturating_sub(began.elapsed()));
-            }
+        let mut began = Instant::now();
+        while queue.wait(self.windows.len(), began) {
             queue.take(&mut batch);
             began = Instant::now();
             let mut windows = Windows::default();
@@ -86,7 +79,7 @@ impl Writer {
                 waiting.push(queued.done);
             }
             self.owe(windows.all);
-            let outcome = if self.owed.changes.is_empty() { Ok(()) } else { self.commit(runtime) };
+            let outcome = if self.owed.changes.is_empty() { Ok(()) } else { self.commit() };
             for done in waiting {
                 let _ = done.send(outcome.clone());
             }
@@ -103,10 +96,10 @@ impl Writer {
 
     /// Writes what is owed, and tries again for some seconds where the store may recover. Twice the same does no harm:
     /// windows have keys of their own, and what payers spent is written as a sum.
-    fn commit(&mut self, runtime: &tokio::runtime::Handle) -> Result<(), StoreError> {
+    fn commit(&mut self) -> Result<(), StoreError> {
         let mut pause = FIRST_PAUSE;
         loop {
-            match runtime.block_on(self.store.commit(self.owed.changes.clone())) {
+            match self.store.commit_blocking(&self.owed.changes) {
                 Ok(_) => {
                     self.owed.changes.clear();
                     return Ok(());

@@ -17,6 +17,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use self::{blobs::Blobs, journal::Journal};
@@ -37,6 +38,7 @@ const MOST: usize = 1024;
 pub struct SledStore {
     tree: sled::Tree,
     jobs: mpsc::Sender<Job>,
+    writer: Arc<Mutex<Writer>>,
     log: Arc<Log>,
     failed: Arc<AtomicBool>,
     // Keeps the folder locked for as long as any clone lives.
@@ -92,11 +94,13 @@ impl SledStore {
         let (jobs, queue) = mpsc::channel();
         let (log, failed) = (Log::at(writer.revision), writer.failed.clone());
         writer.log = log.clone();
+        let writer = Arc::new(Mutex::new(writer));
+        let shared = writer.clone();
         std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || writer.run(&queue))
+            .spawn(move || run(&shared, &queue))
             .map_err(|error| StoreError::Unavailable(format!("no thread for the writer: {error}")))?;
-        Ok(Self { tree, jobs, log, failed, _db: db })
+        Ok(Self { tree, jobs, writer, log, failed, _db: db })
     }
 
     /// Bytes of the folder's file, for measurements.
@@ -136,67 +140,52 @@ struct Writer {
 
 type Overlay = HashMap<Key, Option<Bytes>>;
 
-impl Writer {
-    fn run(mut self, queue: &mpsc::Receiver<Job>) {
-        while let Ok(first) = queue.recv() {
-            let mut jobs = vec![first];
-            while jobs.len() < MOST {
-                match queue.try_recv() {
-                    Ok(job) => jobs.push(job),
-                    Err(_) => break,
-                }
-            }
-            self.commit(jobs);
-        }
-        // Nobody is left: the next start need not replay.
-        if !self.failed.load(Ordering::Acquire)
-            && let Err(error) = self.checkpoint()
-        {
-            tracing::warn!(%error, "the last flush failed; the journal has what is missing");
+/// Commits what comes, all that waits together, until nobody is left who could send.
+fn run(writer: &Mutex<Writer>, queue: &mpsc::Receiver<Job>) {
+    while let Ok(first) = queue.recv() {
+        let mut writer = writer.lock();
+        // Whoever came while another commit was on its way to disk is here by now.
+        let jobs: Vec<Job> = std::iter::once(first).chain(queue.try_iter().take(MOST - 1)).collect();
+        let outcomes = writer.commit(jobs.iter().map(|job| &job.changes[..]));
+        for (job, outcome) in jobs.into_iter().zip(outcomes) {
+            let _ = job.reply.send(outcome);
         }
     }
+    // The next start need not replay.
+    let mut writer = writer.lock();
+    if !writer.failed.load(Ordering::Acquire)
+        && let Err(error) = writer.checkpoint()
+    {
+        tracing::warn!(%error, "the last flush failed; the journal has what is missing");
+    }
+}
 
-    fn commit(&mut self, jobs: Vec<Job>) {
+impl Writer {
+    /// One commit for all, but for those whose expectations are not met. An outcome for each, in order.
+    fn commit<'a>(&mut self, jobs: impl Iterator<Item = &'a [Change]>) -> Vec<Result<Revision, StoreError>> {
         if self.failed.load(Ordering::Acquire) {
-            for job in jobs {
-                let _ = job.reply.send(Err(StoreError::Unavailable("an earlier write failed; restart the gateway once the disk is well".to_owned())));
-            }
-            return;
+            let refused = || Err(StoreError::Unavailable("an earlier write failed; restart the gateway once the disk is well".to_owned()));
+            return jobs.map(|_| refused()).collect();
         }
         let revision = self.revision + 1;
         let mut overlay = Overlay::new();
-        let mut winners = Vec::with_capacity(jobs.len());
-        for job in jobs {
-            match self.check(&job.changes, &overlay, revision) {
-                Ok(made) => {
-                    overlay.extend(made);
-                    winners.push(job.reply);
-                }
-                // A loser alone is turned away; the others go on.
-                Err(error) => {
-                    let _ = job.reply.send(Err(error));
-                }
-            }
-        }
-        if winners.is_empty() {
-            return;
+        // A loser alone is turned away; the others go on.
+        let mut outcomes: Vec<_> = jobs.map(|changes| self.check(changes, &overlay, revision).map(|made| overlay.extend(made)).map(|()| revision)).collect();
+        if overlay.is_empty() && outcomes.iter().all(Result::is_err) {
+            return outcomes;
         }
         match self.write(&overlay, revision) {
-            Ok(()) => {
-                self.log.tell(revision, overlay);
-                for reply in winners {
-                    let _ = reply.send(Ok(revision));
-                }
-            }
+            Ok(()) => self.log.tell(revision, overlay),
             Err(error) => {
                 // What is on disk now is unknown: no more promises until a restart has looked.
                 self.failed.store(true, Ordering::Release);
                 tracing::error!(folder = %self.folder.display(), %error, "the store cannot write; the gateway takes no more calls");
-                for reply in winners {
-                    let _ = reply.send(Err(error.clone()));
+                for outcome in outcomes.iter_mut().filter(|outcome| outcome.is_ok()) {
+                    *outcome = Err(error.clone());
                 }
             }
         }
+        outcomes
     }
 
     fn check(&self, changes: &[Change], overlay: &Overlay, revision: Revision) -> Result<Overlay, StoreError> {
@@ -358,6 +347,11 @@ impl Store for SledStore {
         let gone = || StoreError::Unavailable("the writer has stopped".to_owned());
         self.jobs.send(Job { changes, reply }).map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
+    }
+
+    fn commit_blocking(&self, changes: &[Change]) -> Result<Revision, StoreError> {
+        let outcome = self.writer.lock().commit(std::iter::once(changes)).pop();
+        outcome.unwrap_or_else(|| Err(StoreError::Unavailable("a commit has no outcome".to_owned())))
     }
 
     fn watch(&self, prefix: &[u8], from: Revision) -> Changes {

@@ -1,0 +1,56 @@
+//! Whether the runtime's workers have anything to do.
+//!
+//! A commit that waits for company should wait while a core has other work, and no longer: then it costs little of the
+//! throughput under load, and no latency without. Only the runtime knows; it tells when a worker is about to sleep.
+
+use std::sync::{
+    Arc, OnceLock, Weak,
+    atomic::{AtomicUsize, Ordering},
+};
+
+/// Told of it by a runtime; [`Workers::default`] is told nothing and takes them for idle.
+#[derive(Clone, Default)]
+pub struct Workers(Option<Arc<Watched>>);
+
+#[derive(Default)]
+struct Watched {
+    parked: AtomicUsize,
+    bell: OnceLock<Weak<dyn Bell>>,
+}
+
+/// Rung when a worker goes to sleep.
+pub(super) trait Bell: Send + Sync {
+    fn ring(&self);
+}
+
+impl Workers {
+    /// Those of the runtime that is built.
+    pub fn of(runtime: &mut tokio::runtime::Builder) -> Self {
+        let watched = Arc::new(Watched::default());
+        let (parking, waking) = (watched.clone(), watched.clone());
+        runtime
+            .on_thread_park(move || {
+                parking.parked.fetch_add(1, Ordering::SeqCst);
+                if let Some(bell) = parking.bell.get().and_then(Weak::upgrade) {
+                    bell.ring();
+                }
+            })
+            .on_thread_unpark(move || {
+                waking.parked.fetch_sub(1, Ordering::SeqCst);
+            });
+        Self(Some(watched))
+    }
+
+    /// Whether one of them sleeps.
+    pub(super) fn idle(&self) -> bool {
+        self.0.as_ref().is_none_or(|watched| watched.parked.load(Ordering::SeqCst) > 0)
+    }
+
+    /// Has a bell rung from now on whenever one goes to sleep. The first one counts: a runtime has one ledger.
+    pub(super) fn ring(&self, bell: &Arc<impl Bell + 'static>) {
+        if let Some(watched) = &self.0 {
+            let bell: Arc<dyn Bell> = bell.clone();
+            let _ = watched.bell.set(Arc::downgrade(&bell));
+        }
+    }
+}
