@@ -19,7 +19,7 @@ use axum::{
     routing::{get, post},
 };
 use bytes::Bytes;
-use headworks_core::{Fault, Left, Lookup, Rated, Reason};
+use headworks_core::{Fault, Lookup, Rated, Reason};
 use headworks_providers::{Door, openai::OpenAiDoor};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
@@ -76,29 +76,42 @@ pub(crate) fn lookup_headers(headers: &mut HeaderMap, lookup: Lookup, name: &'st
     }
 }
 
+/// Limit, what remains of it and until when, of one unit.
+struct RateHeaders([HeaderName; 3]);
+
+const REQUESTS: RateHeaders = RateHeaders([
+    HeaderName::from_static("x-ratelimit-limit-requests"),
+    HeaderName::from_static("x-ratelimit-remaining-requests"),
+    HeaderName::from_static("x-ratelimit-reset-requests"),
+]);
+const TOKENS: RateHeaders = RateHeaders([
+    HeaderName::from_static("x-ratelimit-limit-tokens"),
+    HeaderName::from_static("x-ratelimit-remaining-tokens"),
+    HeaderName::from_static("x-ratelimit-reset-tokens"),
+]);
+
 /// How far rate limits are, in the names and forms of OpenAI's.
 pub(crate) fn rate_headers(headers: &mut HeaderMap, rates: &Rated) {
-    let mut put = |left: Option<Left>, names: [&'static str; 3]| {
-        let Some(left) = left else { return };
-        let [limit, remaining, reset] = names;
+    for (left, RateHeaders([limit, remaining, reset])) in [(rates.requests, REQUESTS), (rates.tokens, TOKENS)] {
+        let Some(left) = left else { continue };
         headers.insert(limit, HeaderValue::from(left.limit));
         headers.insert(remaining, HeaderValue::from(left.remaining));
         headers.insert(reset, value(&span(left.reset)));
-    };
-    put(rates.requests, ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"]);
-    put(rates.tokens, ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"]);
+    }
 }
 
 /// `850ms`, `6.5s`, `2m0s`, `1h0m0s`.
 fn span(time: std::time::Duration) -> String {
     let millis = time.as_millis();
-    let (hours, minutes, seconds) = (millis / 3_600_000, millis / 60_000 % 60, millis % 60_000);
-    let seconds = if seconds % 1000 == 0 { format!("{}s", seconds / 1000) } else { format!("{}.{:03}s", seconds / 1000, seconds % 1000) };
-    match (hours, minutes) {
-        (0, 0) if millis < 1000 => format!("{millis}ms"),
-        (0, 0) => seconds,
-        (0, _) => format!("{minutes}m{seconds}"),
-        _ => format!("{hours}h{minutes}m{seconds}"),
+    let (hours, minutes, seconds, part) = (millis / 3_600_000, millis / 60_000 % 60, millis / 1000 % 60, millis % 1000);
+    match (hours, minutes, part) {
+        (0, 0, _) if millis < 1000 => format!("{millis}ms"),
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => format!("{seconds}.{part:03}s"),
+        (0, _, 0) => format!("{minutes}m{seconds}s"),
+        (0, ..) => format!("{minutes}m{seconds}.{part:03}s"),
+        (.., 0) => format!("{hours}h{minutes}m{seconds}s"),
+        _ => format!("{hours}h{minutes}m{seconds}.{part:03}s"),
     }
 }
 
@@ -107,10 +120,15 @@ pub(crate) fn value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
+/// Most headers that an answer usually has.
+const HEADERS: usize = 16;
+
 /// A JSON answer.
 pub(crate) fn json(status: StatusCode, body: impl Into<axum::body::Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
+    // Room for all that an answer tells of itself: growing is dearer than the room.
+    response.headers_mut().reserve(HEADERS);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
