@@ -28,12 +28,15 @@ pub use workers::Workers;
 use crate::{Landed, Store, StoreError};
 
 pub(crate) const WINDOWS: &[u8] = b"ledger/";
-/// What each payer spent: `SpendRecord`s.
+/// What each payer spent: `SpendRecord`s. Behind by the windows after [`SUMMED`].
 const SPENT: &[u8] = b"spent/";
 /// What older versions kept in its place: the lifetime's sum of each key alone.
 const SPEND: &[u8] = b"spend/";
 /// The oldest window that may hold an intent whose call is not over.
 pub(crate) const OPEN: &[u8] = b"meta/open";
+/// The last window whose records are in what is kept of payers' sums; absent: all are, as older versions left it. Never
+/// before [`OPEN`], so that what a start reads for the one is enough for the other, and retention takes nothing unsummed.
+const SUMMED: &[u8] = b"meta/summed";
 /// Number of `ATTEMPT_OUTCOME_UNKNOWN` in the public schema.
 const UNKNOWN: i32 = 5;
 enum Entry {
@@ -86,10 +89,10 @@ impl Ledger {
     /// The same, and tells of every window once it is on disk. `workers`: while none of them is idle, commits wait for company.
     pub async fn tapped(store: Arc<dyn Store>, tap: Option<mpsc::Sender<Arc<Landed>>>, workers: Workers) -> Result<Self, StoreError> {
         let last = store.scan_back(WINDOWS, None, 1).await?.first().and_then(|(key, ..)| time_of(key)).unwrap_or(0);
-        let spent = Arc::new(Mutex::new(spent::read(&*store).await?));
+        let recover::Found { left, spent, changed } = recover::found(&*store).await?;
+        let spent = Arc::new(Mutex::new(spent));
         let (queue, entries) = queue::queue(workers);
-        let left = recover::left_open(&*store).await?;
-        let writer = writer::Writer::new(store, last, spent.clone(), tap);
+        let writer = writer::Writer::new(store, last, spent.clone(), changed, tap);
         let runtime = tokio::runtime::Handle::current();
         std::thread::Builder::new()
             .name("ledger".to_owned())

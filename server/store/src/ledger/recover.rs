@@ -1,15 +1,28 @@
-//! What an earlier run left open becomes records.
+//! What an earlier run left: its sums are brought up to its last window, and calls left open become records.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use headworks_api::storage::{AttemptRecord, Intent, RequestRecord};
+use headworks_core::Tally;
 
-use super::{OPEN, UNKNOWN, WINDOWS, decode, place};
+use super::{OPEN, SUMMED, UNKNOWN, WINDOWS, decode, place, spent, time_of};
 use crate::{Store, StoreError};
 
-/// Records for calls that have an intent and no record.
-pub(super) async fn left_open(store: &dyn Store) -> Result<Vec<RequestRecord>, StoreError> {
-    let low = store.get(OPEN).await?.and_then(|(_, bytes)| bytes.as_ref().try_into().ok().map(u64::from_be_bytes)).unwrap_or(0);
+/// What an earlier run left.
+pub(super) struct Found {
+    /// Records for calls that have an intent and no record.
+    pub left: Vec<RequestRecord>,
+    /// What each payer spent, by all records that there are.
+    pub spent: HashMap<String, Tally>,
+    /// Those for whom that is more than is kept.
+    pub changed: HashSet<String>,
+}
+
+/// Reads it.
+pub(super) async fn found(store: &dyn Store) -> Result<Found, StoreError> {
+    let mark = async |key| Ok::<_, StoreError>(store.get(key).await?.and_then(|(_, bytes)| bytes.as_ref().try_into().ok().map(u64::from_be_bytes)));
+    let (low, summed) = (mark(OPEN).await?.unwrap_or(0), mark(SUMMED).await?.unwrap_or(u64::MAX));
+    let (mut spent, mut changed) = (spent::read(store).await?, HashSet::new());
     let mut open: BTreeMap<String, Vec<Intent>> = BTreeMap::new();
     let mut after = Some(place(low.saturating_sub(1)));
     loop {
@@ -21,12 +34,16 @@ pub(super) async fn left_open(store: &dyn Store) -> Result<Vec<RequestRecord>, S
             for intent in window.intents {
                 open.entry(intent.request_id.clone()).or_default().push(intent);
             }
+            let counted = time_of(&key).is_none_or(|at| at <= summed);
             for record in window.records {
+                if !counted {
+                    spent::add(&mut spent, &record, &mut changed);
+                }
                 open.remove(&record.id);
             }
         }
     }
-    Ok(open.into_values().filter_map(unknown).collect())
+    Ok(Found { left: open.into_values().filter_map(unknown).collect(), spent, changed })
 }
 
 /// The record of a call that nobody saw end: what was held counts as spent.

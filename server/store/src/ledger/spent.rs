@@ -1,6 +1,7 @@
-//! What each payer spent, as the sums of its records by window, kept with the windows of the ledger.
+//! What each payer spent, as the sums of its records by window. Kept once a second, with the last window that is in it:
+//! three values more in each commit cost more than the commit's own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use headworks_api::storage::{RequestRecord, SpendRecord};
@@ -10,7 +11,7 @@ use prost::Message;
 use super::{SPEND, SPENT};
 use crate::{Change, Expect, Store, StoreError, store::counter};
 
-/// The sums of all payers.
+/// The sums of all payers as they were kept.
 pub(super) async fn read(store: &dyn Store) -> Result<HashMap<String, Tally>, StoreError> {
     let mut all = HashMap::new();
     // The older form first, so that the newer stands over it.
@@ -59,7 +60,7 @@ fn record(tally: &Tally) -> SpendRecord {
 }
 
 /// Adds a record to the sums of all who pay for it: each attempt in the windows in which it began.
-pub(super) fn add<'a>(spent: &mut HashMap<String, Tally>, record: &'a RequestRecord, changed: &mut Vec<&'a str>) {
+pub(super) fn add(spent: &mut HashMap<String, Tally>, record: &RequestRecord, changed: &mut HashSet<String>) {
     for payer in std::iter::once(&record.key_id).chain(&record.group_ids) {
         if !spent.contains_key(payer) {
             spent.insert(payer.clone(), Tally::default());
@@ -76,13 +77,17 @@ pub(super) fn add<'a>(spent: &mut HashMap<String, Tally>, record: &'a RequestRec
         for attempt in &record.attempts {
             count(attempt.start_unix_nanos, attempt.cost_nano_usd.unwrap_or(0).saturating_add(attempt.markup_nano_usd));
         }
-        if !changed.contains(&payer.as_str()) {
-            changed.push(payer);
+        if !changed.contains(payer) {
+            changed.insert(payer.clone());
         }
     }
 }
 
-/// Writes a payer's sums.
-pub(super) fn put(payer: &str, tally: &Tally) -> Change {
+/// Writes the sums that have changed.
+pub(super) fn put<'a>(spent: &'a HashMap<String, Tally>, changed: &'a mut HashSet<String>) -> impl Iterator<Item = Change> + 'a {
+    changed.drain().filter_map(|payer| Some(change(&payer, spent.get(&payer)?)))
+}
+
+fn change(payer: &str, tally: &Tally) -> Change {
     Change::Put { key: [SPENT, payer.as_bytes()].concat(), value: Bytes::from(record(tally).encode_to_vec()), expect: Expect::Any }
 }

@@ -76,6 +76,38 @@ async fn l4_counters_are_the_sums_of_records_per_payer_and_window_also_after_a_r
     }
 }
 
+/// L4: sums are kept once a second; what landed since is added up at the next start, and by whoever adds a history.
+#[tokio::test]
+async fn l4_sums_that_were_kept_before_the_last_records_are_brought_up_to_them() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+    let ledger = Ledger::open(store.clone()).await.unwrap();
+    let record = |id: String, payer: &str| RequestRecord { id, key_id: payer.into(), cost_nano_usd: 1, ..Default::default() };
+    for n in 0..20 {
+        drop(ledger.record(record(format!("req_{n}"), if n % 3 == 0 { "a" } else { "b" }), true));
+        ledger.flush().await.unwrap();
+    }
+    let lifetimes = |spent: Vec<(String, Tally)>| {
+        let mut all: Vec<_> = spent.into_iter().map(|(payer, tally)| (payer, tally.span(BudgetWindow::Lifetime).spent.0)).collect();
+        all.sort_unstable();
+        all
+    };
+    let kept = lifetimes(spent::read(&*store).await.unwrap().into_iter().collect());
+    assert!(kept.iter().map(|(_, sum)| sum).sum::<i64>() < 20, "{kept:?} is not behind: nothing would be shown");
+    let whole = [("a".to_owned(), 7), ("b".to_owned(), 13)];
+    assert_eq!(lifetimes(ledger.spent()), whole);
+    // Whoever writes first after a start, the others' sums are kept with its own.
+    let again = Ledger::open(store.clone()).await.unwrap();
+    assert_eq!(lifetimes(again.spent()), whole);
+    drop(again.record(record("req_20".into(), "a"), true));
+    again.flush().await.unwrap();
+    let whole = [("a".to_owned(), 8), ("b".to_owned(), 13)];
+    assert_eq!(lifetimes(spent::read(&*store).await.unwrap().into_iter().collect()), whole);
+    let last = store.scan_back(WINDOWS, None, 1).await.unwrap();
+    let window = Window { records: vec![record("req_21".into(), "a")], ..Window::default() };
+    crate::Backfill::open(store.clone()).await.unwrap().put(&[(time_of(&last[0].0).unwrap() + 1, window)]).await.unwrap();
+    assert_eq!(lifetimes(Ledger::open(store.clone()).await.unwrap().spent()), [("a".to_owned(), 9), ("b".to_owned(), 13)]);
+}
+
 #[tokio::test]
 async fn a_record_is_found_by_its_id_and_a_page_that_would_read_too_much_ends_early() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::default());

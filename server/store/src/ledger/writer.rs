@@ -6,7 +6,7 @@
 //! while the workers have other things to do (`queue.rs`).
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, mpsc},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -17,12 +17,15 @@ use headworks_core::Tally;
 use parking_lot::Mutex;
 use prost::Message;
 
-use super::{Entry, OPEN, Queued, place, queue::Receiver, spent, window::Packer};
+use super::{Entry, OPEN, Queued, SUMMED, place, queue::Receiver, spent, window::Packer};
 use crate::{Change, Expect, Landed, Store, StoreError};
 
 /// Bytes of one window, before it is packed; what is larger alone has one of its own. sled keeps sixteen values in a page,
 /// and forgets pages above 128 KiB never.
 const LARGEST: usize = 16 << 10;
+
+/// How long sums and marks may be behind, nanoseconds: what a start has to read anew.
+const MARKED_EVERY: u64 = 1_000_000_000;
 
 /// The pauses between tries of a commit that failed: each double the last, some three seconds in all.
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
@@ -41,9 +44,12 @@ pub(super) struct Writer {
     /// Open calls by the window that holds their first intent.
     open: BTreeMap<u64, usize>,
     windows: HashMap<String, u64>,
-    low: u64,
+    /// The last window when sums and marks were last written.
+    marked: u64,
     packer: Packer,
     spent: Arc<Mutex<HashMap<String, Tally>>>,
+    /// Payers whose sums have changed since they were written.
+    changed: HashSet<String>,
     /// What could not be written yet. It goes before whatever comes next: a record is never given up.
     owed: Owed,
     /// Told of what is on disk.
@@ -55,8 +61,16 @@ fn now() -> u64 {
 }
 
 impl Writer {
-    pub(super) fn new(store: Arc<dyn Store>, last: u64, spent: Arc<Mutex<HashMap<String, Tally>>>, tap: Option<mpsc::Sender<Arc<Landed>>>) -> Self {
-        Self { store, last, open: BTreeMap::new(), windows: HashMap::new(), low: 0, packer: Packer::default(), spent, owed: Owed::default(), tap }
+    /// `last`: the key of the last window that there is. `changed`: payers whose sums are more than is kept of them.
+    pub(super) fn new(
+        store: Arc<dyn Store>,
+        last: u64,
+        spent: Arc<Mutex<HashMap<String, Tally>>>,
+        changed: HashSet<String>,
+        tap: Option<mpsc::Sender<Arc<Landed>>>,
+    ) -> Self {
+        let (open, windows) = (BTreeMap::new(), HashMap::new());
+        Self { store, last, open, windows, marked: 0, packer: Packer::default(), spent, changed, owed: Owed::default(), tap }
     }
 
     /// Works until the sender is gone.
@@ -117,12 +131,12 @@ impl Writer {
         }
     }
 
-    /// Adds windows to what is to be written, with what they add to their payers' sums.
+    /// Adds windows to what is to be written, and what they add to their payers' sums; writes those now and then.
     fn owe(&mut self, windows: Vec<Window>) {
         if windows.is_empty() {
             return;
         }
-        let (mut keys, mut payers): (Vec<u64>, Vec<&str>) = (Vec::with_capacity(windows.len()), Vec::new());
+        let mut keys: Vec<u64> = Vec::with_capacity(windows.len());
         for window in &windows {
             let at = now().max(self.last + 1);
             self.last = at;
@@ -133,18 +147,22 @@ impl Writer {
         {
             let mut spent = self.spent.lock();
             for record in windows.iter().flat_map(|window| &window.records) {
-                spent::add(&mut spent, record, &mut payers);
+                spent::add(&mut spent, record, &mut self.changed);
             }
-            self.owed.changes.extend(payers.into_iter().filter_map(|payer| Some(spent::put(payer, spent.get(payer)?))));
         }
-        // Nothing older than this needs to be looked at after a crash. Written seldom: being low costs only time then.
-        let low = self.open.first_key_value().map_or(self.last, |(window, _)| *window);
-        if low.saturating_sub(self.low) > 1_000_000_000 {
-            self.low = low;
-            self.owed.changes.push(put(OPEN.to_vec(), Bytes::copy_from_slice(&low.to_be_bytes())));
+        if self.last.saturating_sub(self.marked) > MARKED_EVERY {
+            self.mark();
         }
         let landed = windows.into_iter().zip(keys).filter(|(window, _)| !window.records.is_empty());
         self.owed.landing.extend(landed.map(|(window, at)| Landed { at, records: window.records }));
+    }
+
+    /// Has the sums written as they are now, and from where a start has to read.
+    fn mark(&mut self) {
+        self.marked = self.last;
+        self.owed.changes.extend(spent::put(&self.spent.lock(), &mut self.changed));
+        let low = self.open.first_key_value().map_or(self.last, |(window, _)| *window);
+        self.owed.changes.extend([(OPEN, low), (SUMMED, self.last)].map(|(mark, at)| put(mark.to_vec(), Bytes::copy_from_slice(&at.to_be_bytes()))));
     }
 
     /// Which calls are open, by the window that holds their first intent.
