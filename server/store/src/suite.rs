@@ -31,6 +31,7 @@ where
     scans_are_ordered_and_paged(make().await).await;
     counters_stop_at_their_ceiling(make().await).await;
     a_hundred_callers_never_pass_a_ceiling(make().await).await;
+    threads_commit_like_tasks(make().await).await;
     watchers_see_changes_in_order(make().await).await;
     random_changes_agree_with_a_model(make().await).await;
 }
@@ -115,6 +116,39 @@ async fn a_hundred_callers_never_pass_a_ceiling(store: Arc<dyn Store>) {
     }
     assert_eq!(won, 42);
     assert_eq!(store.get(b"cap").await.unwrap().unwrap().1[..], (won * 7).to_be_bytes());
+}
+
+async fn threads_commit_like_tasks(store: Arc<dyn Store>) {
+    const MOST: i64 = 150;
+    let one = || vec![add("sum", 1, Some(MOST))];
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let store = store.clone();
+            tokio::task::spawn_blocking(move || (0..25).filter(|_| store.commit_blocking(&one()).is_ok()).count())
+        })
+        .collect();
+    let tasks: Vec<_> = (0..4)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let mut made = 0;
+                for _ in 0..25 {
+                    made += usize::from(store.commit(one()).await.is_ok());
+                }
+                made
+            })
+        })
+        .collect();
+    let mut made = 0;
+    for job in threads.into_iter().chain(tasks) {
+        made += job.await.unwrap();
+    }
+    let sum = store.get(b"sum").await.unwrap().map(|(_, value)| value);
+    assert_eq!((made as i64, sum), (MOST, Some(Bytes::copy_from_slice(&MOST.to_be_bytes()))));
+    match tokio::task::spawn_blocking(move || store.commit_blocking(&one())).await.unwrap() {
+        Err(StoreError::Ceiling { value, .. }) => assert_eq!(value, MOST),
+        other => panic!("{other:?}"),
+    }
 }
 
 async fn watchers_see_changes_in_order(store: Arc<dyn Store>) {
