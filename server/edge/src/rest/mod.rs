@@ -76,23 +76,22 @@ pub(crate) fn lookup_headers(headers: &mut HeaderMap, lookup: Lookup, name: &'st
     }
 }
 
-/// Limit, what remains of it and until when, of one unit.
-struct RateHeaders([HeaderName; 3]);
-
-const REQUESTS: RateHeaders = RateHeaders([
+/// Limit, what remains of it and until when, of requests.
+const REQUESTS: [HeaderName; 3] = [
     HeaderName::from_static("x-ratelimit-limit-requests"),
     HeaderName::from_static("x-ratelimit-remaining-requests"),
     HeaderName::from_static("x-ratelimit-reset-requests"),
-]);
-const TOKENS: RateHeaders = RateHeaders([
+];
+/// The same of tokens.
+const TOKENS: [HeaderName; 3] = [
     HeaderName::from_static("x-ratelimit-limit-tokens"),
     HeaderName::from_static("x-ratelimit-remaining-tokens"),
     HeaderName::from_static("x-ratelimit-reset-tokens"),
-]);
+];
 
 /// How far rate limits are, in the names and forms of OpenAI's.
 pub(crate) fn rate_headers(headers: &mut HeaderMap, rates: &Rated) {
-    for (left, RateHeaders([limit, remaining, reset])) in [(rates.requests, REQUESTS), (rates.tokens, TOKENS)] {
+    for (left, [limit, remaining, reset]) in [(rates.requests, REQUESTS), (rates.tokens, TOKENS)] {
         let Some(left) = left else { continue };
         headers.insert(limit, HeaderValue::from(left.limit));
         headers.insert(remaining, HeaderValue::from(left.remaining));
@@ -120,15 +119,10 @@ pub(crate) fn value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// Most headers that an answer usually has.
-const HEADERS: usize = 16;
-
 /// A JSON answer.
 pub(crate) fn json(status: StatusCode, body: impl Into<axum::body::Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
-    // Room for all that an answer tells of itself: growing is dearer than the room.
-    response.headers_mut().reserve(HEADERS);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

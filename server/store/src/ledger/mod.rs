@@ -89,10 +89,11 @@ impl Ledger {
     /// The same, and tells of every window once it is on disk. `workers`: while none of them is idle, commits wait for company.
     pub async fn tapped(store: Arc<dyn Store>, tap: Option<mpsc::Sender<Arc<Landed>>>, workers: Workers) -> Result<Self, StoreError> {
         let last = store.scan_back(WINDOWS, None, 1).await?.first().and_then(|(key, ..)| time_of(key)).unwrap_or(0);
-        let recover::Found { left, spent, changed } = recover::found(&*store).await?;
-        let spent = Arc::new(Mutex::new(spent));
+        let found = recover::found(&*store).await?;
+        let left: Vec<RequestRecord> = found.left.iter().map(|(_, record)| record.clone()).collect();
         let (queue, entries) = queue::queue(workers);
-        let writer = writer::Writer::new(store, last, spent.clone(), changed, tap);
+        let writer = writer::Writer::new(store, last, found, tap);
+        let spent = writer.spent();
         let runtime = tokio::runtime::Handle::current();
         std::thread::Builder::new()
             .name("ledger".to_owned())

@@ -4,16 +4,16 @@
 //! more than the rest of handing one over; here it is woken when there is reason to commit.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use super::{
-    Queued,
-    workers::{Bell, Workers},
-};
+use super::{Queued, workers::Workers};
 
 /// Most entries in one batch.
 const MOST: usize = 1024;
@@ -63,6 +63,8 @@ struct Queue {
     state: Mutex<State>,
     ready: Condvar,
     workers: Workers,
+    /// Whether the writer waits for company: workers go to sleep far more often than that, and all at one lock.
+    waits: AtomicBool,
 }
 
 impl Queue {
@@ -78,12 +80,6 @@ impl Queue {
     }
 }
 
-impl Bell for Queue {
-    fn ring(&self) {
-        self.wake(|_| {});
-    }
-}
-
 /// Where entries are put. The writer ends when this is gone and the queue is empty.
 pub struct Sender(Arc<Queue>);
 
@@ -92,8 +88,15 @@ pub struct Receiver(Arc<Queue>);
 
 /// A queue.
 pub fn queue(workers: Workers) -> (Sender, Receiver) {
-    let queue = Arc::new(Queue { state: Mutex::default(), ready: Condvar::new(), workers });
-    queue.workers.ring(&queue);
+    let queue = Arc::new(Queue { state: Mutex::default(), ready: Condvar::new(), workers, waits: AtomicBool::new(false) });
+    let told = Arc::downgrade(&queue);
+    queue.workers.listen(move || {
+        // The worker counts as asleep before it looks here, and the writer looks for sleepers after it has set this:
+        // one of them sees the other.
+        if let Some(queue) = told.upgrade().filter(|queue| queue.waits.load(Ordering::SeqCst)) {
+            queue.wake(|_| {});
+        }
+    });
     (Sender(queue.clone()), Receiver(queue))
 }
 
@@ -127,26 +130,25 @@ impl Drop for Receiver {
 impl Receiver {
     /// Sleeps until there is what it sleeps for; `false`: not until then.
     fn sleep(&self, state: &mut MutexGuard<'_, State>, reason: Asleep, until: Option<Instant>) -> bool {
-        loop {
+        self.0.waits.store(matches!(reason, Asleep::ForCompany(_)), Ordering::SeqCst);
+        let came = loop {
             state.asleep = reason;
             if state.closed || state.ready(|| self.0.workers.idle()) {
-                break;
+                break true;
             }
             match until {
                 None => self.0.ready.wait(state),
-                Some(until) if until <= Instant::now() => {
-                    state.asleep = Asleep::No;
-                    return false;
-                }
+                Some(until) if until <= Instant::now() => break false,
                 Some(until) => drop(self.0.ready.wait_until(state, until)),
             }
             // Whoever woke it saw that it was there.
             if state.asleep == Asleep::No {
-                break;
+                break true;
             }
-        }
+        };
         state.asleep = Asleep::No;
-        true
+        self.0.waits.store(false, Ordering::SeqCst);
+        came
     }
 
     /// Waits until there is something to commit that should wait no longer. `false`: nothing comes any more.

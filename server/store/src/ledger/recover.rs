@@ -10,8 +10,8 @@ use crate::{Store, StoreError};
 
 /// What an earlier run left.
 pub(super) struct Found {
-    /// Records for calls that have an intent and no record.
-    pub left: Vec<RequestRecord>,
+    /// Records for calls that have an intent and no record, each with the window of its first intent.
+    pub left: Vec<(u64, RequestRecord)>,
     /// What each payer spent, by all records that there are.
     pub spent: HashMap<String, Tally>,
     /// Those for whom that is more than is kept.
@@ -23,7 +23,7 @@ pub(super) async fn found(store: &dyn Store) -> Result<Found, StoreError> {
     let mark = async |key| Ok::<_, StoreError>(store.get(key).await?.and_then(|(_, bytes)| bytes.as_ref().try_into().ok().map(u64::from_be_bytes)));
     let (low, summed) = (mark(OPEN).await?.unwrap_or(0), mark(SUMMED).await?.unwrap_or(u64::MAX));
     let (mut spent, mut changed) = (spent::read(store).await?, HashSet::new());
-    let mut open: BTreeMap<String, Vec<Intent>> = BTreeMap::new();
+    let mut open: BTreeMap<String, (u64, Vec<Intent>)> = BTreeMap::new();
     let mut after = Some(place(low.saturating_sub(1)));
     loop {
         let page = store.scan(WINDOWS, after.as_deref(), 500).await?;
@@ -31,19 +31,20 @@ pub(super) async fn found(store: &dyn Store) -> Result<Found, StoreError> {
         after = Some(last.0.clone());
         for (key, _, value) in page {
             let window = decode(&key, value)?;
+            let at = time_of(&key).unwrap_or(0);
             for intent in window.intents {
-                open.entry(intent.request_id.clone()).or_default().push(intent);
+                open.entry(intent.request_id.clone()).or_insert_with(|| (at, Vec::new())).1.push(intent);
             }
-            let counted = time_of(&key).is_none_or(|at| at <= summed);
             for record in window.records {
-                if !counted {
+                if at > summed {
                     spent::add(&mut spent, &record, &mut changed);
                 }
                 open.remove(&record.id);
             }
         }
     }
-    Ok(Found { left: open.into_values().filter_map(unknown).collect(), spent, changed })
+    let left = open.into_values().filter_map(|(at, intents)| Some((at, unknown(intents)?))).collect();
+    Ok(Found { left, spent, changed })
 }
 
 /// The record of a call that nobody saw end: what was held counts as spent.

@@ -40,6 +40,32 @@ async fn l2_an_intent_without_a_record_becomes_one_record_at_its_hold() {
     }
 }
 
+/// L2: a start that dies before it has recorded all that an earlier run left leaves the rest to the next one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l2_calls_left_open_are_found_again_by_the_start_after_one_that_died() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+    let first = Ledger::open(store.clone()).await.unwrap();
+    for n in 0..3 {
+        // Windows of their own.
+        wait(first.intent(intent(&format!("req_{n}"), 1, 10))).await.unwrap();
+    }
+    let found = recover::found(&*store).await.unwrap();
+    assert_eq!(found.left.len(), 3);
+    // The second run has recorded one of them when it dies.
+    let (queue, entries) = queue::queue(Workers::default());
+    let (done, answer) = oneshot::channel();
+    queue.send(Queued { entry: Entry::Record(Box::new(found.left[2].1.clone())), urgent: true, done });
+    let last = store.scan_back(WINDOWS, None, 1).await.unwrap().first().and_then(|(key, ..)| time_of(key)).unwrap();
+    let writer = writer::Writer::new(store.clone(), last, found, None);
+    drop(queue);
+    let runtime = tokio::runtime::Handle::current();
+    std::thread::spawn(move || writer.run(&entries, &runtime)).join().unwrap();
+    answer.await.unwrap().unwrap();
+    let again = Ledger::open(store.clone()).await.unwrap();
+    assert_eq!(again.spent().iter().map(|(_, tally)| tally.span(BudgetWindow::Lifetime).spent.0).sum::<i64>(), 30);
+    assert_eq!(Records::new(store.clone()).list(&Filter::default(), 10, None).await.unwrap().records.len(), 3);
+}
+
 #[tokio::test]
 async fn l4_counters_are_the_sums_of_records_per_payer_and_window_also_after_a_restart() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::default());

@@ -4,9 +4,11 @@
 //! throughput under load, and no latency without. Only the runtime knows; it tells when a worker is about to sleep.
 
 use std::sync::{
-    Arc, OnceLock, Weak,
+    Arc, OnceLock,
     atomic::{AtomicUsize, Ordering},
 };
+
+type Listener = Box<dyn Fn() + Send + Sync>;
 
 /// Told of it by a runtime; [`Workers::default`] is told nothing and takes them for idle.
 #[derive(Clone, Default)]
@@ -15,12 +17,7 @@ pub struct Workers(Option<Arc<Watched>>);
 #[derive(Default)]
 struct Watched {
     parked: AtomicUsize,
-    bell: OnceLock<Weak<dyn Bell>>,
-}
-
-/// Rung when a worker goes to sleep.
-pub(super) trait Bell: Send + Sync {
-    fn ring(&self);
+    listener: OnceLock<Listener>,
 }
 
 impl Workers {
@@ -31,8 +28,8 @@ impl Workers {
         runtime
             .on_thread_park(move || {
                 parking.parked.fetch_add(1, Ordering::SeqCst);
-                if let Some(bell) = parking.bell.get().and_then(Weak::upgrade) {
-                    bell.ring();
+                if let Some(listener) = parking.listener.get() {
+                    listener();
                 }
             })
             .on_thread_unpark(move || {
@@ -46,11 +43,10 @@ impl Workers {
         self.0.as_ref().is_none_or(|watched| watched.parked.load(Ordering::SeqCst) > 0)
     }
 
-    /// Has a bell rung from now on whenever one goes to sleep. The first one counts: a runtime has one ledger.
-    pub(super) fn ring(&self, bell: &Arc<impl Bell + 'static>) {
+    /// Has `listener` called from now on whenever one goes to sleep. The first one counts: a runtime has one ledger.
+    pub(super) fn listen(&self, listener: impl Fn() + Send + Sync + 'static) {
         if let Some(watched) = &self.0 {
-            let bell: Arc<dyn Bell> = bell.clone();
-            let _ = watched.bell.set(Arc::downgrade(&bell));
+            let _ = watched.listener.set(Box::new(listener));
         }
     }
 }

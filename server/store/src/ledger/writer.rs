@@ -17,7 +17,7 @@ use headworks_core::Tally;
 use parking_lot::Mutex;
 use prost::Message;
 
-use super::{Entry, OPEN, Queued, SUMMED, place, queue::Receiver, spent, window::Packer};
+use super::{Entry, OPEN, Queued, SUMMED, place, queue::Receiver, recover::Found, spent, window::Packer};
 use crate::{Change, Expect, Landed, Store, StoreError};
 
 /// Bytes of one window, before it is packed; what is larger alone has one of its own. sled keeps sixteen values in a page,
@@ -61,16 +61,29 @@ fn now() -> u64 {
 }
 
 impl Writer {
-    /// `last`: the key of the last window that there is. `changed`: payers whose sums are more than is kept of them.
-    pub(super) fn new(
-        store: Arc<dyn Store>,
-        last: u64,
-        spent: Arc<Mutex<HashMap<String, Tally>>>,
-        changed: HashSet<String>,
-        tap: Option<mpsc::Sender<Arc<Landed>>>,
-    ) -> Self {
-        let (open, windows) = (BTreeMap::new(), HashMap::new());
-        Self { store, last, open, windows, marked: 0, packer: Packer::default(), spent, changed, owed: Owed::default(), tap }
+    /// After what an earlier run left; `last`: the key of its last window. Its open calls stay open until their records come.
+    pub(super) fn new(store: Arc<dyn Store>, last: u64, found: Found, tap: Option<mpsc::Sender<Arc<Landed>>>) -> Self {
+        let mut writer = Self {
+            store,
+            last,
+            open: BTreeMap::new(),
+            windows: HashMap::new(),
+            marked: 0,
+            packer: Packer::default(),
+            spent: Arc::new(Mutex::new(found.spent)),
+            changed: found.changed,
+            owed: Owed::default(),
+            tap,
+        };
+        for (at, record) in &found.left {
+            writer.opened(*at, &record.id);
+        }
+        writer
+    }
+
+    /// What each payer spent, as it goes on.
+    pub(super) fn spent(&self) -> Arc<Mutex<HashMap<String, Tally>>> {
+        self.spent.clone()
     }
 
     /// Works until the sender is gone.
@@ -165,13 +178,18 @@ impl Writer {
         self.owed.changes.extend([(OPEN, low), (SUMMED, self.last)].map(|(mark, at)| put(mark.to_vec(), Bytes::copy_from_slice(&at.to_be_bytes()))));
     }
 
+    /// A call has an intent in a window.
+    fn opened(&mut self, at: u64, id: &str) {
+        if !self.windows.contains_key(id) {
+            self.windows.insert(id.to_owned(), at);
+            *self.open.entry(at).or_default() += 1;
+        }
+    }
+
     /// Which calls are open, by the window that holds their first intent.
     fn follow(&mut self, at: u64, window: &Window) {
         for intent in &window.intents {
-            if !self.windows.contains_key(&intent.request_id) {
-                self.windows.insert(intent.request_id.clone(), at);
-                *self.open.entry(at).or_default() += 1;
-            }
+            self.opened(at, &intent.request_id);
         }
         for record in &window.records {
             if let Some(opened) = self.windows.remove(&record.id)

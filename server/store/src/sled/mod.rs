@@ -9,7 +9,7 @@ use std::{
     fs::File,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
@@ -17,7 +17,6 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use self::{blobs::Blobs, journal::Journal};
@@ -143,7 +142,7 @@ type Overlay = HashMap<Key, Option<Bytes>>;
 /// Commits what comes, all that waits together, until nobody is left who could send.
 fn run(writer: &Mutex<Writer>, queue: &mpsc::Receiver<Job>) {
     while let Ok(first) = queue.recv() {
-        let mut writer = writer.lock();
+        let Ok(mut writer) = held(writer) else { return };
         // Whoever came while another commit was on its way to disk is here by now.
         let jobs: Vec<Job> = std::iter::once(first).chain(queue.try_iter().take(MOST - 1)).collect();
         let outcomes = writer.commit(jobs.iter().map(|job| &job.changes[..]));
@@ -152,7 +151,7 @@ fn run(writer: &Mutex<Writer>, queue: &mpsc::Receiver<Job>) {
         }
     }
     // The next start need not replay.
-    let mut writer = writer.lock();
+    let Ok(mut writer) = held(writer) else { return };
     if !writer.failed.load(Ordering::Acquire)
         && let Err(error) = writer.checkpoint()
     {
@@ -160,12 +159,23 @@ fn run(writer: &Mutex<Writer>, queue: &mpsc::Receiver<Job>) {
     }
 }
 
+/// The writer, for one commit. Whoever panicked in the midst of one left it where nobody knows: nothing is written any more.
+fn held(writer: &Mutex<Writer>) -> Result<MutexGuard<'_, Writer>, StoreError> {
+    writer.lock().map_err(|broken| {
+        broken.get_ref().failed.store(true, Ordering::Release);
+        refused()
+    })
+}
+
+fn refused() -> StoreError {
+    StoreError::Unavailable("an earlier write failed; restart the gateway once the disk is well".to_owned())
+}
+
 impl Writer {
     /// One commit for all, but for those whose expectations are not met. An outcome for each, in order.
     fn commit<'a>(&mut self, jobs: impl Iterator<Item = &'a [Change]>) -> Vec<Result<Revision, StoreError>> {
         if self.failed.load(Ordering::Acquire) {
-            let refused = || Err(StoreError::Unavailable("an earlier write failed; restart the gateway once the disk is well".to_owned()));
-            return jobs.map(|_| refused()).collect();
+            return jobs.map(|_| Err(refused())).collect();
         }
         let revision = self.revision + 1;
         let mut overlay = Overlay::new();
@@ -350,7 +360,7 @@ impl Store for SledStore {
     }
 
     fn commit_blocking(&self, changes: &[Change]) -> Result<Revision, StoreError> {
-        let outcome = self.writer.lock().commit(std::iter::once(changes)).pop();
+        let outcome = held(&self.writer)?.commit(std::iter::once(changes)).pop();
         outcome.unwrap_or_else(|| Err(StoreError::Unavailable("a commit has no outcome".to_owned())))
     }
 
@@ -359,10 +369,7 @@ impl Store for SledStore {
     }
 
     fn healthy(&self) -> Result<(), StoreError> {
-        if self.failed.load(Ordering::Acquire) {
-            return Err(StoreError::Unavailable("an earlier write failed".to_owned()));
-        }
-        Ok(())
+        if self.failed.load(Ordering::Acquire) || self.writer.is_poisoned() { Err(refused()) } else { Ok(()) }
     }
 }
 
