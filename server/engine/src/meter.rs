@@ -193,9 +193,8 @@ impl Account {
         Intent {
             request_id: self.trial.attempt.call.id.clone(),
             ordinal: self.report.ordinal,
-            key_id: self.trial.attempt.call.tenant.id.clone(),
+            tenant: self.trial.attempt.call.tenant.clone(),
             target: self.report.target.clone(),
-            groups: self.trial.attempt.call.tenant.groups().cloned().collect(),
             hold: self.report.hold,
             markup: self.held_markup,
             start_unix_nanos: self.report.timings.start_unix_nanos,

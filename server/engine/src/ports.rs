@@ -33,12 +33,10 @@ pub struct Intent {
     pub request_id: Arc<str>,
     /// Which attempt of it, from 1.
     pub ordinal: u32,
-    /// Who pays.
-    pub key_id: Arc<str>,
+    /// Who pays: the key, and its groups.
+    pub tenant: Arc<Tenant>,
     /// Where it goes.
     pub target: ModelId,
-    /// The groups that pay too, the nearest first.
-    pub groups: Vec<Arc<str>>,
     /// The most it can cost, markup included.
     pub hold: NanoUsd,
     /// The part of it that is markup.

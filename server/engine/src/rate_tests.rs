@@ -75,6 +75,26 @@ fn a_correction_reaches_the_window_it_belongs_to() {
 }
 
 #[test]
+fn a_clock_that_goes_back_neither_opens_a_window_again_nor_misplaces_a_correction() {
+    let rates = Rates::default();
+    let key = tenant(vec![("k", vec![limit(Unit::Tokens, 60, 1000, None)])]);
+    let first = call(&rates, &key, 0, Some(400), 10 * MINUTE).unwrap();
+    let late = call(&rates, &key, 0, Some(600), 9 * MINUTE).unwrap();
+    assert!(call(&rates, &key, 0, Some(1), 9 * MINUTE).is_err());
+    first.settle(0);
+    late.settle(100);
+    assert_eq!(call(&rates, &key, 0, Some(0), 10 * MINUTE).unwrap().facts().tokens.unwrap().remaining, 900);
+}
+
+#[test]
+fn large_counts_are_weighed_as_exactly_as_small_ones() {
+    for (count, part, whole) in [(0, 5, 10), (7, 3, 10), (1_000_000_000_000, 59_999, 60_000), (i64::MAX, 1, 2), (i64::MAX - 1, 60_000, 60_000), (-5, 1, 2)] {
+        let exact = (i128::from(count.max(0)) * i128::from(part) + i128::from(whole) - 1) / i128::from(whole);
+        assert_eq!(i128::from(weighed(count, part, whole)), exact.min(i128::from(i64::MAX)), "{count} * {part} / {whole}");
+    }
+}
+
+#[test]
 fn calls_at_once_are_given_back_however_they_end() {
     let rates = Rates::default();
     let key = tenant(vec![("k", vec![limit(Unit::Concurrent, 0, 2, None)]), ("g", vec![limit(Unit::Concurrent, 0, 3, None)])]);

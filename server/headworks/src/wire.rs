@@ -219,12 +219,12 @@ impl ports::Ledger for LedgerPort {
         Box::pin(settled(self.ledger.intent(storage::Intent {
             request_id: intent.request_id.to_string(),
             ordinal: i32::try_from(intent.ordinal).unwrap_or(i32::MAX),
-            key_id: intent.key_id.to_string(),
+            key_id: intent.tenant.id.to_string(),
             provider: intent.target.provider.to_string(),
             model: intent.target.model.to_string(),
             hold_nano_usd: intent.hold.0,
             start_unix_nanos: intent.start_unix_nanos,
-            group_ids: intent.groups.iter().map(ToString::to_string).collect(),
+            group_ids: intent.tenant.groups().map(ToString::to_string).collect(),
             markup_nano_usd: intent.markup.0,
         })))
     }
