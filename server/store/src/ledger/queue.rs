@@ -162,15 +162,8 @@ impl Receiver {
             return false;
         }
         self.sleep(&mut state, Asleep::ForUrgent, Some(Instant::now() + LAZY));
-        if !state.urgent {
-            return true;
-        }
-        // Under load the first worker with nothing to do comes after `SOON`: one sleep, and no timer so near that the
-        // kernel would have to set the machine's clock for it.
-        while self.sleep(&mut state, Asleep::ForCompany(0), Some(last + LATE)) && !self.sleep(&mut state, Asleep::ForCompany(open), Some(last + SOON)) {
-            if self.0.workers.idle() {
-                break;
-            }
+        if state.urgent && !self.sleep(&mut state, Asleep::ForCompany(open), Some(last + SOON)) {
+            self.sleep(&mut state, Asleep::ForCompany(0), Some(last + LATE));
         }
         true
     }
