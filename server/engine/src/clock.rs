@@ -1,4 +1,7 @@
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    sync::OnceLock,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
 
 /// Unix nanoseconds now.
 pub fn unix_nanos() -> i64 {
@@ -10,7 +13,10 @@ pub fn unix_seconds() -> i64 {
     unix_nanos() / 1_000_000_000
 }
 
-/// Unix milliseconds now.
-pub fn unix_millis() -> i64 {
-    unix_nanos() / 1_000_000
+/// Milliseconds for windows that slide: Unix time when first asked, and from then on by a clock that nobody sets. After
+/// a leap of the system's clock a rate limit would stand still until that time is reached.
+pub fn steady_millis() -> i64 {
+    static START: OnceLock<(Instant, i64)> = OnceLock::new();
+    let (start, unix) = START.get_or_init(|| (Instant::now(), unix_nanos() / 1_000_000));
+    unix.saturating_add(i64::try_from(start.elapsed().as_millis()).unwrap_or(i64::MAX))
 }

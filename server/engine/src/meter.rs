@@ -139,8 +139,8 @@ impl Account {
             }
         };
         let need = || Need { input: input_tokens(&call.work), output: Some(hold.output_limit) };
-        let permit =
-            shared.rates.take(&call.tenant, Scope::Target(&target.id), need, started / 1_000_000).inspect_err(|fault| skip(Reason::RateLimited, fault))?;
+        let limited = |fault: &Fault| skip(Reason::RateLimited, fault);
+        let permit = shared.rates.take(&call.tenant, Scope::Target(&target.id), need, clock::steady_millis()).inspect_err(limited)?;
         let reserved = shared.budgets.reserve(&call.tenant, &hold, started / 1_000_000_000).inspect_err(|fault| skip(Reason::BudgetWouldExceed, fault))?;
         if let Some(title) = reserved.beyond() {
             book.note([format!("the soft budget of {title} may be passed by this call").into()]);

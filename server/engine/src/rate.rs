@@ -86,7 +86,7 @@ pub struct Rates {
     accounts: DashMap<Arc<str>, Arc<Account>>,
     chains: DashMap<Arc<str>, Arc<Chain>>,
     next: AtomicU64,
-    /// The latest time seen, Unix milliseconds: windows never go back, so that a call's time tells which ones it took from.
+    /// The latest time seen, milliseconds: windows never go back, so that a call's time tells which ones it took from.
     latest: AtomicI64,
 }
 
@@ -136,7 +136,7 @@ impl Rates {
         Link { account, title: payer.title.clone(), limits: limits.into(), whole }
     }
 
-    /// Takes from every limit that applies, or says which one is reached. `now`: Unix milliseconds. `None`: none applies.
+    /// Takes from every limit that applies, or says which one is reached. `now`: milliseconds of a clock that nobody sets. `None`: none applies.
     pub fn take(&self, tenant: &Arc<Tenant>, scope: Scope<'_>, need: impl FnOnce() -> Need, now: i64) -> Result<Option<Permit>, Fault> {
         let Some(chain) = self.chain(tenant) else { return Ok(None) };
         let target: Option<Box<str>> = match scope {
@@ -313,7 +313,7 @@ pub struct Permit {
     chain: Arc<Chain>,
     /// The target, where it was taken for one.
     target: Option<Box<str>>,
-    /// When, Unix milliseconds.
+    /// When, milliseconds.
     at: i64,
     /// Taken from each limit of tokens; from every other 1.
     tokens: i64,

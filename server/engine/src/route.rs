@@ -109,7 +109,7 @@ fn need(call: &Call) -> Need {
 
 fn route(shared: &Arc<Shared>, call: Call) -> Result<Booked, Box<Refusal>> {
     let limited = |fault| Box::new(Refusal { fault, skipped: Vec::new(), policy: None });
-    let permit = shared.rates.take(&call.tenant, Scope::Call, || need(&call), clock::unix_millis()).map_err(limited)?;
+    let permit = shared.rates.take(&call.tenant, Scope::Call, || need(&call), clock::steady_millis()).map_err(limited)?;
     let plan = shared.plan(&call.id, &call.work, &call.tenant, &call.catalog)?;
     let max_attempts = plan.course.max_attempts.unwrap_or(shared.config.max_attempts);
     let timeouts = plan.targets.iter().map(|planned| shared.timeouts(&planned.timeouts)).collect();
