@@ -40,8 +40,13 @@ struct Account {
 struct Chain {
     tenant: Arc<Tenant>,
     links: Box<[Link]>,
-    /// Some limit is for some models only.
-    by_model: bool,
+}
+
+impl Chain {
+    /// Whether some limit is for some models only.
+    fn by_model(&self) -> bool {
+        self.links.iter().any(|link| link.whole < link.limits.len())
+    }
 }
 
 struct Link {
@@ -111,8 +116,7 @@ impl Rates {
         }
         let mut links: Vec<Link> = tenant.payers.iter().filter(|payer| !payer.limits.is_empty()).map(|payer| self.link(payer)).collect();
         links.sort_by_key(|link| link.account.number);
-        let by_model = tenant.payers.iter().any(|payer| payer.limits.iter().any(|limit| limit.model.is_some()));
-        let chain = Arc::new(Chain { tenant: tenant.clone(), links: links.into(), by_model });
+        let chain = Arc::new(Chain { tenant: tenant.clone(), links: links.into() });
         self.chains.insert(tenant.id.clone(), chain.clone());
         Some(chain)
     }
@@ -141,7 +145,7 @@ impl Rates {
         let Some(chain) = self.chain(tenant) else { return Ok(None) };
         let target: Option<Box<str>> = match scope {
             Scope::Call => None,
-            Scope::Target(_) if !chain.by_model => return Ok(None),
+            Scope::Target(_) if !chain.by_model() => return Ok(None),
             Scope::Target(id) => Some(id.to_string().into()),
         };
         let target_id = target.as_deref();
@@ -257,7 +261,7 @@ impl Count {
 
 /// `count * part / whole`, rounded up: a limit is never passed by a rounding.
 fn weighed(count: i64, part: i64, whole: i64) -> i64 {
-    // What there is in nearly every case, at a tenth of the price.
+    // What there is in nearly every case: 128 bits have no instruction to divide by.
     if let Some(exact) = count.max(0).checked_mul(part).and_then(|exact| exact.checked_add(whole - 1)) {
         return exact / whole;
     }

@@ -120,7 +120,7 @@ fn disk(folder: &Path) -> io::Result<(f64, f64)> {
     Ok((micros((thread_nanos()? - cpu) as f64), micros(began.elapsed().as_nanos() as f64)))
 }
 
-/// CPU time of this thread.
+/// CPU time of this thread; `load::cpu` counts in hundredths of a second, too coarse for so short a time.
 fn thread_nanos() -> io::Result<u64> {
     let stat = fs::read_to_string("/proc/thread-self/schedstat")?;
     stat.split_whitespace().next().and_then(|nanos| nanos.parse().ok()).ok_or_else(|| io::ErrorKind::InvalidData.into())

@@ -95,13 +95,13 @@ pub(crate) fn rate_headers(headers: &mut HeaderMap, rates: &Rated) {
         let Some(left) = left else { continue };
         headers.insert(limit, HeaderValue::from(left.limit));
         headers.insert(remaining, HeaderValue::from(left.remaining));
-        headers.insert(reset, HeaderValue::from_maybe_shared(Bytes::from(span(left.reset))).unwrap_or_else(|_| HeaderValue::from_static("")));
+        headers.insert(reset, value(&span(left.reset)));
     }
 }
 
 /// `850ms`, `6.5s`, `2m0s`, `1h0m0s`.
 fn span(time: std::time::Duration) -> String {
-    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let millis = time.as_millis();
     let (hours, minutes, seconds, part) = (millis / 3_600_000, millis / 60_000 % 60, millis / 1000 % 60, millis % 1000);
     match (hours, minutes, part) {
         (0, 0, _) if millis < 1000 => format!("{millis}ms"),
