@@ -19,11 +19,45 @@ use super::{Queued, workers::Workers};
 const MOST: usize = 1024;
 /// How long an entry that nobody waits for may wait for one that somebody does.
 const LAZY: Duration = Duration::from_millis(2);
-/// Within this time of the last commit's start the next one needs company even where a worker is idle: a commit costs
-/// about as much as two or three calls.
-const SOON: Duration = Duration::from_millis(1);
+/// Until so many times what a commit takes have passed since the last one began, the next one needs company even where a
+/// worker is idle: a commit costs as much as some calls, and the more, the slower the machine and its disk are.
+const SOON: u32 = 12;
 /// This long after the last commit's start the next one waits for nothing any more.
 const LATE: Duration = Duration::from_millis(4);
+
+/// When the last commit began, and what one takes.
+pub struct Pace {
+    began: Instant,
+    /// A mean of the last ones, each an eighth.
+    took: Duration,
+}
+
+impl Pace {
+    /// Before the first commit.
+    pub fn new() -> Self {
+        Self { began: Instant::now(), took: Duration::ZERO }
+    }
+
+    /// A commit begins.
+    pub fn begin(&mut self) {
+        self.began = Instant::now();
+    }
+
+    /// It is over.
+    pub fn end(&mut self) {
+        let took = self.began.elapsed();
+        self.took = if self.took.is_zero() { took } else { (self.took * 7 + took) / 8 };
+    }
+
+    /// Until when the next one waits for as many as the last one was for.
+    fn soon(&self) -> Instant {
+        self.began + self.took.saturating_mul(SOON).min(LATE)
+    }
+
+    fn late(&self) -> Instant {
+        self.began + LATE
+    }
+}
 
 /// What the writer sleeps for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,14 +68,17 @@ enum Asleep {
     ForAny,
     /// Until something urgent comes, or there is enough for a batch.
     ForUrgent,
-    /// Until there are so many entries and a worker has nothing to do, or there is enough for a batch.
+    /// Until so many wait and a worker has nothing to do, or there is enough for a batch.
     ForCompany(usize),
 }
 
 #[derive(Default)]
 struct State {
     entries: Vec<Queued>,
-    urgent: bool,
+    /// How many of them somebody waits for.
+    waiting: usize,
+    /// How many that was in the last batch.
+    last: usize,
     asleep: Asleep,
     closed: bool,
 }
@@ -53,8 +90,8 @@ impl State {
         match self.asleep {
             Asleep::No => false,
             Asleep::ForAny => count > 0,
-            Asleep::ForUrgent => self.urgent || count >= MOST,
-            Asleep::ForCompany(enough) => count >= MOST || (count >= enough && idle()),
+            Asleep::ForUrgent => self.waiting > 0 || count >= MOST,
+            Asleep::ForCompany(enough) => count >= MOST || (self.waiting >= enough && idle()),
         }
     }
 }
@@ -105,7 +142,7 @@ impl Sender {
     pub fn send(&self, queued: Queued) {
         self.0.wake(|state| {
             if !state.closed {
-                state.urgent |= queued.urgent;
+                state.waiting += usize::from(queued.urgent);
                 state.entries.push(queued);
             }
         });
@@ -153,17 +190,18 @@ impl Receiver {
 
     /// Waits until there is something to commit that should wait no longer. `false`: nothing comes any more.
     ///
-    /// `open`: calls whose end was not committed. With as many entries as that, every other one of them has ended or waits
-    /// itself: little company is to be expected. `last`: when the last commit began.
-    pub fn wait(&self, open: usize, last: Instant) -> bool {
+    /// Callers that were answered after the last commit come back with their next calls: as many waiters as that one had
+    /// are company enough.
+    pub fn wait(&self, pace: &Pace) -> bool {
         let mut state = self.0.state.lock();
         self.sleep(&mut state, Asleep::ForAny, None);
         if state.entries.is_empty() {
             return false;
         }
         self.sleep(&mut state, Asleep::ForUrgent, Some(Instant::now() + LAZY));
-        if state.urgent && !self.sleep(&mut state, Asleep::ForCompany(open), Some(last + SOON)) {
-            self.sleep(&mut state, Asleep::ForCompany(0), Some(last + LATE));
+        let company = Asleep::ForCompany(state.last);
+        if state.waiting > 0 && !self.sleep(&mut state, company, Some(pace.soon())) {
+            self.sleep(&mut state, Asleep::ForCompany(0), Some(pace.late()));
         }
         true
     }
@@ -173,7 +211,9 @@ impl Receiver {
         let mut state = self.0.state.lock();
         let count = state.entries.len().min(MOST);
         batch.extend(state.entries.drain(..count));
-        state.urgent = state.entries.iter().any(|queued| queued.urgent);
+        let waiting = state.entries.iter().filter(|queued| queued.urgent).count();
+        state.last = state.waiting - waiting;
+        state.waiting = waiting;
     }
 }
 
@@ -184,10 +224,6 @@ mod tests {
 
     use super::*;
     use crate::ledger::{Entry, Intent};
-
-    fn never() -> Instant {
-        Instant::now().checked_sub(Duration::from_secs(1)).unwrap()
-    }
 
     fn put(sender: &Sender, name: &str, urgent: bool) -> crate::ledger::Done {
         let (done, answer) = oneshot::channel();
@@ -207,7 +243,7 @@ mod tests {
         let (sender, receiver) = queue(Workers::default());
         let writer = std::thread::spawn(move || {
             let (mut all, mut largest) = (Vec::new(), 0);
-            while receiver.wait(0, Instant::now()) {
+            while receiver.wait(&Pace::new()) {
                 let mut batch = Vec::new();
                 receiver.take(&mut batch);
                 largest = largest.max(batch.len());
@@ -234,23 +270,24 @@ mod tests {
     fn what_nobody_waits_for_is_taken_all_the_same() {
         let (sender, receiver) = queue(Workers::default());
         let _answer = put(&sender, "lazy", false);
-        assert!(receiver.wait(0, never()));
+        assert!(receiver.wait(&Pace::new()));
         let mut batch = Vec::new();
         receiver.take(&mut batch);
         assert_eq!(batch.iter().map(name).collect::<Vec<_>>(), ["lazy"]);
     }
 
-    /// Whether a commit starts although nothing more comes: with so many calls open, after the last one began just now.
-    fn starts(workers: &Workers, open: usize, entries: usize) -> bool {
+    /// Whether a commit starts although nothing more comes: with so many that wait, and some records that nobody waits
+    /// for, soon after one that so many waited for.
+    fn starts(workers: &Workers, last: usize, waiting: usize) -> bool {
         let (sender, receiver) = queue(workers.clone());
-        let _answers: Vec<_> = (0..entries).map(|n| put(&sender, &n.to_string(), true)).collect();
+        let _answers: Vec<_> = (0..waiting + 5).map(|n| put(&sender, &n.to_string(), n < waiting)).collect();
         let mut state = receiver.0.state.lock();
         // Long enough to notice a writer that waits for it by mistake.
-        receiver.sleep(&mut state, Asleep::ForCompany(open), Some(Instant::now() + Duration::from_millis(20)))
+        receiver.sleep(&mut state, Asleep::ForCompany(last), Some(Instant::now() + Duration::from_millis(20)))
     }
 
     #[test]
-    fn a_commit_waits_while_workers_are_busy_or_most_open_calls_have_yet_to_come() {
+    fn a_commit_waits_while_workers_are_busy_or_fewer_wait_than_for_the_last() {
         let (idle, busy) = (Workers::default(), Workers::of(&mut tokio::runtime::Builder::new_multi_thread()));
         assert!(starts(&idle, 0, 1));
         assert!(starts(&idle, 8, 8));
@@ -260,13 +297,44 @@ mod tests {
     }
 
     #[test]
+    fn the_next_commit_waits_for_as_many_as_the_last_one_was_for() {
+        let (sender, receiver) = queue(Workers::default());
+        let mut answers: Vec<_> = (0..MOST + 7).map(|n| put(&sender, &n.to_string(), n % 2 == 0)).collect();
+        let mut batch = Vec::new();
+        receiver.take(&mut batch);
+        let counts = || Some(receiver.0.state.lock()).map(|state| (state.last, state.waiting)).unwrap();
+        assert_eq!(counts(), (MOST / 2, 4));
+        answers.push(put(&sender, "one more", true));
+        assert_eq!(counts(), (MOST / 2, 5));
+        receiver.take(&mut batch);
+        assert_eq!(counts(), (5, 0));
+    }
+
+    #[test]
+    fn commits_are_apart_by_what_they_take_and_never_by_much() {
+        let pace = |took| Pace { took, ..Pace::new() };
+        let apart = |pace: &Pace| pace.soon() - pace.began;
+        assert_eq!(apart(&pace(Duration::ZERO)), Duration::ZERO);
+        assert_eq!(apart(&pace(Duration::from_micros(100))), Duration::from_micros(1_200));
+        assert_eq!(apart(&pace(Duration::from_secs(5))), LATE);
+        let mut slower = pace(Duration::from_micros(100));
+        slower.began = Instant::now().checked_sub(Duration::from_millis(8)).unwrap();
+        slower.end();
+        assert!(slower.took > Duration::from_millis(1), "{:?}", slower.took);
+        slower.begin();
+        slower.end();
+        assert!(slower.took > Duration::from_micros(900), "{:?}", slower.took);
+    }
+
+    #[test]
     fn whatever_the_workers_do_a_commit_starts() {
         let busy = Workers::of(&mut tokio::runtime::Builder::new_multi_thread());
         for workers in [Workers::default(), busy] {
-            for open in [0, 1, 1000] {
+            for last in [0, 1, 1000] {
                 let (sender, receiver) = queue(workers.clone());
+                receiver.0.state.lock().last = last;
                 let _answer = put(&sender, "one", true);
-                assert!(receiver.wait(open, Instant::now()), "{open} open");
+                assert!(receiver.wait(&Pace { took: Duration::from_secs(1), ..Pace::new() }), "after {last}");
             }
         }
     }

@@ -8,7 +8,7 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, mpsc},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
@@ -17,7 +17,13 @@ use headworks_core::Tally;
 use parking_lot::Mutex;
 use prost::Message;
 
-use super::{Entry, OPEN, Queued, SUMMED, place, queue::Receiver, recover::Found, spent, window::Packer};
+use super::{
+    Entry, OPEN, Queued, SUMMED, place,
+    queue::{Pace, Receiver},
+    recover::Found,
+    spent,
+    window::Packer,
+};
 use crate::{Change, Expect, Landed, Store, StoreError};
 
 /// Bytes of one window, before it is packed; what is larger alone has one of its own. sled keeps sixteen values in a page,
@@ -91,10 +97,10 @@ impl Writer {
         // For stores whose commits are asynchronous.
         let _inside = runtime.enter();
         let mut batch: Vec<Queued> = Vec::new();
-        let mut began = Instant::now();
-        while queue.wait(self.windows.len(), began) {
+        let mut pace = Pace::new();
+        while queue.wait(&pace) {
             queue.take(&mut batch);
-            began = Instant::now();
+            pace.begin();
             let mut windows = Windows::default();
             let mut waiting = Vec::with_capacity(batch.len());
             for queued in batch.drain(..) {
@@ -110,6 +116,7 @@ impl Writer {
             for done in waiting {
                 let _ = done.send(outcome.clone());
             }
+            pace.end();
             if outcome.is_ok() {
                 for landed in self.owed.landing.drain(..) {
                     if let Some(tap) = &self.tap {
