@@ -18,7 +18,8 @@ mod rollup;
 mod secret;
 mod sled;
 mod store;
-pub mod suite;
+#[cfg(test)]
+mod suite;
 mod tenant;
 #[cfg(test)]
 mod testing;

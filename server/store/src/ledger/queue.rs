@@ -302,7 +302,10 @@ mod tests {
         let mut answers: Vec<_> = (0..MOST + 7).map(|n| put(&sender, &n.to_string(), n % 2 == 0)).collect();
         let mut batch = Vec::new();
         receiver.take(&mut batch);
-        let counts = || Some(receiver.0.state.lock()).map(|state| (state.last, state.waiting)).unwrap();
+        let counts = || {
+            let state = receiver.0.state.lock();
+            (state.last, state.waiting)
+        };
         assert_eq!(counts(), (MOST / 2, 4));
         answers.push(put(&sender, "one more", true));
         assert_eq!(counts(), (MOST / 2, 5));
