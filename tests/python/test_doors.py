@@ -322,7 +322,7 @@ code, err = run_it(f'[server]\nlisten = "127.0.0.1:0"\n[store]\nurl = "sled:{g.f
 check('locked folder', (code, 'in use by another headworks' in err), (1, True))
 code, err = run_it('[server]\nlisen = "x"\n')
 check('bad config', (code, 'c.toml:2: unknown field "lisen"; did you mean "listen"?' in err), (1, True))
-code, err = run_it('', HEADWORKS_ADMIN_KEY='short')
+code, err = run_it('[server]\nlisten = "127.0.0.1:0"\n', HEADWORKS_ADMIN_KEY='short')
 check('short admin key', (code, '16 characters' in err), (1, True))
 g.stop()
 out = g.folder / 'export'
